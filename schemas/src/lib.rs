@@ -1,0 +1,17 @@
+//! What crosses a process boundary: ids, hashes, proofs, the records of every topic and their Avro encoding.
+//! Normative text: docs/protocol.md. Nothing here may read a clock, a file or the environment.
+
+pub mod command;
+pub mod hash;
+pub mod ids;
+pub mod output;
+pub mod proof;
+pub mod record;
+pub mod request;
+pub mod schema;
+pub mod settings;
+pub mod value;
+pub mod wire;
+
+pub use ids::*;
+pub use value::Value;

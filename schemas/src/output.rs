@@ -1,0 +1,116 @@
+//! What lies in `events` and `parked`: for anyone who wants to know what became of sagas, and of records nobody could use.
+
+use crate::ids::*;
+use crate::record::End;
+use crate::wire::{Bytes, Named, Reader, Wire, WireError};
+use crate::{avro_enum, avro_record};
+
+avro_enum! {
+    /// What happened to a saga.
+    pub enum SagaEventKind {
+        /// It began.
+        Started,
+        /// A step is done.
+        StepDone,
+        /// A step was refused.
+        StepRefused,
+        /// A step's attempts are used up.
+        StepFailed,
+        /// It goes back.
+        Compensating,
+        /// An effect is undone.
+        StepCompensated,
+        /// It needs a person.
+        Stuck,
+        /// It goes on again.
+        Resumed,
+        /// It takes longer than it should.
+        Overdue,
+        /// It ended.
+        Ended,
+    }
+}
+
+avro_record! {
+    /// Something happened to a saga.
+    pub struct SagaEvent {
+        /// This event: the same when it is published again.
+        pub id: OutputId,
+        /// The saga.
+        pub saga: SagaId,
+        /// The definition's name.
+        pub definition: String,
+        /// The definition's version.
+        pub version: String,
+        /// The correlation id.
+        pub key: String,
+        /// Whose it is.
+        pub owner: String,
+        /// What happened.
+        pub kind: SagaEventKind,
+        /// The step concerned.
+        pub step: Option<String>,
+        /// How it ended.
+        pub end: Option<End>,
+        /// Details, canonical JSON: a refusal's code, a cause, the world report at an end.
+        pub detail: Bytes,
+        /// Log time, milliseconds since 1970.
+        pub time: i64,
+        /// Inbox partition and offset of the cause.
+        pub partition: u32,
+        /// Offset of the cause.
+        pub offset: i64,
+    }
+}
+
+avro_enum! {
+    /// Why a record was set aside.
+    pub enum ParkedReason {
+        /// Not a record of a known form.
+        Undecodable,
+        /// Its proof is missing or wrong.
+        Unproven,
+        /// Its channel has a hole before it.
+        Gap,
+        /// It concerns no saga that is known.
+        Unknown,
+        /// It contradicts what is in force.
+        Refused,
+        /// It is larger than the settings allow.
+        TooLarge,
+        /// It names a definition or contract that is not known here.
+        NotKnown,
+        /// It is older than what is remembered.
+        Expired,
+        /// Another publisher's outputs differ.
+        Diverged,
+        /// A person had it passed over.
+        Fault,
+        /// The event itself could not be taken over.
+        Skipped,
+    }
+}
+
+avro_record! {
+    /// A record that was set aside: visible, and fit to be sent again.
+    pub struct Parked {
+        /// This output.
+        pub id: OutputId,
+        /// Why.
+        pub reason: ParkedReason,
+        /// Why, for people: what is wrong and what would help.
+        pub detail: String,
+        /// Inbox partition of the record.
+        pub partition: u32,
+        /// Its offset there.
+        pub offset: i64,
+        /// Log time, milliseconds since 1970.
+        pub time: i64,
+        /// Length of the record, bytes.
+        pub length: i64,
+        /// BLAKE3 of the whole record.
+        pub digest: Digest,
+        /// The record, or its beginning.
+        pub body: Bytes,
+    }
+}
