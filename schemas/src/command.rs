@@ -4,7 +4,7 @@ use crate::avro_record;
 use crate::avro_union;
 use crate::ids::*;
 use crate::record::Address;
-use crate::wire::{Bytes, Named, Reader, Wire, WireError};
+use crate::wire::Bytes;
 
 avro_record! {
     /// What a saga wants of a participant.

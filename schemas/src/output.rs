@@ -2,7 +2,7 @@
 
 use crate::ids::*;
 use crate::record::End;
-use crate::wire::{Bytes, Named, Reader, Wire, WireError};
+use crate::wire::Bytes;
 use crate::{avro_enum, avro_record};
 
 avro_enum! {

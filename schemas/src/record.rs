@@ -4,7 +4,7 @@
 use crate::ids::*;
 use crate::request::Request;
 use crate::settings::Settings;
-use crate::wire::{Bytes, Named, Reader, Wire, WireError};
+use crate::wire::Bytes;
 use crate::{avro_enum, avro_record, avro_union};
 
 avro_record! {

@@ -1,7 +1,7 @@
 //! What people ask of sagas, through the API. First in the log wins; asking twice with one id is asking once.
 
 use crate::ids::*;
-use crate::wire::{Bytes, Named, Reader, Wire, WireError};
+use crate::wire::Bytes;
 use crate::{avro_enum, avro_record, avro_union};
 
 avro_record! {

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::command::Command;
 use crate::output::{Parked, SagaEvent};
 use crate::record::Inbox;
-use crate::wire::{Named, Wire};
+use crate::wire::{AvroType, Named};
 
 /// One topic's schema.
 pub struct TopicSchema {
@@ -20,7 +20,7 @@ pub struct TopicSchema {
 }
 
 impl TopicSchema {
-    fn of<T: Wire>(name: &'static str) -> Self {
+    fn of<T: AvroType>(name: &'static str) -> Self {
         let json = T::schema(&mut Named::default());
         let schema = apache_avro::Schema::parse(&json).expect("our own types have valid schemas: a test parses them all");
         let bytes = schema.fingerprint::<apache_avro::rabin::Rabin>().bytes;

@@ -1,6 +1,5 @@
 //! What the fold reads of an operator's wishes. It lies in the log, never in a file: each partition's copy alike.
 
-use crate::wire::{Named, Reader, Wire, WireError};
 use crate::{avro_enum, avro_record};
 
 avro_enum! {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::ids::*;
 
-/// A type that has an Avro schema and this crate's direct codec for it.
+/// A type with a binary form, which is Avro's. What crosses a process boundary has a schema too: `AvroType`.
 pub trait Wire: Sized {
     /// Appends the Avro binary form.
     fn encode(&self, out: &mut Vec<u8>);
@@ -18,9 +18,6 @@ pub trait Wire: Sized {
     /// # Errors
     /// When the bytes are not that form. Nothing is said of bytes behind it: see `Reader::finish`.
     fn decode(input: &mut Reader<'_>) -> Result<Self, WireError>;
-
-    /// The Avro schema. A named type is spelled out where it is met first and named after that.
-    fn schema(named: &mut Named) -> Json;
 
     /// The Avro binary form.
     fn to_bytes(&self) -> Vec<u8> {
@@ -39,6 +36,12 @@ pub trait Wire: Sized {
         input.finish()?;
         Ok(value)
     }
+}
+
+/// A type whose binary form an Avro schema describes.
+pub trait AvroType: Wire {
+    /// The Avro schema. A named type is spelled out where it is met first and named after that.
+    fn schema(named: &mut Named) -> Json;
 }
 
 /// Names of the Avro types that a schema under construction has spelled out.
@@ -210,6 +213,9 @@ impl Wire for Bytes {
         let n = input.length()?;
         Ok(Self(input.take(n)?.to_vec()))
     }
+}
+
+impl AvroType for Bytes {
     fn schema(_: &mut Named) -> Json {
         json!("bytes")
     }
@@ -224,6 +230,9 @@ impl Wire for String {
         let text = std::str::from_utf8(input.take(n)?).map_err(|_| WireError::Utf8)?;
         Ok(text.to_owned())
     }
+}
+
+impl AvroType for String {
     fn schema(_: &mut Named) -> Json {
         json!("string")
     }
@@ -240,6 +249,9 @@ impl Wire for bool {
             _ => Err(WireError::Range { what: "a boolean" }),
         }
     }
+}
+
+impl AvroType for bool {
     fn schema(_: &mut Named) -> Json {
         json!("boolean")
     }
@@ -252,6 +264,9 @@ impl Wire for i64 {
     fn decode(input: &mut Reader<'_>) -> Result<Self, WireError> {
         input.long()
     }
+}
+
+impl AvroType for i64 {
     fn schema(_: &mut Named) -> Json {
         json!("long")
     }
@@ -264,6 +279,9 @@ impl Wire for u32 {
     fn decode(input: &mut Reader<'_>) -> Result<Self, WireError> {
         u32::try_from(input.long()?).map_err(|_| WireError::Range { what: "an unsigned integer" })
     }
+}
+
+impl AvroType for u32 {
     fn schema(_: &mut Named) -> Json {
         json!("long")
     }
@@ -285,6 +303,9 @@ impl<T: Wire> Wire for Option<T> {
             _ => T::decode(input).map(Some),
         }
     }
+}
+
+impl<T: AvroType> AvroType for Option<T> {
     fn schema(named: &mut Named) -> Json {
         match T::schema(named) {
             // A union directly inside a union is not Avro: null becomes one more branch.
@@ -311,6 +332,9 @@ impl<T: Wire> Wire for Vec<T> {
         }
         Ok(items)
     }
+}
+
+impl<T: AvroType> AvroType for Vec<T> {
     fn schema(named: &mut Named) -> Json {
         json!({"type": "array", "items": T::schema(named)})
     }
@@ -351,6 +375,9 @@ impl<T: Wire> Wire for BTreeMap<String, T> {
         }
         Ok(map)
     }
+}
+
+impl<T: AvroType> AvroType for BTreeMap<String, T> {
     fn schema(named: &mut Named) -> Json {
         json!({"type": "map", "values": T::schema(named)})
     }
@@ -366,6 +393,9 @@ macro_rules! fixed {
                 let bytes: [u8; $len] = input.take($len)?.try_into().expect("take gives that many");
                 Ok($from(bytes))
             }
+        }
+
+        impl AvroType for $name {
             fn schema(named: &mut Named) -> Json {
                 named.once(concat!("sagaline.", stringify!($name)), |_| {
                     json!({"type": "fixed", "name": stringify!($name), "namespace": "sagaline", "size": $len})
@@ -412,11 +442,14 @@ macro_rules! avro_record {
             fn decode(input: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::WireError> {
                 Ok(Self { $($field: $crate::wire::Wire::decode(input)?,)* })
             }
+        }
+
+        impl $crate::wire::AvroType for $name {
             fn schema(named: &mut $crate::wire::Named) -> serde_json::Value {
                 named.once(concat!("sagaline.", stringify!($name)), |_named| {
                     let fields: Vec<serde_json::Value> = vec![$(serde_json::json!({
                         "name": $crate::wire::field_name(stringify!($field)),
-                        "type": <$type as $crate::wire::Wire>::schema(_named),
+                        "type": <$type as $crate::wire::AvroType>::schema(_named),
                         "doc": $crate::wire::doc(&[$($field_doc),*]),
                     }),)*];
                     serde_json::json!({
@@ -463,8 +496,11 @@ macro_rules! avro_union {
                 )*
                 Err($crate::wire::WireError::Range { what: "a union's branch" })
             }
+        }
+
+        impl $crate::wire::AvroType for $name {
             fn schema(named: &mut $crate::wire::Named) -> serde_json::Value {
-                serde_json::Value::Array(vec![$(<$type as $crate::wire::Wire>::schema(named)),*])
+                serde_json::Value::Array(vec![$(<$type as $crate::wire::AvroType>::schema(named)),*])
             }
         }
     };
@@ -493,6 +529,9 @@ macro_rules! avro_enum {
             fn decode(input: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::WireError> {
                 Ok(Self::ALL[input.branch(Self::ALL.len())?])
             }
+        }
+
+        impl $crate::wire::AvroType for $name {
             fn schema(named: &mut $crate::wire::Named) -> serde_json::Value {
                 named.once(concat!("sagaline.", stringify!($name)), |_| {
                     serde_json::json!({
@@ -537,6 +576,9 @@ impl Wire for Position {
     fn decode(input: &mut Reader<'_>) -> Result<Self, WireError> {
         Ok(Self { offset: input.long()?, timer: u32::decode(input)?, index: u32::decode(input)? })
     }
+}
+
+impl AvroType for Position {
     fn schema(named: &mut Named) -> Json {
         WirePosition::schema(named)
     }
