@@ -1,0 +1,73 @@
+//! The checks, run over this project. Never softened for a violation: the code is mended, not the rule.
+
+use std::path::Path;
+
+use sagaline_tidy::tree::expect_none;
+use sagaline_tidy::{Tree, code, docs, layers, places};
+
+const LOCKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/locked-dependencies.txt");
+
+fn workspace() -> layers::Graph {
+    layers::Graph::of_workspace(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+}
+
+#[test]
+fn every_crate_keeps_to_its_layer() {
+    expect_none(layers::layers(&workspace()));
+}
+
+#[test]
+fn the_fold_is_built_from_what_is_locked() {
+    let graph = workspace();
+    if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
+        std::fs::write(LOCKED, layers::fold_dependencies(&graph)).expect("the lock's file can be written");
+    }
+    let locked =
+        std::fs::read_to_string(LOCKED).expect("tests/tidy/locked-dependencies.txt is there: UPDATE=1 writes it");
+    expect_none(layers::locked(&graph, &locked));
+}
+
+#[test]
+fn no_feature_changes_the_bytes_of_values() {
+    expect_none(layers::features(&workspace()));
+}
+
+#[test]
+fn every_source_opens_with_what_it_is() {
+    expect_none(code::fronts(&Tree::of_this_project()));
+}
+
+#[test]
+fn functions_fit_a_screen_and_files_a_head() {
+    expect_none(code::sizes(&Tree::of_this_project()));
+}
+
+#[test]
+fn the_fold_is_pure() {
+    expect_none(code::purity(&Tree::of_this_project()));
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    expect_none(code::leftovers(&Tree::of_this_project()));
+}
+
+#[test]
+fn tests_do_not_sleep() {
+    expect_none(code::sleeps(&Tree::of_this_project()));
+}
+
+#[test]
+fn no_file_names_a_place_of_one_machine() {
+    expect_none(places::machine_places(&Tree::of_this_project()));
+}
+
+#[test]
+fn links_lead_somewhere() {
+    expect_none(docs::links(&Tree::of_this_project()));
+}
+
+#[test]
+fn decisions_are_numbered_and_whole() {
+    expect_none(docs::decisions(&Tree::of_this_project()));
+}
