@@ -1,0 +1,47 @@
+# The ways in. Everything is compiled once, in the dev profile, into a folder that outlives the clone.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+export CARGO_TARGET_DIR ?= $(or $(SAGALINE_TARGET_DIR),$(HOME)/.cache/sagaline-target)
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+
+.PHONY: help setup setup-kafka demo test prove bench fmt lint deny
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## make demo          orders through three services on the embedded log, checked at the end
+## make demo KAFKA=1  the same on a real Kafka
+demo: $(if $(KAFKA),setup-kafka,setup)
+	scripts/demo $(if $(KAFKA),--kafka)
+
+## make test          every test; brings up a Kafka of its own
+test: setup-kafka
+	scripts/test
+
+## make prove         the long proofs, their output into docs/evidence/
+prove: setup-kafka
+	scripts/prove
+
+## make bench         records per step, steps a second, latency, beside the raw log
+bench: setup-kafka
+	scripts/bench
+
+## make setup         installs what is missing, or says exactly what is
+setup:
+	@scripts/setup
+
+setup-kafka:
+	@scripts/setup kafka
+
+## make fmt           formats the code
+fmt:
+	cargo fmt --all
+
+## make lint          clippy, warnings are errors
+lint:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+## make deny          licences, sources and bans of what we depend on
+deny:
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check bans licenses sources
