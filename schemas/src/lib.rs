@@ -10,6 +10,7 @@ pub mod record;
 pub mod request;
 pub mod schema;
 pub mod settings;
+pub mod state;
 pub mod value;
 pub mod wire;
 

@@ -1,0 +1,120 @@
+//! The world report: what state the world is in now, effect by effect, and how that is known.
+
+use sagaline_definition::model::{Definition, Verb};
+use sagaline_schemas::record::End;
+use sagaline_schemas::{Millis, SagaId, Value};
+use serde::Serialize;
+
+use crate::ledger::{Outcome, Undo};
+use crate::saga::{Effect, Phase, Saga};
+use crate::validate::stands;
+
+/// The state of the world as far as one saga has to do with it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WorldReport {
+    /// The saga.
+    pub saga: SagaId,
+    /// The definition's name.
+    pub definition: String,
+    /// The correlation id.
+    pub key: String,
+    /// How it ended; none: it has not.
+    pub end: Option<End>,
+    /// Log time of the end.
+    pub ended_at: Option<Millis>,
+    /// Every effect, in the order in which they were decided.
+    pub effects: Vec<EffectReport>,
+}
+
+/// What became of one effect.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EffectReport {
+    /// The step's name.
+    pub step: String,
+    /// How often the step was begun anew before.
+    pub round: u32,
+    /// The participant.
+    pub participant: String,
+    /// Its operation.
+    pub operation: String,
+    /// What was asked for.
+    pub input: Value,
+    /// Whether it stands in the world; none: not known.
+    pub stands: Option<bool>,
+    /// What became of doing it.
+    pub outcome: &'static str,
+    /// What it returned, or the refusal's code, or what happened last.
+    pub detail: Value,
+    /// What became of undoing it; none: it was not to be undone.
+    pub undo: Option<&'static str>,
+    /// Attempts at doing it.
+    pub attempts: u32,
+    /// Attempts at undoing it.
+    pub undo_attempts: u32,
+    /// How this is known.
+    pub known_by: &'static str,
+}
+
+/// The report as of now.
+pub fn report(definition: &Definition, saga: &Saga) -> WorldReport {
+    let (end, ended_at) = match &saga.phase {
+        Phase::Ended { end, at, .. } => (Some(*end), Some(*at)),
+        Phase::Running { .. } | Phase::Stuck { .. } => (None, None),
+    };
+    WorldReport {
+        saga: saga.id,
+        definition: definition.saga.clone(),
+        key: saga.key.clone(),
+        end,
+        ended_at,
+        effects: saga.effects.iter().map(|effect| effect_report(definition, effect)).collect(),
+    }
+}
+
+fn effect_report(definition: &Definition, effect: &Effect) -> EffectReport {
+    let step = &definition.steps[effect.step as usize];
+    let Verb::Call(call) = &step.verb;
+    let (outcome, detail) = match &effect.outcome {
+        Outcome::Decided => ("decided", Value::Null),
+        Outcome::Sent => ("sent", Value::Null),
+        Outcome::Succeeded { result } => ("succeeded", Value::parse(result).unwrap_or_default()),
+        Outcome::Refused { code, .. } => ("refused", Value::from(code.as_str())),
+        Outcome::Unknown { error } => ("unknown", Value::from(error.as_str())),
+        Outcome::Contradicted { code, .. } => ("contradicted", Value::from(code.as_str())),
+    };
+    EffectReport {
+        step: step.step.clone(),
+        round: effect.round,
+        participant: call.participant.clone(),
+        operation: call.operation.clone(),
+        input: Value::parse(&effect.input).unwrap_or_default(),
+        stands: stands(&effect.outcome, &effect.undo),
+        outcome,
+        detail,
+        undo: undo_word(&effect.undo),
+        attempts: effect.tries.count,
+        undo_attempts: effect.undo_tries.count,
+        known_by: known_by(effect),
+    }
+}
+
+fn undo_word(undo: &Undo) -> Option<&'static str> {
+    match undo {
+        Undo::No => None,
+        Undo::Listed => Some("listed"),
+        Undo::Decided => Some("decided"),
+        Undo::Sent => Some("sent"),
+        Undo::Compensated { .. } => Some("compensated"),
+        Undo::NothingThere => Some("nothing there"),
+        Undo::UsedUp => Some("not undone"),
+    }
+}
+
+fn known_by(effect: &Effect) -> &'static str {
+    match (&effect.outcome, &effect.undo) {
+        (_, Undo::Compensated { .. } | Undo::NothingThere) => "reply to the compensation",
+        (Outcome::Succeeded { .. } | Outcome::Refused { .. }, _) => "reply",
+        (Outcome::Contradicted { .. }, _) => "two replies that contradict each other",
+        (Outcome::Decided | Outcome::Sent | Outcome::Unknown { .. }, _) => "nobody said",
+    }
+}
