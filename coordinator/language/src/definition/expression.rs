@@ -1,0 +1,101 @@
+//! Expressions at their place in the file: parsed, and checked against the names that may be seen from there.
+
+use sagaline_definition::Expr;
+use sagaline_definition::expr::Scope;
+use sagaline_definition::types::Type;
+
+use super::fits::{describe, fits};
+use crate::fields::{self, did_you_mean};
+use crate::report::Problems;
+use crate::yaml::Node;
+
+/// What a name means where an expression stands.
+pub enum Sight {
+    /// It is seen, with this type.
+    Seen(Type),
+    /// It means something, but not here.
+    Hidden { message: String, help: String },
+    /// It means nothing; these would.
+    Unknown(Vec<String>),
+}
+
+/// What can be seen from a place.
+pub trait View {
+    /// What a name means there.
+    fn see(&self, name: &str) -> Sight;
+}
+
+/// A key whose value is an expression of that type. None: it is wrong; reported.
+pub fn selector(node: &Node, what: &str, wanted: &Type, view: &dyn View, problems: &mut Problems) -> Option<Expr> {
+    let source = fields::raw(node, what, "an expression: input.total > 100", problems)?;
+    let (expr, found) = Place { node, offset: 0 }.expression(source, view, problems)?;
+    if let Err(misfit) = fits(&found, wanted) {
+        let message = format!("{what} must be {}: {misfit}", describe(wanted));
+        problems.error(node.span, message, "change the expression, or what it reads");
+        return None;
+    }
+    Some(expr)
+}
+
+/// Where an expression begins in the value of a scalar.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub node: &'a Node,
+    pub offset: usize,
+}
+
+impl Place<'_> {
+    /// Parses and checks. None: it is wrong; reported, all at once.
+    pub fn expression(&self, source: &str, view: &dyn View, problems: &mut Problems) -> Option<(Expr, Type)> {
+        let expr = match Expr::parse(source) {
+            Ok(expr) => expr,
+            Err(error) => {
+                self.report(error.offset, 1, error.message, problems);
+                return None;
+            }
+        };
+        let mut seen = true;
+        let mut scope = Scope::new();
+        for name in expr.names() {
+            let sight = view.see(&name);
+            let found = self.look(&name, source, sight, problems);
+            seen &= found.is_some();
+            // What was reported is not reported again by the check.
+            scope.insert(name, found.unwrap_or(Type::Any));
+        }
+        match expr.check(&scope) {
+            Ok(found) => seen.then_some((expr, found)),
+            Err(wrong) => {
+                wrong.into_iter().for_each(|w| self.report(w.offset, w.length, w.message, problems));
+                None
+            }
+        }
+    }
+
+    fn look(&self, name: &str, source: &str, sight: Sight, problems: &mut Problems) -> Option<Type> {
+        let (message, help) = match sight {
+            Sight::Seen(found) => return Some(found),
+            Sight::Hidden { message, help } => (message, help),
+            Sight::Unknown(names) => (format!("`{name}` means nothing here"), did_you_mean(name, &names)),
+        };
+        let span = self.node.span_within(problems.source(), self.offset + position(name, source), name.len());
+        problems.error(span, message, help);
+        None
+    }
+
+    fn report(&self, offset: usize, length: usize, message: String, problems: &mut Problems) {
+        let span = self.node.span_within(problems.source(), self.offset + offset, length);
+        problems.bare_error(span, message);
+    }
+}
+
+/// Where a name stands first as a whole word that is no member of something.
+fn position(name: &str, source: &str) -> usize {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let whole = |at: &usize| {
+        let before = source[..*at].chars().next_back();
+        let after = source[*at + name.len()..].chars().next();
+        before.is_none_or(|c| !word(c) && c != '.') && after.is_none_or(|c| !word(c))
+    };
+    source.match_indices(name).map(|(at, _)| at).find(whole).unwrap_or(0)
+}

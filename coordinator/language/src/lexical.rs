@@ -1,0 +1,143 @@
+//! The small words of the language: names, versions, durations, ranges of them, rates. Bounds are said here and nowhere else.
+
+/// Longest name.
+pub const MAX_NAME: usize = 64;
+/// Longest duration, milliseconds: ten years.
+pub const MAX_DURATION: i64 = 3650 * 86_400_000;
+
+const UNITS: [(&str, i64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// Names that an expression sees without anybody declaring them.
+pub const SEEN_BY_EXPRESSIONS: [&str; 7] = ["input", "event", "facts", "shown", "probe", "outcome", "now"];
+
+/// Words that CEL keeps for itself.
+const RESERVED: [&str; 20] = [
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "while",
+];
+
+/// A duration such as `250ms`, `1s`, `5m`, `6h`, `14d`, in milliseconds.
+///
+/// # Errors
+/// What would be right.
+pub fn duration(text: &str) -> Result<i64, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+    let millis = factor.and_then(|factor| number.parse::<i64>().ok()?.checked_mul(factor));
+    match millis {
+        Some(0) => Err("a duration is longer than nothing".to_owned()),
+        Some(millis) if millis <= MAX_DURATION => Ok(millis),
+        Some(_) => Err("a duration is at most 3650d".to_owned()),
+        None => Err("a duration is a whole number and its unit: 250ms, 1s, 5m, 6h, 14d".to_owned()),
+    }
+}
+
+/// A duration as a person writes it.
+pub fn show_duration(millis: i64) -> String {
+    let (unit, factor) = UNITS.iter().rev().find(|(_, factor)| millis % factor == 0).unwrap_or(&UNITS[0]);
+    format!("{}{unit}", millis / factor)
+}
+
+/// `1s..5m`, or one duration for a constant wait.
+///
+/// # Errors
+/// What would be right.
+pub fn duration_range(text: &str) -> Result<(i64, i64), String> {
+    let (first, last) = text.split_once("..").unwrap_or((text, text));
+    let (first, last) = (duration(first)?, duration(last)?);
+    if first > last {
+        return Err(format!("the shorter one stands first: {}..{}", show_duration(last), show_duration(first)));
+    }
+    Ok((first, last))
+}
+
+/// `50/s`.
+///
+/// # Errors
+/// What would be right.
+pub fn rate(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix("/s").and_then(|number| number.parse::<u32>().ok());
+    number.filter(|n| *n > 0).ok_or_else(|| "a rate is a whole number a second: 50/s".to_owned())
+}
+
+/// `MAJOR.MINOR.PATCH`, with `-SUFFIX` if need be.
+///
+/// # Errors
+/// What would be right.
+pub fn version(text: &str) -> Result<&str, String> {
+    let (numbers, suffix) = text.split_once('-').unwrap_or((text, "0"));
+    let parts: Vec<&str> = numbers.split('.').collect();
+    let number = |part: &&str| part.parse::<u32>().is_ok_and(|n| n.to_string() == **part);
+    let suffixed = !suffix.is_empty() && suffix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');
+    if parts.len() == 3 && parts.iter().all(number) && suffixed {
+        return Ok(text);
+    }
+    Err("a version is MAJOR.MINOR.PATCH: 1.2.0".to_owned())
+}
+
+/// A name of a saga, participant or policy.
+///
+/// # Errors
+/// What would be right.
+pub fn name(text: &str) -> Result<&str, String> {
+    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if text.len() <= MAX_NAME && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(valid) {
+        return Ok(text);
+    }
+    Err(format!("a name has a-z, 0-9, - and _, begins with a letter, and has at most {MAX_NAME} characters"))
+}
+
+/// A name of an operation, type or refusal.
+///
+/// # Errors
+/// What would be right.
+pub fn identifier(text: &str) -> Result<&str, String> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.len() <= MAX_NAME && text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(valid) {
+        return Ok(text);
+    }
+    Err(format!("it has letters, digits and _, begins with a letter, and has at most {MAX_NAME} characters"))
+}
+
+/// A name of a step: expressions see its result by it.
+///
+/// # Errors
+/// What would be right.
+pub fn step_name(text: &str) -> Result<&str, String> {
+    identifier(text).map_err(|help| format!("{help}: expressions read the step's result by it"))?;
+    if RESERVED.contains(&text) || SEEN_BY_EXPRESSIONS.contains(&text) {
+        return Err(format!("`{text}` means something else in expressions: choose another name"));
+    }
+    Ok(text)
+}
+
+/// A name of a Kafka topic.
+///
+/// # Errors
+/// What would be right.
+pub fn topic(text: &str) -> Result<&str, String> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if !text.is_empty() && text.len() <= 249 && text.chars().all(valid) && text != "." && text != ".." {
+        return Ok(text);
+    }
+    Err("a topic has letters, digits, . _ and -, and at most 249 characters".to_owned())
+}
