@@ -1,6 +1,14 @@
 //! Topics, appends and reads behind traits, with three implementations: Kafka, embedded (a durable log on local disk) and
 //! simulated (virtual time, seeded faults). Everything here is poll-driven: nobody's callback runs the coordinator.
 
+pub mod clock;
+mod cursor;
+pub mod embedded;
+mod mailbox;
+mod settings;
+mod signal;
+mod wire;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +126,12 @@ pub enum LogError {
         topic: String,
         /// What the broker says.
         detail: String,
+    },
+    /// Too much waits to be sent: poll, then append again.
+    #[error("{place}: too many appends wait for their acknowledgement")]
+    QueueFull {
+        /// The topic.
+        place: String,
     },
     /// It may or may not be in the log.
     #[error("the log did not say whether it took the record: {detail}")]
