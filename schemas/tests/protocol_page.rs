@@ -1,0 +1,42 @@
+//! docs/protocol.md shows one of each derived value: they are what the code derives. A change here is a change of the protocol.
+
+use sagaline_schemas::hash::{command_id, content, effect_id, next_output_hash, output_id, partition_of, saga_id};
+use sagaline_schemas::proof::Key;
+use sagaline_schemas::record::Kind;
+use sagaline_schemas::{LogId, OutputHash, Position};
+
+const PAGE: &str = include_str!("../../docs/protocol.md");
+
+/// The last word of the line that begins with `name` in the page's list of derivations.
+fn shown(name: &str) -> &'static str {
+    let (_, list) = PAGE.split_once("```derivations\n").expect("the page has the list");
+    let line = list.lines().take_while(|line| *line != "```").find(|line| line.split_whitespace().next() == Some(name));
+    line.and_then(|line| line.split_whitespace().last()).expect("the list has the name")
+}
+
+#[test]
+fn the_page_shows_what_the_code_derives() {
+    let log = LogId([7; 16]);
+    let key = Key::new("k", [9; 32]);
+    let saga = saga_id(log, 3, 41, 0);
+    let effect = effect_id(saga, "charge", &[], 0);
+    let command = command_id(effect, Kind::Do, 1);
+    let output = output_id(log, 3, Position { offset: 41, timer: 0, index: 2 });
+    let content = content("charge", br#"{"amount":5}"#);
+    let derived = [
+        ("log_id", log.to_string()),
+        ("saga_id", saga.to_string()),
+        ("effect_id", effect.to_string()),
+        ("command_id", command.to_string()),
+        ("output_id", output.to_string()),
+        ("content", content.to_string()),
+        ("token", key.token(log, 3, command, content).to_string()),
+        ("mac", key.mac(log, 3, &[1, 2, 3]).to_string()),
+        ("output_hash", next_output_hash(OutputHash::ZERO, output.as_bytes(), "events", &[1, 2, 3]).to_string()),
+        ("fingerprint", key.fingerprint().to_string()),
+        ("partition", partition_of("order-1", 16).to_string()),
+    ];
+    for (name, value) in derived {
+        assert_eq!(shown(name), value, "{name}");
+    }
+}
