@@ -9,7 +9,7 @@ use crate::{Fetched, GroupEvent, LogError};
 
 /// A place in one partition.
 pub(crate) trait Cursor: Send {
-    /// What lies there, at most `max`, without waiting.
+    /// What lies there, at most `max`, without waiting. An error only where nothing was read.
     fn read(&mut self, max: usize, into: &mut Vec<Fetched>) -> Result<(), LogError>;
 
     /// Goes on at `offset`.
@@ -65,19 +65,23 @@ impl<C: Cursor> Assignment<C> {
     }
 
     /// At most `max` records, beginning with another partition each time.
-    pub(crate) fn read(&mut self, max: usize, into: &mut Vec<GroupEvent>) -> Result<usize, LogError> {
+    pub(crate) fn read(&mut self, max: usize, into: &mut Vec<GroupEvent>) -> Result<(), LogError> {
         let mut records = Vec::new();
         let count = self.held.len();
+        let mut outcome = Ok(());
         for nth in 0..count {
             let assigned = &mut self.held[(self.turn + nth) % count];
-            if !assigned.paused && records.len() < max {
-                assigned.cursor.read(max - records.len(), &mut records)?;
+            if !assigned.paused && records.len() < max && outcome.is_ok() {
+                outcome = assigned.cursor.read(max - records.len(), &mut records);
             }
         }
         self.turn = (self.turn + 1) % count.max(1);
-        let came = records.len();
+        // What was read is handed out: the cursors have moved on. A lasting error is met again.
+        if records.is_empty() {
+            return outcome;
+        }
         into.extend(records.into_iter().map(GroupEvent::Record));
-        Ok(came)
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ pub mod embedded;
 mod mailbox;
 mod settings;
 mod signal;
+pub mod simulated;
 mod wire;
 
 use std::fmt;

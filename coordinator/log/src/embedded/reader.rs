@@ -68,10 +68,14 @@ impl PartitionCursor {
 impl Cursor for PartitionCursor {
     fn read(&mut self, max: usize, into: &mut Vec<Fetched>) -> Result<(), LogError> {
         self.check_range()?;
+        let before = into.len();
         for position in self.topic.positions(self.partition, self.next, max.min(LOOK)) {
-            let fetched = self.fetch(position)?;
-            self.next = fetched.offset + 1;
-            into.push(fetched);
+            match self.fetch(position) {
+                Ok(fetched) => into.push(fetched),
+                Err(error) if into.len() == before => return Err(error),
+                Err(_) => break,
+            }
+            self.next += 1;
         }
         Ok(())
     }
