@@ -1,4 +1,4 @@
-//! Checks of pages: links lead somewhere, decisions are numbered without holes and have their three parts.
+//! Checks of pages: links lead somewhere, quotes are what they quote, decisions are numbered without holes and have their three parts.
 
 use std::path::Path;
 
@@ -57,6 +57,25 @@ fn has_heading(text: &str, part: &str) -> bool {
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+/// A fenced block that names a file, "```yaml path/from/the/root.yaml", is that file, word by word.
+pub fn quotes(tree: &Tree) -> Vec<Finding> {
+    tree.pages().flat_map(|page| misquotes(tree, page)).collect()
+}
+
+fn misquotes(tree: &Tree, page: &File) -> Vec<Finding> {
+    let lines: Vec<&str> = page.text.lines().collect();
+    let openings = lines.iter().enumerate().filter_map(|(i, line)| {
+        let (_, path) = line.strip_prefix("```")?.split_once(' ')?;
+        Some((i + 1, path))
+    });
+    let quoted = |from: usize| lines[from..].iter().take_while(|line| **line != "```").copied();
+    let wrong = openings.filter(|(from, path)| {
+        let file = std::fs::read_to_string(tree.root.join(path));
+        !file.is_ok_and(|text| text.lines().eq(quoted(*from)))
+    });
+    wrong.map(|(from, path)| page.finding(from, format!("the block is not what `{path}` says"))).collect()
 }
 
 /// `docs/adr/NNNN-words.md`, from 0001 without holes, each headed `# NNNN. ...` with context, decision and consequences.

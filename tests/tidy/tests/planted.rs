@@ -154,6 +154,12 @@ fn a_link_that_leads_nowhere() {
 }
 
 #[test]
+fn a_quote_that_is_not_what_it_quotes() {
+    let page = "```yaml a.yaml\na: 1\nb: 2\n```\n```yaml a.yaml\na: 1\n```\n```yaml gone.yaml\n```\n```\nfree\n```\n";
+    assert_eq!(check(docs::quotes, &[("README.md", page), ("a.yaml", "a: 1\nb: 2\n")]), ["README.md:5", "README.md:8"]);
+}
+
+#[test]
 fn a_decision_out_of_order_or_without_a_part() {
     let whole = "# 0001. One\n## Context\n## Decision\n## Consequences\n";
     let files = [("docs/adr/0001-one.md", whole), ("docs/adr/0003-two.md", "# 0002. Two\n## Context\n## Decision\n")];

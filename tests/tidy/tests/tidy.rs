@@ -68,6 +68,11 @@ fn links_lead_somewhere() {
 }
 
 #[test]
+fn quotes_are_what_they_quote() {
+    expect_none(docs::quotes(&Tree::of_this_project()));
+}
+
+#[test]
 fn decisions_are_numbered_and_whole() {
     expect_none(docs::decisions(&Tree::of_this_project()));
 }
