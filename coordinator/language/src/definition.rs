@@ -3,7 +3,6 @@
 
 mod call;
 mod expression;
-mod fits;
 mod graph;
 mod outline;
 mod policy;

@@ -1,5 +1,7 @@
 //! Reading maps whose keys are known: what is missing, unknown, not yet there or of the wrong kind is reported, never ignored.
 
+use sagaline_definition::spelling::closest;
+
 use crate::report::Problems;
 use crate::source::Span;
 use crate::yaml::{Entry, Kind, Node};
@@ -144,13 +146,9 @@ pub fn flag(node: &Node, what: &str, problems: &mut Problems) -> Option<bool> {
 
 /// The nearest of the names, or all of them.
 pub fn did_you_mean<S: AsRef<str>>(name: &str, names: &[S]) -> String {
-    let near = names
-        .iter()
-        .map(|candidate| (strsim::osa_distance(name, candidate.as_ref()), candidate.as_ref()))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min();
+    let near = closest(name, names.iter().map(AsRef::as_ref));
     match near {
-        Some((_, candidate)) => format!("did you mean `{candidate}`?"),
+        Some(near) => format!("did you mean `{near}`?"),
         None if names.is_empty() => "there is none to choose from".to_owned(),
         None => format!("there is {}", listed(names)),
     }

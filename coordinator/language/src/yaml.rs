@@ -82,11 +82,17 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn document(&mut self) -> Result<Node, Stop> {
         loop {
-            let (event, span) = self.next()?;
+            let (event, _) = self.next()?;
             match event {
                 Event::StreamStart => {}
                 Event::DocumentStart(_) => break,
-                _ => return Err(self.stop(span, "the file is empty", "write a definition or a contract into it")),
+                _ => {
+                    return Err(self.stop(
+                        Span::new(0, 1),
+                        "the file is empty",
+                        "write a definition or a contract into it",
+                    ));
+                }
             }
         }
         let (event, span) = self.next()?;
@@ -189,7 +195,8 @@ impl<'a> Builder<'a> {
 
     fn refuse_extras(&mut self, span: Span, anchor: usize, tag: Option<&Cow<'_, Tag>>) {
         if let Some(tag) = tag {
-            let message = format!("`{}{}` is a YAML tag here, and tags are refused", tag.handle, tag.suffix);
+            let handle = if tag.is_yaml_core_schema() { "!!" } else { &tag.handle };
+            let message = format!("`{handle}{}` is a YAML tag here, and tags are refused", tag.suffix);
             let help = "quote it, if it is an expression or text: a plain value can't begin with `!`";
             self.problems.error(self.tag_span(span), message, help);
         } else if anchor > 0 {
@@ -227,11 +234,15 @@ impl<'a> Builder<'a> {
 
 /// What a person most likely meant where the scanner gave up.
 fn way_out(info: &str, line: &str) -> &'static str {
-    if line.trim_start().starts_with('\t') {
+    if info.contains("tab") {
         "indent with blanks, never with tabs"
+    } else if info.contains("recursion") {
+        "flatten it"
+    } else if info.contains("mapping values") {
+        "quote it: a plain value can't hold `: ` or `? `"
     } else if line.contains("${") && line.contains(['{', '[']) {
         "quote it: inside { } and [ ] an expression is written \"${...}\""
-    } else if info.contains("mapping values") || line.contains(" ? ") || line.matches(": ").count() > 1 {
+    } else if line.contains(" ? ") || line.matches(": ").count() > 1 {
         "quote it: a plain value can't hold `: ` or `? `"
     } else if line.contains(['!', '&', '*', '%', '@', '`']) {
         "quote it: a plain value can't begin with ! & * % @ or `"

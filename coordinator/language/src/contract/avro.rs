@@ -16,7 +16,10 @@ const COMPLEX: [&str; 5] = ["record", "enum", "fixed", "array", "map"];
 /// Reads named types. None: at least one of them is wrong.
 pub fn types(node: &Node, problems: &mut Problems) -> Option<BTreeMap<String, Value>> {
     let entries = fields::map(node, "`types`", problems)?;
-    let mut reading = Reading { names: entries.iter().map(|entry| entry.key.as_str()).collect(), problems };
+    let mut names: BTreeMap<&str, &str> =
+        entries.iter().map(|entry| (entry.key.as_str(), entry.key.as_str())).collect();
+    entries.iter().for_each(|entry| gather(&entry.value, &entry.key, &mut names));
+    let mut reading = Reading { names, problems };
     let mut schemas = BTreeMap::new();
     for entry in entries {
         if let Some(schema) = reading.named(entry) {
@@ -51,8 +54,34 @@ fn is_sound(entry: &Entry, schemas: &BTreeMap<String, Read>, problems: &mut Prob
     false
 }
 
+/// Finds the types that a schema names inside itself.
+fn gather<'a>(node: &'a Node, owner: &'a str, names: &mut BTreeMap<&'a str, &'a str>) {
+    if let Some(name) = named_kind(node).and_then(|_| scalar(&fields::map_entry(node, "name")?.value)) {
+        names.entry(name).or_insert(owner);
+    }
+    match &node.kind {
+        Kind::Scalar(_) => {}
+        Kind::List(items) => items.iter().for_each(|item| gather(item, owner, names)),
+        Kind::Map(entries) => entries.iter().for_each(|entry| gather(&entry.value, owner, names)),
+    }
+}
+
+/// The kind of a schema that has a name of its own.
+fn named_kind(node: &Node) -> Option<&str> {
+    let kind = scalar(&fields::map_entry(node, "type")?.value)?;
+    ["record", "enum", "fixed"].contains(&kind).then_some(kind)
+}
+
+fn scalar(node: &Node) -> Option<&str> {
+    match &node.kind {
+        Kind::Scalar(scalar) => Some(scalar.text()),
+        Kind::List(_) | Kind::Map(_) => None,
+    }
+}
+
 struct Reading<'a> {
-    names: Vec<&'a str>,
+    /// Each type that may be named, and the key of `types` it stands under.
+    names: BTreeMap<&'a str, &'a str>,
     problems: &'a mut Problems,
 }
 
@@ -64,16 +93,14 @@ impl Reading<'_> {
         }
         let mut mentions = BTreeSet::new();
         let mut value = self.schema(&entry.value, &mut mentions)?;
-        if let Value::Map(map) = &mut value
-            && matches!(map.get("type"), Some(Value::String(kind)) if ["record", "enum", "fixed"].contains(&kind.as_str()))
-        {
+        if let (Value::Map(map), Some(_)) = (&mut value, named_kind(&entry.value)) {
             let name = map.entry("name".to_owned()).or_insert_with(|| Value::from(entry.key.as_str()));
-            if *name != Value::from(entry.key.as_str()) {
-                let message = format!("the type `{}` calls itself {name}", entry.key);
-                self.problems.error(entry.key_span, message, "take out its `name`: the key is its name");
-                return None;
+            if *name == Value::from(entry.key.as_str()) {
+                return Some(Read { value, mentions });
             }
-            return Some(Read { value, mentions });
+            let message = format!("the type `{}` calls itself {name}", entry.key);
+            self.problems.error(entry.key_span, message, "take out its `name`: the key is its name");
+            return None;
         }
         let message = format!("the type `{}` is no record, enum or fixed", entry.key);
         let help = "write `type: record` and `fields:`; other types have no name of their own";
@@ -98,11 +125,11 @@ impl Reading<'_> {
         if PRIMITIVES.contains(&name) {
             return Some(Value::from(name));
         }
-        if self.names.contains(&name) {
-            mentions.insert(name.to_owned());
+        if let Some(owner) = self.names.get(name) {
+            mentions.insert((*owner).to_owned());
             return Some(Value::from(name));
         }
-        let known: Vec<&str> = PRIMITIVES.into_iter().chain(self.names.iter().copied()).collect();
+        let known: Vec<&str> = PRIMITIVES.into_iter().chain(self.names.keys().copied()).collect();
         self.problems.error(node.span, format!("there is no type `{name}`"), did_you_mean(name, &known));
         None
     }
@@ -135,7 +162,7 @@ impl Reading<'_> {
         let mut read = Vec::new();
         for item in items {
             if let Some(entries) = fields::map(item, "a field", self.problems) {
-                read.extend(self.declared(entries, item, mentions));
+                read.extend(self.declared(entries, item, mentions).map(unfolded));
             }
         }
         (read.len() == items.len()).then_some(Value::List(read))
@@ -144,4 +171,18 @@ impl Reading<'_> {
     fn literal(&mut self, node: &Node) -> Option<Value> {
         crate::literal::value(node, self.problems)
     }
+}
+
+/// `{ name: lines, type: array, items: Line }`, as people write a field, in Avro's own form.
+fn unfolded(mut field: Value) -> Value {
+    if let Value::Map(map) = &mut field
+        && matches!(map.get("type"), Some(Value::String(kind)) if kind == "array" || kind == "map")
+    {
+        let inner = ["type", "items", "values"]
+            .into_iter()
+            .filter_map(|key| Some((key.to_owned(), map.remove(key)?)))
+            .collect();
+        map.insert("type".to_owned(), Value::Map(inner));
+    }
+    field
 }

@@ -32,11 +32,7 @@ impl Results<'_> {
         };
         let skipped = self.raw[index].fields.get("if").is_some();
         let continued = outline.refused.as_ref().is_some_and(|refused| refused.may_continue());
-        match found {
-            Type::Any | Type::Null | Type::Nullable(_) => found,
-            found if skipped || continued => Type::Nullable(Box::new(found)),
-            found => found,
-        }
+        if skipped || continued { found.or_null() } else { found }
     }
 }
 
@@ -50,6 +46,9 @@ impl View for StepView<'_> {
     fn see(&self, name: &str) -> Sight {
         if name == "input" {
             return Sight::Seen(self.results.input.clone());
+        }
+        if name == "now" {
+            return Sight::Seen(Type::Int);
         }
         if name == "event" {
             let message = "`event` is seen by `start` only".to_owned();

@@ -4,9 +4,9 @@ use sagaline_definition::Expr;
 use sagaline_definition::expr::Scope;
 use sagaline_definition::types::Type;
 
-use super::fits::{describe, fits};
 use crate::fields::{self, did_you_mean};
 use crate::report::Problems;
+use crate::source::Span;
 use crate::yaml::Node;
 
 /// What a name means where an expression stands.
@@ -29,12 +29,23 @@ pub trait View {
 pub fn selector(node: &Node, what: &str, wanted: &Type, view: &dyn View, problems: &mut Problems) -> Option<Expr> {
     let source = fields::raw(node, what, "an expression: input.total > 100", problems)?;
     let (expr, found) = Place { node, offset: 0 }.expression(source, view, problems)?;
-    if let Err(misfit) = fits(&found, wanted) {
-        let message = format!("{what} must be {}: {misfit}", describe(wanted));
-        problems.error(node.span, message, "change the expression, or what it reads");
-        return None;
-    }
+    fit(node.span, what, &found, wanted, problems)?;
     Some(expr)
+}
+
+/// Whether every value of one type may stand where another is wanted, as far as it can be known. None: not; reported.
+pub fn fit(span: Span, what: &str, found: &Type, wanted: &Type, problems: &mut Problems) -> Option<()> {
+    let misfits = wanted.mismatches(found);
+    for misfit in &misfits {
+        let place = if misfit.path.is_empty() { what.to_owned() } else { format!("{what}: `{}`", misfit.path) };
+        let help = match (found, wanted) {
+            (Type::Nullable(_), _) => "it may be null: test it with `!= null` or has() first".to_owned(),
+            (Type::Bool | Type::Int | Type::Float, Type::String) => "quote it, or write string(...)".to_owned(),
+            _ => format!("write something that is {}", misfit.expected),
+        };
+        problems.error(span, format!("{place} must be {}, and is {}", misfit.expected, misfit.got), help);
+    }
+    misfits.is_empty().then_some(())
 }
 
 /// Where an expression begins in the value of a scalar.

@@ -9,7 +9,6 @@ use sagaline_schemas::Value;
 
 use super::LATER;
 use super::expression::{self, Place, Sight, View};
-use super::fits::{describe, fits};
 use crate::contract::avro;
 use crate::contracts::Used;
 use crate::fields::{self, Fields, Keys, did_you_mean, parsed};
@@ -87,12 +86,7 @@ fn selector(fields: &Fields<'_>, key: &str, wanted: &Type, problems: &mut Proble
 fn input(node: &Node, wanted: Option<&Type>, problems: &mut Problems) -> Option<Expr> {
     let source = fields::raw(node, "`input`", "an expression: event.order", problems)?;
     let (expr, found) = Place { node, offset: 0 }.expression(source, &EventView, problems)?;
-    if let Some(wanted) = wanted
-        && let Err(misfit) = fits(&found, wanted)
-    {
-        problems.error(node.span, misfit.to_string(), format!("`type` says that the input is {}", describe(wanted)));
-        return None;
-    }
+    expression::fit(node.span, "`input`", &found, wanted.unwrap_or(&Type::Any), problems)?;
     Some(expr)
 }
 

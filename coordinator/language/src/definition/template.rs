@@ -6,9 +6,8 @@ use sagaline_definition::model::{Template, TextPart};
 use sagaline_definition::types::Type;
 use sagaline_schemas::Value;
 
-use super::expression::{Place, View};
-use super::fits::{describe, fits};
-use crate::fields::did_you_mean;
+use super::expression::{self, Place, View};
+use crate::fields::{did_you_mean, listed};
 use crate::literal;
 use crate::report::Problems;
 use crate::source::Span;
@@ -21,8 +20,14 @@ pub fn template(node: &Node, wanted: &Type, view: &dyn View, problems: &mut Prob
 
 /// The template of a step that says no `with`.
 pub fn empty(span: Span, operation: &str, wanted: &Type, problems: &mut Problems) -> Option<Template> {
-    if let Err(misfit) = fits(&Type::Record(String::new(), BTreeMap::new()), wanted) {
-        problems.error(span, format!("`{operation}` needs an input: {misfit}"), "write `with: { ... }`");
+    let misfits = wanted.mismatches(&Type::Record(String::new(), BTreeMap::new()));
+    if !misfits.is_empty() {
+        let missing: Vec<&str> = misfits.iter().map(|misfit| misfit.path.as_str()).collect();
+        problems.error(
+            span,
+            format!("`{operation}` needs an input with {}", listed(&missing)),
+            "write `with: { ... }`",
+        );
         return None;
     }
     Some(Template::Literal(Value::Map(BTreeMap::new())))
@@ -44,8 +49,8 @@ impl Reading<'_, '_> {
             (Kind::Map(entries), Type::Map(value)) => self.map(entries, |_| value),
             (Kind::Map(entries), Type::Any) => self.map(entries, |_| &Type::Any),
             (Kind::List(_) | Kind::Map(_), other) => {
-                let message = format!("this is {}, and {} is wanted", node.describe(), describe(other));
-                self.problems.error(node.span, message, format!("write {}", describe(other)));
+                let message = format!("this is {}, and {} is wanted", node.describe(), other);
+                self.problems.error(node.span, message, format!("write {}", other));
                 None
             }
         }
@@ -53,25 +58,8 @@ impl Reading<'_, '_> {
 
     fn literal(&mut self, node: &Node, scalar: &Scalar, wanted: &Type) -> Option<Template> {
         let value = literal::scalar_value(scalar, node.span, self.problems)?;
-        let found = match &value {
-            Value::Null => Type::Null,
-            Value::Bool(_) => Type::Bool,
-            Value::Int(_) => Type::Int,
-            Value::Float(_) => Type::Float,
-            Value::String(_) | Value::List(_) | Value::Map(_) => Type::String,
-        };
-        self.fit(node.span, &found, wanted)?;
+        expression::fit(node.span, "this", &Type::of(&value), wanted, self.problems)?;
         Some(Template::Literal(value))
-    }
-
-    fn fit(&mut self, span: Span, found: &Type, wanted: &Type) -> Option<()> {
-        let Err(misfit) = fits(found, wanted) else { return Some(()) };
-        let help = match (found, not_null(wanted)) {
-            (Type::Int | Type::Float | Type::Bool, Type::String) => "quote it".to_owned(),
-            (_, wanted) => format!("the contract asks for {}", describe(wanted)),
-        };
-        self.problems.error(span, misfit.to_string(), help);
-        None
     }
 
     fn list(&mut self, items: &[Node], wanted: &Type) -> Option<Template> {
@@ -96,7 +84,7 @@ impl Reading<'_, '_> {
         for (member, wanted) in members {
             let written = entries.iter().any(|entry| entry.key == *member);
             if !written && !matches!(wanted, Type::Nullable(_) | Type::Any | Type::Null) {
-                let help = format!("write `{member}: ...`: {} is wanted", describe(wanted));
+                let help = format!("write `{member}: ...`: {} is wanted", wanted);
                 self.problems.error(node.span, format!("a `{name}` needs `{member}`"), help);
                 complete = false;
             }
@@ -130,10 +118,10 @@ impl Reading<'_, '_> {
         };
         if let [Piece::Expression { offset, source }] = pieces.as_slice() {
             let (expr, found) = Place { node, offset: *offset }.expression(source, self.view, self.problems)?;
-            self.fit(node.span, &found, wanted)?;
+            expression::fit(node.span, "this", &found, wanted, self.problems)?;
             return Some(Template::Expr(expr));
         }
-        self.fit(node.span, &Type::String, wanted)?;
+        expression::fit(node.span, "this", &Type::String, wanted, self.problems)?;
         let read: Vec<_> = pieces.iter().map(|piece| self.text_part(node, piece)).collect();
         let parts: Vec<TextPart> = read.into_iter().collect::<Option<_>>()?;
         Some(match parts.as_slice() {
@@ -153,7 +141,7 @@ impl Reading<'_, '_> {
             return Some(TextPart::Expr(expr));
         }
         let span = node.span_within(self.problems.source(), offset, source.len());
-        let message = format!("text can't hold {}", describe(&found));
+        let message = format!("text can't hold {}", found);
         self.problems.error(span, message, "write text, a number or a bool; what may be null needs a test first");
         None
     }

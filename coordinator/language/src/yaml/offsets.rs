@@ -44,7 +44,7 @@ impl Node {
 /// For each character of the value, and its end: (byte in the value, byte in the raw text). Empty: they don't match.
 fn alignment(raw: &str, value: &str, style: ScalarStyle) -> Vec<(usize, usize)> {
     let mut places = Vec::with_capacity(value.len() + 1);
-    let mut at = content_start(raw, style);
+    let mut at = content_start(style);
     for (offset, c) in value.char_indices() {
         // A folded line: one blank or line end of the value is any white space of the file.
         if c != '\n' && c != ' ' {
@@ -60,11 +60,11 @@ fn alignment(raw: &str, value: &str, style: ScalarStyle) -> Vec<(usize, usize)> 
     places
 }
 
-fn content_start(raw: &str, style: ScalarStyle) -> usize {
+fn content_start(style: ScalarStyle) -> usize {
     match style {
-        ScalarStyle::Plain => 0,
+        // The scanner's span of a block begins behind its `|` or `>`.
+        ScalarStyle::Plain | ScalarStyle::Literal | ScalarStyle::Folded => 0,
         ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => 1,
-        ScalarStyle::Literal | ScalarStyle::Folded => raw.find('\n').map_or(0, |newline| newline + 1),
     }
 }
 
