@@ -1,0 +1,326 @@
+//! A member of a consumer group. Rebalances arrive in callbacks, which only note them; `poll` looks up where to begin and takes the
+//! partitions. Nothing is committed that the caller has not named.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientConfig, ClientContext, Message, Offset as Position, TopicPartitionList};
+use sagaline_schemas::{Offset, Partition};
+
+use super::error::{LastWord, failed, heard, is_connection, log};
+use super::reader::watermarks;
+use super::{PATIENCE, fetched, native, ours, whole_millis};
+use crate::{Fetched, GroupEvent, GroupReader, LogError};
+
+type Place = (Arc<str>, Partition);
+
+/// What the group decided, in order.
+enum Change {
+    Given(Vec<(String, i32)>),
+    Taken(Vec<(String, i32)>),
+}
+
+#[derive(Default)]
+struct Rebalances {
+    changes: Mutex<Vec<Change>>,
+    /// The consumer is being dropped: nobody will poll any more.
+    closing: Mutex<bool>,
+    last_word: LastWord,
+}
+
+impl Rebalances {
+    fn note(&self, change: Change) {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+    }
+
+    fn take(&self) -> Vec<Change> {
+        std::mem::take(&mut *self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_closing(&self) -> bool {
+        *self.closing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Rebalances {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        heard(&self.last_word, &error, reason);
+    }
+}
+
+impl ConsumerContext for Rebalances {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let places = list.elements().iter().map(|e| (e.topic().to_owned(), e.partition())).collect();
+        let answered = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.note(Change::Given(places));
+            if self.is_closing() { assign(consumer, list) } else { Ok(()) }
+        } else {
+            self.note(Change::Taken(places));
+            unassign(consumer, list)
+        };
+        if let Err(error) = answered {
+            tracing::error!(target: "kafka", %error, "a rebalance was not taken");
+        }
+    }
+}
+
+fn assign(consumer: &BaseConsumer<Rebalances>, list: &TopicPartitionList) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
+        RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(list),
+    }
+}
+
+/// Partitions that were given and not yet taken over can't be given back one by one: then all are, and the group gives anew.
+fn unassign(consumer: &BaseConsumer<Rebalances>, list: &TopicPartitionList) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_unassign(list).or_else(|_| consumer.unassign()),
+        RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.unassign(),
+    }
+}
+
+pub(super) struct KafkaGroupReader {
+    consumer: BaseConsumer<Rebalances>,
+    bootstrap: String,
+    group: String,
+    topics: BTreeSet<Arc<str>>,
+    /// This member's partitions and the offset that comes next.
+    assigned: BTreeMap<Place, Offset>,
+    /// Given, and not yet taken over: where to begin is not known.
+    given: Vec<Vec<(String, i32)>>,
+    /// Met behind records, so told by the next poll.
+    error: Option<LogError>,
+}
+
+impl KafkaGroupReader {
+    pub(super) fn new(
+        config: &ClientConfig,
+        bootstrap: &str,
+        group: &str,
+        topics: &[String],
+    ) -> Result<Self, LogError> {
+        let consumer: BaseConsumer<Rebalances> = config
+            .create_with_context(Rebalances::default())
+            .map_err(|e| failed(&e, group, bootstrap, &LastWord::default()))?;
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&names).map_err(|e| failed(&e, group, bootstrap, &LastWord::default()))?;
+        Ok(Self {
+            consumer,
+            bootstrap: bootstrap.to_owned(),
+            group: group.to_owned(),
+            topics: names.into_iter().map(Arc::from).collect(),
+            assigned: BTreeMap::new(),
+            given: Vec::new(),
+            error: None,
+        })
+    }
+
+    fn place(&self, (topic, partition): &(String, i32)) -> Place {
+        let topic = self.topics.get(topic.as_str()).cloned().unwrap_or_else(|| topic.as_str().into());
+        (topic, ours(*partition))
+    }
+
+    fn receive(&self, wait: Duration) -> Option<KafkaResult<Fetched>> {
+        let message = self.consumer.poll(wait)?;
+        Some(message.map(|message| {
+            let topic = self.topics.get(message.topic()).cloned().unwrap_or_else(|| message.topic().into());
+            fetched(&topic, &message)
+        }))
+    }
+
+    /// Records of a partition that was taken meanwhile are its next owner's.
+    fn hand_over(&mut self, record: Fetched, into: &mut Vec<GroupEvent>) {
+        if let Some(next) = self.assigned.get_mut(&(Arc::clone(&record.topic), record.partition)) {
+            *next = record.offset + 1;
+            into.push(GroupEvent::Record(record));
+        }
+    }
+
+    /// Tells the caller what the callbacks noted, and takes over what was given.
+    fn settle(&mut self, into: &mut Vec<GroupEvent>) -> Result<(), LogError> {
+        for change in self.consumer.context().take() {
+            match change {
+                Change::Given(places) => self.given.push(places),
+                Change::Taken(places) => self.give_up(&places, into),
+            }
+        }
+        while let Some(places) = self.given.first() {
+            let list = self.beginnings(places)?;
+            assign(&self.consumer, &list).map_err(|e| self.failed(&e))?;
+            self.given.remove(0);
+            let mut begun = Vec::new();
+            for element in list.elements() {
+                let (topic, partition) = self.place(&(element.topic().to_owned(), element.partition()));
+                let offset = element.offset().to_raw().unwrap_or_default();
+                self.assigned.insert((Arc::clone(&topic), partition), offset);
+                begun.push((topic, partition, offset));
+            }
+            if !begun.is_empty() {
+                into.push(GroupEvent::Assigned(begun));
+            }
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self, places: &[(String, i32)], into: &mut Vec<GroupEvent>) {
+        for given in &mut self.given {
+            given.retain(|place| !places.contains(place));
+        }
+        let mut taken: Vec<Place> = places.iter().map(|place| self.place(place)).collect();
+        taken.retain(|place| self.assigned.remove(place).is_some());
+        if !taken.is_empty() {
+            into.push(GroupEvent::Revoked(taken));
+        }
+    }
+
+    /// The group's committed offsets, or the first offset held where there is none.
+    fn beginnings(&self, places: &[(String, i32)]) -> Result<TopicPartitionList, LogError> {
+        let mut asked = TopicPartitionList::with_capacity(places.len());
+        for (topic, partition) in places {
+            asked.add_partition(topic, *partition);
+        }
+        if places.is_empty() {
+            return Ok(asked);
+        }
+        let mut list = self.consumer.committed_offsets(asked, PATIENCE).map_err(|e| self.failed(&e))?;
+        for (topic, partition) in places {
+            let committed = list.find_partition(topic, *partition).map(|element| element.offset());
+            if !matches!(committed, Some(Position::Offset(_))) {
+                let (start, _) = watermarks(&self.consumer, topic, ours(*partition), &self.bootstrap)?;
+                list.set_partition_offset(topic, *partition, Position::Offset(start)).map_err(|e| self.failed(&e))?;
+            }
+        }
+        Ok(list)
+    }
+
+    fn failed(&self, error: &KafkaError) -> LogError {
+        failed(error, &format!("group {}", self.group), &self.bootstrap, &self.consumer.context().last_word)
+    }
+
+    /// None: the client deals with it by itself.
+    fn judge(&self, error: &KafkaError) -> Option<LogError> {
+        use RDKafkaErrorCode as Code;
+        match error.rdkafka_error_code() {
+            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+                self.lost().transpose().map(|e| e.unwrap_or_else(|e| e))
+            }
+            // Topics are joined when they appear.
+            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => None,
+            Some(code) if is_connection(code) => None,
+            _ => Some(self.failed(error)),
+        }
+    }
+
+    /// librdkafka does not say whose position is lost.
+    fn lost(&self) -> Result<Option<LogError>, LogError> {
+        for ((topic, partition), &offset) in &self.assigned {
+            let (start, end) = watermarks(&self.consumer, topic, *partition, &self.bootstrap)?;
+            if !(start..=end).contains(&offset) {
+                let topic = topic.to_string();
+                return Ok(Some(LogError::OutOfRange { topic, partition: *partition, offset, start, end }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn assigned(&self, topic: &str, partition: Partition) -> Result<TopicPartitionList, LogError> {
+        if !self.assigned.contains_key(&(Arc::from(topic), partition)) {
+            return Err(LogError::Io {
+                place: format!("group {}", self.group),
+                detail: format!("{topic}/{partition} is not assigned to this member"),
+            });
+        }
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(topic, native(partition));
+        Ok(list)
+    }
+}
+
+impl GroupReader for KafkaGroupReader {
+    fn poll(&mut self, max: usize, wait: Duration, into: &mut Vec<GroupEvent>) -> Result<(), LogError> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        let (empty, full) = (into.len(), into.len() + max);
+        let (mut wait, mut over) = (whole_millis(wait), false);
+        while into.len() < full {
+            let polled = self.receive(wait);
+            // A failure here comes after what was received: nothing that was read is dropped.
+            let settled = self.settle(into);
+            match polled {
+                None => over = true,
+                Some(Ok(record)) => {
+                    self.hand_over(record, into);
+                    wait = Duration::ZERO;
+                }
+                Some(Err(error)) => self.error = self.judge(&error),
+            }
+            if let Err(error) = settled {
+                self.error = Some(error);
+            }
+            if over || self.error.is_some() {
+                break;
+            }
+        }
+        match self.error.take() {
+            Some(error) if into.len() == empty => return Err(error),
+            error => self.error = error,
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, topic: &str, partition: Partition, offset: Offset) -> Result<(), LogError> {
+        let mut list = self.assigned(topic, partition)?;
+        list.set_all_offsets(Position::Offset(offset))
+            .and_then(|()| self.consumer.commit(&list, CommitMode::Sync))
+            .map_err(|e| self.failed(&e))
+    }
+
+    fn seek(&mut self, topic: &str, partition: Partition, offset: Offset) -> Result<(), LogError> {
+        self.assigned(topic, partition)?;
+        self.consumer
+            .seek(topic, native(partition), Position::Offset(offset), PATIENCE)
+            .map_err(|e| self.failed(&e))?;
+        self.assigned.insert((topic.into(), partition), offset);
+        Ok(())
+    }
+
+    fn pause(&mut self, topic: &str, partition: Partition) -> Result<(), LogError> {
+        let list = self.assigned(topic, partition)?;
+        self.consumer.pause(&list).map_err(|e| self.failed(&e))
+    }
+
+    fn resume(&mut self, topic: &str, partition: Partition) -> Result<(), LogError> {
+        let list = self.assigned(topic, partition)?;
+        self.consumer.resume(&list).map_err(|e| self.failed(&e))
+    }
+}
+
+impl Drop for KafkaGroupReader {
+    /// A consumer closes only when every rebalance has its answer.
+    fn drop(&mut self) {
+        *self.consumer.context().closing.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        let noted = self.consumer.context().take().into_iter().filter_map(|change| match change {
+            Change::Given(places) => Some(places),
+            Change::Taken(_) => None,
+        });
+        for places in self.given.drain(..).chain(noted) {
+            let mut list = TopicPartitionList::with_capacity(places.len());
+            for (topic, partition) in &places {
+                list.add_partition(topic, *partition);
+            }
+            if let Err(error) = assign(&self.consumer, &list) {
+                tracing::warn!(target: "kafka", %error, "a rebalance was left unanswered while leaving the group");
+            }
+        }
+    }
+}
