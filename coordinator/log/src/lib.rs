@@ -2,8 +2,11 @@
 //! simulated (virtual time, seeded faults). Everything here is poll-driven: nobody's callback runs the coordinator.
 
 pub mod clock;
+#[doc(hidden)]
+pub mod conformance;
 mod cursor;
 pub mod embedded;
+pub mod kafka;
 mod mailbox;
 mod settings;
 mod signal;
