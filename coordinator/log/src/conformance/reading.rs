@@ -1,0 +1,44 @@
+//! Checks of readers of one partition.
+
+use std::time::Duration;
+
+use super::{LOOK, Subject, numbered, record, text};
+use crate::LogError;
+
+/// A reader begins at any offset held or at the end, and is told when it is anywhere else.
+pub fn a_reader_begins_anywhere_and_no_further(subject: &Subject) {
+    let topic = subject.topic("bounds", 2, &[]);
+    subject.append(&topic, 0, &numbered(10));
+    for from in 0..10 {
+        let read = subject.read(&topic, 0, from, 10 - from as usize);
+        assert!(read.iter().map(|fetched| fetched.offset).eq(from..10));
+    }
+    let mut reader = subject.log.reader(&topic, 0, 10).unwrap();
+    let mut none = Vec::new();
+    reader.poll(10, Duration::ZERO, &mut none).unwrap();
+    assert_eq!(none, []);
+    assert_eq!(reader.bounds().unwrap(), (0, 10));
+    assert_eq!(subject.log.reader(&topic, 1, 0).unwrap().bounds().unwrap(), (0, 0));
+
+    let error = match subject.log.reader(&topic, 0, 11) {
+        Err(error) => error,
+        Ok(mut reader) => subject.until("an error", || reader.poll(1, LOOK, &mut Vec::new()).err()),
+    };
+    assert_eq!(error, LogError::OutOfRange { topic, partition: 0, offset: 11, start: 0, end: 10 });
+}
+
+/// A reader at the end is given what is appended after it began, each record once, whoever appends.
+pub fn a_reader_sees_what_comes(subject: &Subject) {
+    let topic = subject.topic("tailed", 1, &[]);
+    let mut reader = subject.log.reader(&topic, 0, 0).unwrap();
+    let mut records = Vec::new();
+    for round in 0..10 {
+        subject.append(&topic, 0, &[record(&round.to_string())]);
+        subject.until("the record", || {
+            reader.poll(10, LOOK, &mut records).unwrap();
+            (records.len() > round).then_some(())
+        });
+    }
+    assert!(records.iter().map(text).eq((0..10).map(|n: u32| n.to_string())));
+    assert!(records.iter().map(|fetched| fetched.offset).eq(0..10));
+}
