@@ -92,12 +92,12 @@ impl Source {
 
 /// Whether `word` stands in `code` by itself, not as a part of a longer name.
 pub fn has_word(code: &str, word: &str) -> bool {
+    // A word that ends with a sign, like `todo!`, can't go on behind it.
+    let joined = |left: Option<u8>, right: Option<u8>| left.is_some_and(is_word) && right.is_some_and(is_word);
     code.match_indices(word).any(|(at, _)| {
-        let before = code[..at].bytes().next_back();
-        let after = code[at + word.len()..].bytes().next();
-        let inside = |b: Option<u8>| b.is_some_and(is_word);
-        !(inside(before) && word.bytes().next().is_some_and(is_word))
-            && !(inside(after) && word.bytes().next_back().is_some_and(is_word))
+        let (before, after) = (code[..at].bytes().next_back(), code[at + word.len()..].bytes().next());
+        let (first, last) = (word.bytes().next(), word.bytes().next_back());
+        !joined(before, first) && !joined(last, after)
     })
 }
 
