@@ -1,6 +1,11 @@
 //! What the fold needs of a store: ordered families of keys, and batches that are taken whole or not at all. A port: no store lives here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The version of the keys and values that the fold writes. Raised with every change to one of them: a store of another version is
+/// rebuilt from the log, never misread.
+pub const FORMAT: u32 = 1;
 
 /// The families of keys. The discriminant is part of the state digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -80,7 +85,9 @@ pub enum StoreError {
         detail: String,
     },
     /// Written by another version of Sagaline.
-    #[error("the store in {place} has format {found}, this program writes {expected}: `sagaline rebuild` makes it anew from the log")]
+    #[error(
+        "the store in {place} has format {found}, this program writes {expected}: `sagaline rebuild` makes it anew from the log"
+    )]
     Format {
         /// Directory.
         place: String,
@@ -123,6 +130,13 @@ pub trait Read: Send + Sync {
     fn scan(&self, family: Family, from: &[u8], to: Option<&[u8]>, max: usize) -> Result<Vec<Entry>, StoreError>;
 }
 
+/// A reader that other threads hold while the store is written.
+pub trait Reader: Read {
+    /// What is there now; later batches don't change it. For several reads that must fit together. Drop it soon: while it lives, nothing
+    /// it sees can be removed from the disk.
+    fn snapshot(&self) -> Box<dyn Read + '_>;
+}
+
 /// Writes to one family: a value, or none for a deletion.
 pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
@@ -148,5 +162,5 @@ pub trait Store: Read {
     fn flush(&mut self) -> Result<(), StoreError>;
 
     /// A reader for other threads.
-    fn reader(&self) -> std::sync::Arc<dyn Read>;
+    fn reader(&self) -> Arc<dyn Reader>;
 }

@@ -1,0 +1,49 @@
+//! The file FORMAT beside the database: which program may read it. A store of another version is refused, never misread.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sagaline_partition::store::{FORMAT, StoreError};
+
+use crate::durable;
+
+/// The version of this crate's own layout: families, their options, the marker.
+const LAYOUT: u32 = 1;
+
+/// Passes when the store was written by this version, or is not there yet: then it is given this version.
+pub(crate) fn check(place: &Path, database: &Path) -> Result<(), StoreError> {
+    let found = durable::read(&file(place)).map_err(|e| durable::io_error(place, &e))?;
+    match found {
+        Some(found) if found == expected().as_bytes() => Ok(()),
+        Some(found) => Err(other_version(place, &String::from_utf8_lossy(&found))),
+        None if database.exists() => Err(other_version(place, "unknown (the file FORMAT is missing)")),
+        None => create(place).map_err(|e| durable::io_error(place, &e)),
+    }
+}
+
+/// Forgets the version; the last act of removing a store, so that a removal cut short is seen.
+pub(crate) fn remove(place: &Path) -> io::Result<()> {
+    durable::remove(&file(place))
+}
+
+fn create(place: &Path) -> io::Result<()> {
+    fs::create_dir_all(place)?;
+    durable::replace(&file(place), expected().as_bytes())
+}
+
+fn file(place: &Path) -> PathBuf {
+    place.join("FORMAT")
+}
+
+fn expected() -> String {
+    format!("sagaline store, layout {LAYOUT}, entries {FORMAT}\n")
+}
+
+fn other_version(place: &Path, found: &str) -> StoreError {
+    StoreError::Format {
+        place: place.display().to_string(),
+        found: found.trim().chars().take(80).collect(),
+        expected: expected().trim().to_owned(),
+    }
+}
