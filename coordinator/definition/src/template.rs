@@ -79,7 +79,9 @@ impl Template {
                 Type::List(Box::new(items.reduce(Type::join).unwrap_or(Type::Any)))
             }
             Self::Map(entries) => {
-                let members = entries.iter().map(|(name, entry)| (name.clone(), entry.below(name.clone(), scope, path, problems)));
+                let members = entries
+                    .iter()
+                    .map(|(name, entry)| (name.clone(), entry.below(name.clone(), scope, path, problems)));
                 Type::Record(String::new(), members.collect())
             }
         }
@@ -105,7 +107,11 @@ impl TextPart {
 
 fn found(expr: &Expr, scope: &Scope, path: &[String], problems: &mut Vec<TemplateProblem>) -> Type {
     expr.check(scope).unwrap_or_else(|found| {
-        problems.extend(found.into_iter().map(|problem| TemplateProblem { path: path.to_vec(), expr: expr.clone(), problem }));
+        problems.extend(found.into_iter().map(|problem| TemplateProblem {
+            path: path.to_vec(),
+            expr: expr.clone(),
+            problem,
+        }));
         Type::Any
     })
 }

@@ -1,9 +1,18 @@
-//! Types of payloads as expressions see them, taken from Avro schemas.
+//! Types of payloads as expressions see them. `avro.rs` takes them from schemas, `fit.rs` holds values and other types against them.
+
+mod avro;
+mod fit;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use sagaline_schemas::Value;
+
+pub use self::avro::SchemaError;
+pub use self::fit::Mismatch;
 
 /// A type.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,17 +35,11 @@ pub enum Type {
     Map(Box<Type>),
     /// A map with known members.
     Record(String, BTreeMap<String, Type>),
-    /// Null, or that.
+    /// Null or absent, or that.
     Nullable(Box<Type>),
 }
 
 impl Type {
-    /// The named type among Avro schemas in JSON; none: not there, or not a schema.
-    pub fn from_avro(name: &str, types: &BTreeMap<String, Value>) -> Option<Self> {
-        let _ = (name, types);
-        None
-    }
-
     /// The type of a value.
     pub fn of(value: &Value) -> Self {
         match value {
@@ -45,8 +48,12 @@ impl Type {
             Value::Int(_) => Self::Int,
             Value::Float(_) => Self::Float,
             Value::String(_) => Self::String,
-            Value::List(items) => Self::List(Box::new(items.iter().map(Self::of).reduce(Self::join).unwrap_or(Self::Any))),
-            Value::Map(map) => Self::Record(String::new(), map.iter().map(|(name, value)| (name.clone(), Self::of(value))).collect()),
+            Value::List(items) => {
+                Self::List(Box::new(items.iter().map(Self::of).reduce(Self::join).unwrap_or(Self::Any)))
+            }
+            Value::Map(map) => {
+                Self::Record(String::new(), map.iter().map(|(name, value)| (name.clone(), Self::of(value))).collect())
+            }
         }
     }
 
@@ -116,32 +123,4 @@ impl fmt::Display for Type {
             Self::Nullable(other) => write!(f, "{other} or null"),
         }
     }
-}
-
-/// The name that somebody may have meant: at most one edit in three letters away.
-pub fn closest<'n>(meant: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    names
-        .map(|name| (distance(meant, name), name))
-        .filter(|(distance, name)| *distance * 3 <= name.chars().count().max(meant.chars().count()))
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// Levenshtein's distance, a swap of neighbours counted as one.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let same = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + same);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use super::Scope;
 use super::tree::{Each, Function, Kind, Node, Op, Quantifier, Span};
-use crate::types::{Type, closest};
+use crate::spelling::closest;
+use crate::types::Type;
 
 /// Something wrong in an expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -104,9 +105,10 @@ impl<'a> Checker<'a> {
     fn value(&mut self, node: &'a Node, known: &Known<'a>) -> Type {
         let found = self.node(node, known);
         match (&found, path(node)) {
-            (Type::Nullable(_) | Type::Null, Some(path)) => {
-                self.problem(node.span, format!("`{path}` may be null: ask first, `{path} != null && ..` or `{path} != null ? .. : ..`"))
-            }
+            (Type::Nullable(_) | Type::Null, Some(path)) => self.problem(
+                node.span,
+                format!("`{path}` may be null: ask first, `{path} != null && ..` or `{path} != null ? .. : ..`"),
+            ),
             (Type::Nullable(_) | Type::Null, None) => self.problem(node.span, "this may be null"),
             _ => found,
         }
@@ -157,9 +159,14 @@ impl<'a> Checker<'a> {
             (Type::Any, _, _) => Type::Any,
             (Type::List(item), Type::Int | Type::Any, _) => *item,
             (Type::Map(value), Type::String | Type::Any, _) => *value,
-            (record @ Type::Record(..), Type::String, Kind::Literal(sagaline_schemas::Value::String(name))) => self.member(at, &record, name),
+            (record @ Type::Record(..), Type::String, Kind::Literal(sagaline_schemas::Value::String(name))) => {
+                self.member(at, &record, name)
+            }
             (Type::Record(..), Type::String | Type::Any, _) => Type::Any,
-            (of_type, key_type, _) => self.problem(at, format!("{of_type} can't be indexed with {key_type}: a list takes an int, a map a string")),
+            (of_type, key_type, _) => self.problem(
+                at,
+                format!("{of_type} can't be indexed with {key_type}: a list takes an int, a map a string"),
+            ),
         }
     }
 
@@ -192,7 +199,13 @@ impl<'a> Checker<'a> {
         let (l, r) = (self.value(left, known), self.value(right, known));
         let arithmetic = matches!(op, Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo);
         match (l, r) {
-            (Type::Any, Type::Any) => if arithmetic { Type::Any } else { Type::Bool },
+            (Type::Any, Type::Any) => {
+                if arithmetic {
+                    Type::Any
+                } else {
+                    Type::Bool
+                }
+            }
             (Type::Any, other) | (other, Type::Any) => self.operands(at, op, other.clone(), other),
             (l, r) => self.operands(at, op, l, r),
         }
@@ -282,12 +295,16 @@ impl<'a> Checker<'a> {
         let text = |one: &Type| *one == Type::String;
         let scalar = |one: &Type| matches!(one, Type::String | Type::Bool | Type::Int | Type::Float);
         let (fits, result) = match function {
-            Function::Size => (all(|one| matches!(one, Type::String | Type::List(_) | Type::Map(_) | Type::Record(..))), Type::Int),
+            Function::Size => {
+                (all(|one| matches!(one, Type::String | Type::List(_) | Type::Map(_) | Type::Record(..))), Type::Int)
+            }
             Function::StartsWith | Function::EndsWith | Function::Contains => (all(text), Type::Bool),
             Function::String => (all(scalar), Type::String),
             Function::Int => (all(|one| one.is_number() || *one == Type::String), Type::Int),
             Function::Double => (all(|one| one.is_number() || *one == Type::String), Type::Float),
-            Function::Min | Function::Max => (all(Type::is_number) || all(text), types.iter().cloned().reduce(Type::join).unwrap_or(Type::Any)),
+            Function::Min | Function::Max => {
+                (all(Type::is_number) || all(text), types.iter().cloned().reduce(Type::join).unwrap_or(Type::Any))
+            }
         };
         if fits {
             return result;

@@ -134,7 +134,9 @@ impl Evaluation<'_> {
         self.meter.step(1)?;
         match of {
             None => Ok(None),
-            Some(of) if matches!(*of, Value::Null | Value::Map(_)) => Ok(member(of, name).ok().filter(|value| **value != Value::Null)),
+            Some(of) if matches!(*of, Value::Null | Value::Map(_)) => {
+                Ok(member(of, name).ok().filter(|value| **value != Value::Null))
+            }
             Some(of) => Err(Stop::Error(format!("{} has no members, so not `{name}` either", shown(&of)))),
         }
     }
@@ -190,7 +192,13 @@ impl Evaluation<'_> {
     }
 
     /// `exists` for true, `all` for false: one deciding item makes up for errors at others.
-    fn quantified<'i>(&self, decides: bool, each: &Each, items: impl Iterator<Item = Cow<'i, Value>>, locals: Locals<'_>) -> Eval<Value> {
+    fn quantified<'i>(
+        &self,
+        decides: bool,
+        each: &Each,
+        items: impl Iterator<Item = Cow<'i, Value>>,
+        locals: Locals<'_>,
+    ) -> Eval<Value> {
         let mut all_else = Ok(Value::Bool(!decides));
         for item in items {
             let local = Local { name: &each.item, value: &item, outer: locals };
@@ -248,7 +256,9 @@ fn member<'v>(of: Cow<'v, Value>, name: &str) -> Result<Cow<'v, Value>, Cow<'v, 
 
 fn index<'v>(of: Cow<'v, Value>, at: &Value) -> Eval<Cow<'v, Value>> {
     match (&*of, at) {
-        (Value::Map(_), Value::String(name)) => member(of, name).map_err(|of| Stop::Error(format!("no member {name:?} in {}", shown(&of)))),
+        (Value::Map(_), Value::String(name)) => {
+            member(of, name).map_err(|of| Stop::Error(format!("no member {name:?} in {}", shown(&of))))
+        }
         (Value::List(items), Value::Int(n)) => {
             let place = usize::try_from(*n).ok().filter(|place| *place < items.len());
             let place = place.ok_or_else(|| Stop::Error(format!("no item {n} in a list of {}", items.len())))?;

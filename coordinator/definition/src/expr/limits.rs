@@ -68,7 +68,9 @@ impl Scan<'_> {
         }
         if matches!(self.peek(0), Some(b'\'' | b'"')) {
             self.at = start;
-            return Err(self.error("raw texts and bytes are left out here: write plain quotes, with `\\\\` for a backslash"));
+            return Err(
+                self.error("raw texts and bytes are left out here: write plain quotes, with `\\\\` for a backslash")
+            );
         }
         Ok(())
     }
@@ -140,6 +142,10 @@ impl Scan<'_> {
     }
 
     fn ternary(&mut self) -> Result<usize, ExprError> {
+        // The parser takes `[?a]` for `[a]` without a word.
+        if self.bytes[..self.at].trim_ascii_end().last().is_none_or(|before| b"[{(,.?:".contains(before)) {
+            return Err(self.error("optional members are left out here: ask with has()"));
+        }
         self.ternaries += 1;
         if self.ternaries > MAX_TERNARIES {
             return Err(self.error(format!("an expression may choose {MAX_TERNARIES} times with `? :`")));

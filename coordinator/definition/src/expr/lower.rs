@@ -19,24 +19,33 @@ pub(super) fn parse(source: &str) -> Result<Node, ExprError> {
     Lowering { source, places: &places, nodes: 0, depth: 0 }.node(&ast)
 }
 
-/// The first complaint, in our words.
+/// The first complaint of its grammar, else its first at all, in our words.
 fn syntax_error(source: &str, errors: &ParseErrors) -> ExprError {
-    let Some(first) = errors.errors.first() else {
+    let grammar = errors.errors.iter().find(|error| error.msg.starts_with("Syntax error: "));
+    let Some(first) = grammar.or(errors.errors.first()) else {
         return ExprError { message: "this is no expression".into(), offset: 0 };
     };
-    let (line, column) = (usize::try_from(first.pos.0).unwrap_or(0), usize::try_from(first.pos.1).unwrap_or(0));
-    let line_start: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    let offset = byte_offset(&source[line_start..], column.saturating_sub(1)) + line_start;
-    let message = if offset >= source.trim_end().len() {
+    let offset = place(source, first.pos);
+    let complaint = first.msg.trim_start_matches("Syntax error: ");
+    let message = if offset >= source.trim_end().len() || complaint.contains("'<EOF>'") {
         "the expression ends too early".to_owned()
-    } else if let Some(word) = first.msg.strip_prefix("reserved identifier: ") {
+    } else if let Some(word) = complaint.strip_prefix("reserved identifier: ") {
         format!("`{word}` is a word that CEL keeps for itself: it can't be a name here")
-    } else if first.msg.starts_with("invalid ") {
+    } else if let Some(sign) = complaint.strip_prefix("missing '").and_then(|rest| rest.chars().next()) {
+        format!("`{sign}` is missing here")
+    } else if complaint.starts_with("invalid ") {
         "this number is out of range".to_owned()
     } else {
         format!("`{}` can't stand here", word_at(source, offset))
     };
     ExprError { message, offset }
+}
+
+/// The byte at a line and column, both from 1, columns in characters.
+fn place(source: &str, (line, column): (isize, isize)) -> usize {
+    let before = |n: isize| usize::try_from(n - 1).unwrap_or(0);
+    let line_start = source.split_inclusive('\n').take(before(line)).map(str::len).sum();
+    line_start + byte_offset(&source[line_start..], before(column))
 }
 
 fn byte_offset(text: &str, chars: usize) -> usize {
@@ -68,7 +77,10 @@ impl Lowering<'_> {
             return refuse(token, format!("an expression has at most {MAX_NODES} parts"));
         }
         if self.depth > MAX_DEPTH {
-            return refuse(token, format!("an expression is at most {MAX_DEPTH} levels deep: a chain of `+` counts one for each"));
+            return refuse(
+                token,
+                format!("an expression is at most {MAX_DEPTH} levels deep: a chain of `+` counts one for each"),
+            );
         }
         let node = match &ast.expr {
             Ast::Literal(literal) => Ok(Node { span: token, kind: Kind::Literal(literal_value(token, literal)?) }),
@@ -173,24 +185,26 @@ impl Lowering<'_> {
     }
 
     fn has(&mut self, token: Span, args: &[IdedExpr]) -> Lowered {
+        let start = self.callee(token, operators::HAS);
         let [IdedExpr { expr: Ast::Select(select), .. }] = args else {
-            return refuse(token, "has() asks for one member: has(order.address)");
+            return refuse(Span { start, ..token }, "has() asks for one member: has(order.address)");
         };
         let of = self.boxed(&select.operand)?;
-        let span = self.closed(self.callee(token, operators::HAS), of.span.end);
+        let span = self.closed(start, of.span.end);
         Ok(Node { span, kind: Kind::Has { of, name: select.field.clone() } })
     }
 
     fn each(&mut self, token: Span, name: &str, range: &IdedExpr, args: &[IdedExpr]) -> Lowered {
         let Some(quantifier) = Quantifier::of(name) else { return self.function(token, name, Some(range), args) };
+        let place = Span { start: self.callee(token, name), ..token };
         let range = self.node(range)?;
         let (item, filter, body) = match args {
             [item, body] => (item, None, body),
             [item, filter, body] if quantifier == Quantifier::Map => (item, Some(filter), body),
-            _ => return refuse(token, format!("write {name}(item, expression)")),
+            _ => return refuse(place, format!("write {name}(item, expression)")),
         };
         let Ast::Ident(item) = &item.expr else {
-            return refuse(token, format!("{name}() takes first the name by which its expression knows an item: {name}(item, expression)"));
+            return refuse(place, format!("{name}() takes first a name for the item: {name}(item, expression)"));
         };
         let filter = filter.map(|filter| self.node(filter)).transpose()?;
         let body = self.node(body)?;
@@ -200,7 +214,8 @@ impl Lowering<'_> {
 
     fn function(&mut self, token: Span, name: &str, target: Option<&IdedExpr>, args: &[IdedExpr]) -> Lowered {
         let place = Span { start: self.callee(token, name), end: token.start };
-        let function = function(name, target.is_some(), args.len()).map_err(|message| ExprError { message, offset: place.start })?;
+        let function = function(name, target.is_some(), args.len())
+            .map_err(|message| ExprError { message, offset: place.start })?;
         let mut arguments = Vec::with_capacity(args.len() + 1);
         for argument in target.into_iter().chain(args) {
             arguments.push(self.node(argument)?);
@@ -227,7 +242,9 @@ fn null_is_absence(op: Op, left: Box<Node>, right: Box<Node>) -> Kind {
     let span = asked.span;
     match (op, asked.kind) {
         (Op::NotEqual, Kind::Member { of, name }) if is_null(&null) => Kind::Has { of, name },
-        (Op::Equal, Kind::Member { of, name }) if is_null(&null) => Kind::Not(Box::new(Node { span, kind: Kind::Has { of, name } })),
+        (Op::Equal, Kind::Member { of, name }) if is_null(&null) => {
+            Kind::Not(Box::new(Node { span, kind: Kind::Has { of, name } }))
+        }
         (_, kind) => {
             let asked = Box::new(Node { span, kind });
             let (left, right) = if asked.span.start <= null.span.start { (asked, null) } else { (null, asked) };
@@ -279,7 +296,9 @@ fn function(name: &str, on_target: bool, arguments: usize) -> Result<Function, S
         "min" => (Function::Min, !on_target && arguments >= 1),
         "max" => (Function::Max, !on_target && arguments >= 1),
         "matches" => return Err("regular expressions are left out here: use startsWith, endsWith or contains".into()),
-        "all" | "exists" | "exists_one" | "map" | "filter" => return Err(format!("write list.{name}(item, expression)")),
+        "all" | "exists" | "exists_one" | "map" | "filter" => {
+            return Err(format!("write list.{name}(item, expression)"));
+        }
         "has" => return Err("has() asks for one member: has(order.address)".into()),
         _ => {
             let known = "size, startsWith, endsWith, contains, string, int, double, min, max, has, all, exists, exists_one, map, filter";

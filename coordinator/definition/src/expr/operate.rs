@@ -108,7 +108,8 @@ fn compare_mixed(n: i64, x: f64) -> Ordering {
         return Ordering::Greater;
     }
     let whole = x.trunc();
-    n.cmp(&(whole as i64)).then_with(|| 0.0_f64.partial_cmp(&(x - whole)).expect("a difference of finite numbers this small is finite"))
+    n.cmp(&(whole as i64))
+        .then_with(|| 0.0_f64.partial_cmp(&(x - whole)).expect("a difference of finite numbers this small is finite"))
 }
 
 fn contains(meter: &Meter, item: &Value, within: &Value) -> Eval<bool> {
@@ -162,7 +163,9 @@ fn broken(op: Op, a: f64, b: f64) -> Eval<Value> {
         Op::Divide => a / b,
         _ => return Err(no_overload(op, &Value::Float(a), &Value::Float(b))),
     };
-    finite(result).ok_or_else(|| Stop::Error(format!("{a} {} {b} is no finite number", op.sign())))
+    finite(result).ok_or_else(|| {
+        Stop::Error(format!("{} {} {} is no finite number", Value::Float(a), op.sign(), Value::Float(b)))
+    })
 }
 
 /// Minus zero equals zero: it must not have a text of its own.
@@ -173,7 +176,9 @@ fn finite(x: f64) -> Option<Value> {
 /// `-x`
 pub(super) fn negate(value: &Value) -> Eval<Value> {
     match value {
-        Value::Int(n) => n.checked_neg().map(Value::Int).ok_or_else(|| Stop::Error(format!("-({n}) lies outside 64-bit integers"))),
+        Value::Int(n) => {
+            n.checked_neg().map(Value::Int).ok_or_else(|| Stop::Error(format!("-({n}) lies outside 64-bit integers")))
+        }
         Value::Float(x) => Ok(Value::Float(-x + 0.0)),
         other => Err(Stop::Error(format!("`-` needs a number, not {}", shown(other)))),
     }
@@ -183,8 +188,12 @@ pub(super) fn negate(value: &Value) -> Eval<Value> {
 pub(super) fn call(meter: &Meter, function: Function, arguments: &[&Value]) -> Eval<Value> {
     match (function, arguments) {
         (Function::Size, [value]) => size(meter, value),
-        (Function::StartsWith, [Value::String(text), Value::String(part)]) => Ok(Value::Bool(text.starts_with(part.as_str()))),
-        (Function::EndsWith, [Value::String(text), Value::String(part)]) => Ok(Value::Bool(text.ends_with(part.as_str()))),
+        (Function::StartsWith, [Value::String(text), Value::String(part)]) => {
+            Ok(Value::Bool(text.starts_with(part.as_str())))
+        }
+        (Function::EndsWith, [Value::String(text), Value::String(part)]) => {
+            Ok(Value::Bool(text.ends_with(part.as_str())))
+        }
         (Function::Contains, [Value::String(text), Value::String(part)]) => {
             meter.read(text)?;
             Ok(Value::Bool(text.contains(part.as_str())))
@@ -266,7 +275,15 @@ fn pick(meter: &Meter, beats: Op, first: &Value, rest: &[&Value]) -> Eval<Value>
 }
 
 fn no_overload(op: Op, left: &Value, right: &Value) -> Stop {
-    Stop::Error(format!("{} {} {}: `{}` does not take {} and {}", shown(left), op.sign(), shown(right), op.sign(), left.kind(), right.kind()))
+    Stop::Error(format!(
+        "{} {} {}: `{}` does not take {} and {}",
+        shown(left),
+        op.sign(),
+        shown(right),
+        op.sign(),
+        left.kind(),
+        right.kind()
+    ))
 }
 
 /// A value for a message: its beginning is enough to know it by.
@@ -281,7 +298,9 @@ pub(super) fn shown(value: &Value) -> String {
             }
             format!("{{{}}}", keys.join(", "))
         }
-        Value::String(text) if text.len() > LONGEST => format!("{:?}..", text.chars().take(LONGEST).collect::<String>()),
+        Value::String(text) if text.len() > LONGEST => {
+            format!("{:?}..", text.chars().take(LONGEST).collect::<String>())
+        }
         scalar => return scalar.to_string(),
     };
     if summary.len() <= 2 * LONGEST { summary } else { summary.chars().take(LONGEST).chain("..".chars()).collect() }

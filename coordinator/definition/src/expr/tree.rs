@@ -160,14 +160,19 @@ impl Node {
                 bound.pop();
             }
             Kind::Member { of, .. } | Kind::Has { of, .. } | Kind::Not(of) | Kind::Negate(of) => of.gather(bound, free),
-            Kind::Index { of: a, at: b } | Kind::And(a, b) | Kind::Or(a, b) | Kind::Binary { left: a, right: b, .. } => {
+            Kind::Index { of: a, at: b }
+            | Kind::And(a, b)
+            | Kind::Or(a, b)
+            | Kind::Binary { left: a, right: b, .. } => {
                 a.gather(bound, free);
                 b.gather(bound, free);
             }
             Kind::If { condition, then, otherwise } => {
                 [condition, then, otherwise].into_iter().for_each(|node| node.gather(bound, free));
             }
-            Kind::List(nodes) | Kind::Call { arguments: nodes, .. } => nodes.iter().for_each(|node| node.gather(bound, free)),
+            Kind::List(nodes) | Kind::Call { arguments: nodes, .. } => {
+                nodes.iter().for_each(|node| node.gather(bound, free))
+            }
             Kind::Map(entries) => entries.iter().flat_map(|(k, v)| [k, v]).for_each(|node| node.gather(bound, free)),
         }
     }
