@@ -54,6 +54,8 @@ avro_record! {
         pub partition: u32,
         /// How many partitions the inbox has, for ever.
         pub partitions: u32,
+        /// The inbox topic's name: where commands ask for their replies.
+        pub topic: String,
         /// The version of the fold's rules that this log begins with.
         pub rules_version: u32,
         /// The settings that this log begins with.

@@ -1,7 +1,6 @@
 //! What a participant's answer does to the ledger, and what the saga makes of the change.
 
 use sagaline_schemas::record::{Answer, Kind, Mark, MarkKind};
-use sagaline_schemas::wire::Bytes;
 
 use crate::attempts::timers;
 use crate::fact::{AnswerKind, Fact};

@@ -59,7 +59,7 @@ impl Turn<'_> {
     }
 
     /// The log has acknowledged a command: its clock begins, unless an answer came first.
-    pub fn sent(&mut self, effect: u32, kind: Kind, attempt: u32, base: Millis) {
+    pub fn sent(&mut self, effect: u32, kind: Kind, attempt: u32, base: Option<Millis>) {
         if self.saga.tries(effect, kind).is_none_or(|tries| tries.count != attempt) {
             return;
         }
@@ -74,6 +74,9 @@ impl Turn<'_> {
         }
         self.mark_sent(effect, kind);
         let policy = self.policy(effect, kind);
+        let Some(base) = base else {
+            return self.arm_after(clock, Some(effect), policy.attempt_timeout);
+        };
         let begun = *self.tries(effect, kind).begun.get_or_insert(base);
         let total = policy.within.map_or(Millis::MAX, |within| begun.saturating_add(within));
         let due = base.saturating_add(policy.attempt_timeout).min(total);

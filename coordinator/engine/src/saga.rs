@@ -337,6 +337,29 @@ impl Saga {
         }
     }
 
+    /// Time passes: every duration that waited for it begins.
+    pub fn begin_durations(&mut self, base: Millis) {
+        for timer in &mut self.timers {
+            let TimerStart::Waiting { duration } = timer.start else {
+                continue;
+            };
+            timer.start = TimerStart::Due { at: base.saturating_add(duration) };
+            let Some(effect) = timer.effect.and_then(|effect| self.effects.get_mut(effect as usize)) else {
+                continue;
+            };
+            match timer.kind {
+                TimerKind::Attempt => _ = effect.tries.begun.get_or_insert(base),
+                TimerKind::UndoAttempt => _ = effect.undo_tries.begun.get_or_insert(base),
+                TimerKind::Deadline | TimerKind::Backoff | TimerKind::UndoBackoff | TimerKind::Forget => {}
+            }
+        }
+    }
+
+    /// Whether a duration waits to begin.
+    pub fn has_waiting_durations(&self) -> bool {
+        self.timers.iter().any(|timer| matches!(timer.start, TimerStart::Waiting { .. }))
+    }
+
     /// Timers by what they are for: the index that the partition keeps.
     pub fn timer_index(&self) -> BTreeMap<(Option<u32>, TimerKind), TimerStart> {
         self.timers.iter().map(|timer| ((timer.effect, timer.kind), timer.start)).collect()

@@ -1,1 +1,6 @@
-//! Tests of the engine, by concern.
+//! Tests of the engine at its boundary: a script of what comes, a readable account of what the saga does.
+
+mod compensation;
+mod forward;
+mod stage;
+mod tables;

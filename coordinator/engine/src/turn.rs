@@ -21,8 +21,8 @@ pub enum Input {
         kind: Kind,
         /// Which attempt.
         attempt: u32,
-        /// When the attempt's clock begins: milliseconds since 1970.
-        base: Millis,
+        /// When the attempt's clock begins, milliseconds since 1970; none: at the first Progress that lets time pass.
+        base: Option<Millis>,
     },
     /// A participant answers; its token is right.
     Answer {

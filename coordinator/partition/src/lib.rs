@@ -1,4 +1,26 @@
 //! One inbox partition: a pure fold over its records, on a store. Knows no Kafka, no sockets, no wall clock, no threads.
+//! records.md's fold has eleven numbered lines; the comments `Line 1` .. `Line 11` name the place of each.
 
 pub mod digest;
+mod event;
+mod fold;
+mod halt;
+mod history;
+pub mod keys;
+mod outbox;
+mod overlay;
+mod progress;
+mod reply;
+mod request;
+mod sagas;
+pub mod state;
 pub mod store;
+mod timers;
+pub mod view;
+
+pub use fold::{FaultNote, Faults, Folded, LogRecord, Partition, RULES_VERSION};
+pub use halt::Halt;
+pub use outbox::{Published, channel_of_commands};
+
+#[cfg(test)]
+mod tests;

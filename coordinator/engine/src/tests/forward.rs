@@ -1,0 +1,93 @@
+//! Going forward: order, branches, retries, words, requests.
+
+use expect_test::expect;
+use sagaline_definition::Expr;
+use sagaline_definition::model::Word;
+
+use super::stage::{call_mut, chain, check};
+
+#[test]
+fn a_chain_completes() {
+    check(&chain(&["a", "b"]), "ok a; ok b", &expect![[]]);
+}
+
+#[test]
+fn a_repeated_reply_changes_nothing() {
+    check(&chain(&["a", "b"]), "ok a; ok a; ok b; ok b; ok a", &expect![[]]);
+}
+
+#[test]
+fn branches_join() {
+    let mut graph = chain(&["a", "b", "c", "d"]);
+    graph.steps[2].after = vec![0];
+    graph.steps[3].after = vec![1, 2];
+    check(&graph, "ok a; ok c; ok b; ok d", &expect![[]]);
+}
+
+#[test]
+fn a_false_condition_skips() {
+    let mut graph = chain(&["a", "b", "c"]);
+    graph.steps[1].condition = Some(Expr::parse("a == 2").unwrap());
+    check(&graph, "ok a; ok c", &expect![[]]);
+}
+
+#[test]
+fn an_expression_without_a_value_is_stuck_and_says_so() {
+    let mut graph = chain(&["a", "b"]);
+    graph.steps[1].condition = Some(Expr::parse("input.nothing > 1").unwrap());
+    check(&graph, "ok a; retry; cancel; undone a", &expect![[]]);
+}
+
+#[test]
+fn attempts_are_used_up() {
+    check(&chain(&["a"]), "silence a; nothing a", &expect![[]]);
+}
+
+#[test]
+fn a_failure_is_followed_by_the_next_attempt() {
+    check(&chain(&["a"]), "sent a; fail a; fail a; wait a; sent a; ok a", &expect![[]]);
+}
+
+#[test]
+fn a_late_success_during_the_wait_ends_the_retries() {
+    check(&chain(&["a", "b"]), "sent a; time a; ok a; ok b", &expect![[]]);
+}
+
+#[test]
+fn working_moves_the_clock() {
+    check(&chain(&["a"]), "sent a; working a 50000; time a; wait a; sent a; ok a", &expect![[]]);
+}
+
+#[test]
+fn refusals_by_code() {
+    let mut graph = chain(&["a", "b"]);
+    call_mut(&mut graph, 0).refused.insert("Soft".to_owned(), Word::Continue);
+    check(&graph, "no a Soft; ok b", &expect![[]]);
+    call_mut(&mut graph, 0).refused.insert("Hard".to_owned(), Word::Stuck);
+    check(&graph, "no a Hard; retry; ok a; ok b", &expect![[]]);
+}
+
+#[test]
+fn stuck_after_failure_retries_the_same_effect() {
+    let mut graph = chain(&["a"]);
+    call_mut(&mut graph, 0).failed = Word::Stuck;
+    check(&graph, "silence a; retry; sent a; ok a", &expect![[]]);
+}
+
+#[test]
+fn a_word_is_owed_while_stuck_elsewhere() {
+    let mut graph = chain(&["a", "b"]);
+    graph.steps[1].after = vec![];
+    call_mut(&mut graph, 0).failed = Word::Stuck;
+    check(&graph, "silence a; no b; retry; undone a", &expect![[]]);
+}
+
+#[test]
+fn people_are_told_why_not() {
+    check(&chain(&["a"]), "retry; close; ok a; cancel; retry; close", &expect![[]]);
+}
+
+#[test]
+fn the_deadline_turns_back_once() {
+    check(&chain(&["a", "b"]), "ok a; deadline; deadline; nothing b; undone a", &expect![[]]);
+}

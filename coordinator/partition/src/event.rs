@@ -1,0 +1,122 @@
+//! A domain event: the numbered channel of its source decides whether it is news; its targets are taken in order.
+
+use sagaline_definition::Definition;
+use sagaline_definition::expr::Names;
+use sagaline_schemas::hash::{Preimage, partition_of};
+use sagaline_schemas::output::ParkedReason;
+use sagaline_schemas::record::{ClauseKind, Event, EventOrigin, Target};
+use sagaline_schemas::wire::{Bytes, Wire};
+use sagaline_schemas::{Offset, Value};
+
+use crate::fold::{LogRecord, Partition};
+use crate::halt::Halt;
+use crate::sagas::Begin;
+use crate::store::Family;
+
+/// What the numbered channel says of a record (records.md section 2): accept iff at > highest and prev <= highest.
+enum Numbered {
+    News,
+    Repeat,
+    Gap { highest: Offset },
+}
+
+impl Partition {
+    pub(crate) fn event(&mut self, record: LogRecord<'_>, event: Event) -> Result<(), Halt> {
+        let source = source_key(&event.origin);
+        match self.numbered(&source, event.origin.prev, event.origin.at)? {
+            Numbered::News => {}
+            Numbered::Repeat => {
+                self.meta_mut().counters.repeated_events += 1;
+                return Ok(());
+            }
+            Numbered::Gap { highest } => {
+                let detail = format!("its sender sent {} before, the highest that came is {highest}", event.origin.prev);
+                return self.park(record.value, ParkedReason::Gap, detail);
+            }
+        }
+        self.over.write(Family::Sources, source, &event.origin.at);
+        if let Some(reason) = event.skipped {
+            return self.park(record.value, ParkedReason::Skipped, reason);
+        }
+        if event.data.len() > self.begun().settings.max_payload as usize {
+            let detail = format!("the event has {} bytes, the settings allow {}", event.data.len(), self.begun().settings.max_payload);
+            return self.park(record.value, ParkedReason::TooLarge, detail);
+        }
+        let data = match Value::parse(&event.data) {
+            Ok(data) => data,
+            Err(error) => return self.park(record.value, ParkedReason::Undecodable, format!("the event is no JSON: {error}")),
+        };
+        for (index, target) in (0..).zip(&event.targets) {
+            if let Err((reason, detail)) = self.target(index, target, &event, &data)? {
+                self.park(record.value, reason, detail)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn numbered(&self, source: &[u8], prev: Offset, at: Offset) -> Result<Numbered, Halt> {
+        let highest = self.over.read::<i64>(Family::Sources, source)?.unwrap_or(-1);
+        Ok(match (at > highest, prev <= highest) {
+            (false, _) => Numbered::Repeat,
+            (true, true) => Numbered::News,
+            (true, false) => Numbered::Gap { highest },
+        })
+    }
+
+    fn target(&mut self, index: u32, target: &Target, event: &Event, data: &Value) -> Result<Result<(), (ParkedReason, String)>, Halt> {
+        let Some(definition) = self.definition(target.definition)? else {
+            return Ok(Err((ParkedReason::NotKnown, format!("the definition {} is not known here", target.definition))));
+        };
+        match target.clause {
+            ClauseKind::Start => {}
+            ClauseKind::Fact | ClauseKind::Wait | ClauseKind::React => {
+                return Ok(Err((ParkedReason::Refused, format!("{:?} clauses are not yet part of this version", target.clause))));
+            }
+        }
+        if partition_of(&target.key, self.begun().partitions) != self.number {
+            return Ok(Err((ParkedReason::Refused, format!("the key {:?} belongs to another partition", target.key))));
+        }
+        if self.saga_of_key(&definition.saga, &target.key)?.is_some() {
+            self.meta_mut().counters.repeated_starts += 1;
+            return Ok(Ok(()));
+        }
+        let input = match input_of(&definition, data) {
+            Ok(input) => input,
+            Err(detail) => return Ok(Err((ParkedReason::Refused, detail))),
+        };
+        let begin = Begin {
+            definition: target.definition,
+            key: target.key.clone(),
+            input,
+            traceparent: event.traceparent.clone(),
+            index,
+        };
+        self.begin_saga(&definition, begin)?;
+        Ok(Ok(()))
+    }
+}
+
+/// A domain topic's partition, in one generation, is one numbered channel.
+fn source_key(origin: &EventOrigin) -> Vec<u8> {
+    let mut key = Preimage::new("event").fixed(origin.topic_id.as_bytes()).u32(origin.partition).as_bytes().to_vec();
+    origin.generation.encode(&mut key);
+    key
+}
+
+/// `start.input`: what the saga begins with.
+fn input_of(definition: &Definition, event: &Value) -> Result<Bytes, String> {
+    let value = match &definition.start.input {
+        None => event.clone(),
+        Some(input) => input.eval(&OneEvent(event)).map_err(|error| format!("start.input: {error}"))?,
+    };
+    Ok(Bytes(value.to_json()))
+}
+
+/// What expressions at a definition's door see: `event`, and nothing else.
+struct OneEvent<'a>(&'a Value);
+
+impl Names for OneEvent<'_> {
+    fn get(&self, name: &str) -> Option<std::borrow::Cow<'_, Value>> {
+        (name == "event").then_some(std::borrow::Cow::Borrowed(self.0))
+    }
+}

@@ -1,0 +1,352 @@
+//! The fold itself: which record does what. Each record is decoded, proved, deduplicated (lines 1 to 3) and then taken by the file
+//! that its kind names. Total: what can't be used is parked; only what makes going on wrong halts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sagaline_definition::Definition;
+use sagaline_schemas::hash;
+use sagaline_schemas::output::ParkedReason;
+use sagaline_schemas::proof::{self, Key, Opened};
+use sagaline_schemas::record::{Body, ContractRecord, DefinitionRecord, Genesis};
+use sagaline_schemas::{Digest, Millis, Offset, OutputHash, Position, schema};
+
+use crate::halt::Halt;
+use crate::keys;
+use crate::outbox::Published;
+use crate::overlay::{Overlay, decode};
+use crate::state::{Counters, Folding, KnownContract, Meta};
+use crate::store::{Family, Read, Store, StoreError};
+
+/// The version of the rules that this program folds by.
+pub const RULES_VERSION: u32 = 1;
+
+/// A record of the inbox as the fold reads it: its value and its broker timestamp, nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct LogRecord<'a> {
+    /// Its offset.
+    pub offset: Offset,
+    /// The broker's append time, milliseconds since 1970.
+    pub timestamp: Millis,
+    /// Its value.
+    pub value: &'a [u8],
+}
+
+/// How far a call of `fold` came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Folded {
+    /// The record is done.
+    Whole,
+    /// Timers are left to fire: a batch may end here. Call again with the same record.
+    More,
+}
+
+/// Inputs to be passed over, by offset and timer, as Fault records in the log say.
+pub type Faults = BTreeMap<(Offset, u32), FaultNote>;
+
+/// What a Fault record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultNote {
+    /// Who said so.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// One inbox partition.
+pub struct Partition {
+    pub(crate) number: u32,
+    pub(crate) key: Key,
+    pub(crate) over: Overlay,
+    pub(crate) meta: Option<Meta>,
+    pub(crate) definitions: BTreeMap<Digest, Arc<Definition>>,
+    pub(crate) faults: Faults,
+    pub(crate) at: Position,
+    pub(crate) published: Vec<Published>,
+    pub(crate) answered: std::collections::BTreeSet<[u8; 16]>,
+    pub(crate) next_due: Option<Option<Millis>>,
+}
+
+impl Partition {
+    /// Goes on where the store stands, or begins with an empty one.
+    ///
+    /// # Errors
+    /// When the store can't be read, or belongs to a log whose key or rules this program does not have.
+    pub fn open(number: u32, store: Box<dyn Store>, key: Key, faults: Faults) -> Result<Self, Halt> {
+        let meta = store.get(Family::Meta, keys::META)?.map(|bytes| decode::<Meta>(Family::Meta, &bytes)).transpose()?;
+        let partition = Self {
+            number,
+            key,
+            over: Overlay::new(store),
+            meta,
+            definitions: BTreeMap::new(),
+            faults,
+            at: Position { offset: 0, timer: 0, index: 0 },
+            published: Vec::new(),
+            answered: Default::default(),
+            next_due: None,
+        };
+        if let Some(meta) = &partition.meta {
+            partition.check_key(&meta.key_id, meta.key_fingerprint)?;
+            check_rules(meta.rules_version)?;
+        }
+        Ok(partition)
+    }
+
+    /// Offset of the record to be folded next, or being folded.
+    pub fn next(&self) -> Offset {
+        self.meta.as_ref().map_or(0, |meta| meta.next)
+    }
+
+    /// What the partition knows of itself; none before its Genesis.
+    pub fn meta(&self) -> Option<&Meta> {
+        self.meta.as_ref()
+    }
+
+    /// Folds a record, or `budget` timers of it at most.
+    ///
+    /// # Errors
+    /// When going on would be wrong. Everything since the last commit is then to be discarded.
+    pub fn fold(&mut self, record: LogRecord<'_>, budget: u32) -> Result<Folded, Halt> {
+        if record.offset != self.next() {
+            return Err(Halt::Hole { partition: self.number, expected: self.next(), got: record.offset });
+        }
+        self.at = Position { offset: record.offset, timer: 0, index: 0 };
+        let Some(meta) = &self.meta else {
+            self.begin(record)?;
+            return self.done(record);
+        };
+        if meta.folding == Folding::Between {
+            match self.faults.get(&(record.offset, 0)).cloned() {
+                Some(note) => self.pass_over(record, &note)?,
+                None => self.take(record)?,
+            }
+        }
+        match self.go_on_with_timers(budget)? {
+            Folded::More => Ok(Folded::More),
+            Folded::Whole => self.done(record),
+        }
+    }
+
+    fn done(&mut self, record: LogRecord<'_>) -> Result<Folded, Halt> {
+        let meta = self.meta_mut();
+        meta.next = record.offset + 1;
+        meta.folding = Folding::Between;
+        meta.last_record = Some(Digest(*blake3::hash(record.value).as_bytes()));
+        Ok(Folded::Whole)
+    }
+
+    /// The first record says what this inbox is.
+    fn begin(&mut self, record: LogRecord<'_>) -> Result<(), Halt> {
+        let no_genesis = |detail: String| Halt::NoGenesis { partition: self.number, offset: record.offset, detail };
+        let opened = proof::open(schema::INBOX.fingerprint, record.value).map_err(|error| no_genesis(error.to_string()))?;
+        let Body::Genesis(genesis) = &opened.inbox.body else {
+            return Err(no_genesis("it is another record".to_owned()));
+        };
+        self.check_key(&genesis.key_id, genesis.key_fingerprint)?;
+        if opened.inbox.mac != Some(self.key.mac(genesis.log_id, self.number, &record.value[..opened.covered])) {
+            return Err(no_genesis("its proof is wrong".to_owned()));
+        }
+        if genesis.partition != self.number || genesis.partitions == 0 || genesis.partition >= genesis.partitions {
+            return Err(no_genesis(format!("it is that of partition {} of {}", genesis.partition, genesis.partitions)));
+        }
+        check_rules(genesis.rules_version)?;
+        self.meta = Some(first_meta(genesis));
+        Ok(())
+    }
+
+    fn check_key(&self, id: &str, wanted: sagaline_schemas::Fingerprint) -> Result<(), Halt> {
+        let held = self.key.fingerprint();
+        if held == wanted { Ok(()) } else { Err(Halt::WrongKey { id: id.to_owned(), wanted, held }) }
+    }
+
+    /// Lines 1 and 2: decode, prove. Line 3 is each kind's own.
+    fn take(&mut self, record: LogRecord<'_>) -> Result<(), Halt> {
+        let opened = match proof::open(schema::INBOX.fingerprint, record.value) {
+            Ok(opened) => opened,
+            Err(error) => return self.park(record.value, ParkedReason::Undecodable, error.to_string()),
+        };
+        if record.value.len() > self.begun().settings.max_record as usize {
+            let detail = format!("the settings allow {} bytes", self.begun().settings.max_record);
+            return self.park(record.value, ParkedReason::TooLarge, detail);
+        }
+        match (&opened.inbox.body, opened.inbox.mac) {
+            (Body::Reply(_), None) => {}
+            (Body::Reply(_), Some(_)) => {
+                return self.park(record.value, ParkedReason::Unproven, "a reply carries a token, no mac".to_owned());
+            }
+            (_, mac) if mac == Some(self.key.mac(self.begun().log_id, self.number, &record.value[..opened.covered])) => {}
+            (_, Some(_)) => return self.park(record.value, ParkedReason::Unproven, "its mac is wrong".to_owned()),
+            (_, None) => return self.park(record.value, ParkedReason::Unproven, "it has no mac".to_owned()),
+        }
+        self.dispatch(record, opened)
+    }
+
+    fn dispatch(&mut self, record: LogRecord<'_>, opened: Opened) -> Result<(), Halt> {
+        match opened.inbox.body {
+            Body::Genesis(_) => self.park(record.value, ParkedReason::Refused, "the partition has its Genesis".to_owned()),
+            Body::Settings(change) if change.version > self.begun().settings_version => {
+                let meta = self.meta_mut();
+                meta.settings_version = change.version;
+                meta.settings = change.settings;
+                Ok(())
+            }
+            Body::Settings(change) => {
+                let detail = format!("settings {} are in force", self.begun().settings_version);
+                self.park_unless(change.version == self.begun().settings_version, record, ParkedReason::Refused, detail)
+            }
+            Body::EngineVersion(change) if change.version > self.begun().rules_version => {
+                check_rules(change.version)?;
+                self.meta_mut().rules_version = change.version;
+                Ok(())
+            }
+            Body::EngineVersion(change) => {
+                let detail = format!("rules {} are in force", self.begun().rules_version);
+                self.park_unless(change.version == self.begun().rules_version, record, ParkedReason::Refused, detail)
+            }
+            Body::Contract(contract) => self.contract(record, contract),
+            Body::Definition(definition) => self.definition_record(record, definition),
+            Body::Event(event) => self.event(record, event),
+            Body::Message(_) => {
+                self.park(record.value, ParkedReason::Refused, "nothing in this version sends messages between partitions".to_owned())
+            }
+            Body::Request(request) => self.request(record, request),
+            Body::Reply(reply) => self.reply(record, reply),
+            Body::Progress(progress) => self.progress(record, progress),
+            Body::Fault(fault) => self.fault(record, fault),
+        }
+    }
+
+    /// A contract becomes known; repeating it changes nothing.
+    fn contract(&mut self, record: LogRecord<'_>, contract: ContractRecord) -> Result<(), Halt> {
+        if let Err(detail) = check_contract(&contract) {
+            return self.park(record.value, ParkedReason::Refused, detail);
+        }
+        let known = KnownContract { normal_form: contract.normal_form, command_partitions: contract.command_partitions };
+        self.over.write(Family::Contracts, contract.digest.0.to_vec(), &known);
+        Ok(())
+    }
+
+    /// A definition becomes known, its contracts before it; repeating it changes nothing.
+    fn definition_record(&mut self, record: LogRecord<'_>, known: DefinitionRecord) -> Result<(), Halt> {
+        let digest = hash::normal_form_digest("definition", &known.normal_form);
+        if digest != known.digest {
+            return self.park(record.value, ParkedReason::Refused, format!("its digest is {digest}, not {}", known.digest));
+        }
+        let definition = match Definition::from_normal_form(&known.normal_form) {
+            Ok(definition) => definition,
+            Err(error) => return self.park(record.value, ParkedReason::Undecodable, error.to_string()),
+        };
+        for contract in definition.contracts.values() {
+            if self.over.get(Family::Contracts, &contract.0)?.is_none() {
+                return self.park(record.value, ParkedReason::NotKnown, format!("the contract {contract} is not known here"));
+            }
+        }
+        self.over.put(Family::Definitions, digest.0.to_vec(), known.normal_form.0);
+        self.definitions.insert(digest, Arc::new(definition));
+        Ok(())
+    }
+
+    /// The definition of that digest; none: it is not known here.
+    pub(crate) fn definition(&mut self, digest: Digest) -> Result<Option<Arc<Definition>>, StoreError> {
+        if let Some(definition) = self.definitions.get(&digest) {
+            return Ok(Some(Arc::clone(definition)));
+        }
+        let Some(normal_form) = self.over.get(Family::Definitions, &digest.0)? else {
+            return Ok(None);
+        };
+        let definition = Definition::from_normal_form(&normal_form).map_err(|error| StoreError::Corrupt {
+            place: "family definitions".to_owned(),
+            detail: error.to_string(),
+        })?;
+        let definition = Arc::new(definition);
+        self.definitions.insert(digest, Arc::clone(&definition));
+        Ok(Some(definition))
+    }
+
+    /// What was folded since the last commit is taken whole.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        if let Some(meta) = &self.meta {
+            self.over.write(Family::Meta, keys::META.to_vec(), meta);
+        }
+        self.over.commit()
+    }
+
+    /// What was folded since the last commit is forgotten, and every cache with it: line 11's "once more on clean caches".
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn discard(&mut self) -> Result<(), StoreError> {
+        self.over.discard();
+        self.definitions.clear();
+        self.answered.clear();
+        self.published.clear();
+        self.next_due = None;
+        self.meta = self.over.read::<Meta>(Family::Meta, keys::META)?;
+        Ok(())
+    }
+
+    /// Everything committed survives a crash from here on.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn flush(&mut self) -> Result<(), StoreError> {
+        self.over.flush()
+    }
+
+    /// What is committed, for other threads.
+    pub fn reader(&self) -> Arc<dyn Read> {
+        self.over.reader()
+    }
+
+    pub(crate) fn meta_mut(&mut self) -> &mut Meta {
+        self.meta.as_mut().expect("every record but the first finds the partition begun")
+    }
+
+    pub(crate) fn begun(&self) -> &Meta {
+        self.meta.as_ref().expect("every record but the first finds the partition begun")
+    }
+}
+
+fn check_rules(wanted: u32) -> Result<(), Halt> {
+    if wanted == RULES_VERSION { Ok(()) } else { Err(Halt::UnknownRules { wanted, known: RULES_VERSION }) }
+}
+
+fn check_contract(contract: &ContractRecord) -> Result<(), String> {
+    let digest = hash::normal_form_digest("contract", &contract.normal_form);
+    if digest != contract.digest {
+        return Err(format!("its digest is {digest}, not {}", contract.digest));
+    }
+    if contract.command_partitions == 0 {
+        return Err("a command topic has at least one partition".to_owned());
+    }
+    sagaline_definition::Contract::from_normal_form(&contract.normal_form).map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn first_meta(genesis: &Genesis) -> Meta {
+    Meta {
+        log_id: genesis.log_id,
+        partition: genesis.partition,
+        partitions: genesis.partitions,
+        topic: genesis.topic.clone(),
+        rules_version: genesis.rules_version,
+        key_id: genesis.key_id.clone(),
+        key_fingerprint: genesis.key_fingerprint,
+        settings_version: 0,
+        settings: genesis.settings.clone(),
+        next: 0,
+        folding: Folding::Between,
+        last_record: None,
+        log_time: 0,
+        fired_through: 0,
+        output_hash: OutputHash::ZERO,
+        newest_claim: None,
+        claimed_by: String::new(),
+        newest_progress: None,
+        clock_fault: None,
+        counters: Counters::default(),
+    }
+}

@@ -1,0 +1,147 @@
+//! The keys of each family: big-endian, so that they sort as what they mean. One function each way.
+
+use sagaline_engine::TimerKind;
+use sagaline_schemas::wire::{Reader, Wire, WireError};
+use sagaline_schemas::{Millis, Position, RequestId, SagaId};
+
+/// The one key of `Family::Meta`.
+pub const META: &[u8] = b"meta";
+
+/// A live or ended saga's key.
+pub fn key(definition: &str, key: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(8 + definition.len() + key.len());
+    for part in [definition, key] {
+        out.extend_from_slice(&(part.len() as u32).to_be_bytes());
+        out.extend_from_slice(part.as_bytes());
+    }
+    out
+}
+
+/// Everything of one channel begins with this.
+pub fn channel(channel: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(20 + channel.len());
+    out.extend_from_slice(&(channel.len() as u32).to_be_bytes());
+    out.extend_from_slice(channel.as_bytes());
+    out
+}
+
+/// One output of a channel.
+pub fn outbox(name: &str, position: Position) -> Vec<u8> {
+    let mut out = channel(name);
+    out.extend_from_slice(&position.to_key());
+    out
+}
+
+/// The position at the end of an outbox key.
+pub fn outbox_position(key: &[u8]) -> Option<Position> {
+    key.last_chunk::<16>().map(|bytes| Position::from_key(*bytes))
+}
+
+/// One entry of a saga's history.
+pub fn history(saga: SagaId, number: u32) -> Vec<u8> {
+    [saga.as_bytes().as_slice(), &number.to_be_bytes()].concat()
+}
+
+/// The first key that does not begin with a prefix; none: there is none.
+pub fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < 0xff {
+            end.push(last + 1);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// What is due, in the order in which it fires: by time, saga, step path, items, round, kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimerKey {
+    /// Log time.
+    pub due: Millis,
+    /// Whose.
+    pub of: TimerOf,
+}
+
+/// Whose timer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimerOf {
+    /// A saga's.
+    Saga {
+        /// The saga.
+        saga: SagaId,
+        /// The step's path; empty for the saga's own.
+        step: String,
+        /// Indices of the items.
+        items: Vec<u32>,
+        /// The round.
+        round: u32,
+        /// What for.
+        kind: TimerKind,
+    },
+    /// A request is to be forgotten.
+    Request {
+        /// Which.
+        id: RequestId,
+    },
+}
+
+/// No saga has this id: it sorts before all.
+const NOBODY: [u8; 16] = [0; 16];
+
+impl TimerKey {
+    /// The key.
+    pub fn to_key(&self) -> Vec<u8> {
+        let mut out = timers_from(self.due);
+        match &self.of {
+            TimerOf::Request { id } => {
+                out.extend_from_slice(&NOBODY);
+                out.extend_from_slice(id.as_bytes());
+            }
+            TimerOf::Saga { saga, step, items, round, kind } => {
+                out.extend_from_slice(saga.as_bytes());
+                out.extend_from_slice(step.as_bytes());
+                out.push(0);
+                out.extend_from_slice(&(items.len() as u32).to_be_bytes());
+                items.iter().for_each(|item| out.extend_from_slice(&item.to_be_bytes()));
+                out.extend_from_slice(&round.to_be_bytes());
+                kind.encode(&mut out);
+            }
+        }
+        out
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// When it is none of ours.
+    pub fn from_key(key: &[u8]) -> Result<Self, WireError> {
+        let mut input = Reader::new(key);
+        // The sign is flipped so that negative times sort first.
+        let due = (u64::from_be_bytes(array(&mut input)?) ^ (1 << 63)) as i64;
+        let saga: [u8; 16] = array(&mut input)?;
+        if saga == NOBODY {
+            let id = RequestId::from_bytes(array(&mut input)?);
+            input.finish()?;
+            return Ok(Self { due, of: TimerOf::Request { id } });
+        }
+        let end = input.rest().iter().position(|byte| *byte == 0).ok_or(WireError::Truncated)?;
+        let step = std::str::from_utf8(input.take(end)?).map_err(|_| WireError::Utf8)?.to_owned();
+        input.take(1)?;
+        let count = u32::from_be_bytes(array(&mut input)?);
+        let items = (0..count).map(|_| array(&mut input).map(u32::from_be_bytes)).collect::<Result<_, _>>()?;
+        let round = u32::from_be_bytes(array(&mut input)?);
+        let kind = TimerKind::decode(&mut input)?;
+        input.finish()?;
+        Ok(Self { due, of: TimerOf::Saga { saga: SagaId::from_bytes(saga), step, items, round, kind } })
+    }
+}
+
+/// The least key of all timers due at or after a time.
+pub fn timers_from(due: Millis) -> Vec<u8> {
+    ((due as u64) ^ (1 << 63)).to_be_bytes().to_vec()
+}
+
+fn array<const N: usize>(input: &mut Reader<'_>) -> Result<[u8; N], WireError> {
+    Ok(input.take(N)?.try_into().expect("take gives that many"))
+}

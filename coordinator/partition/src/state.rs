@@ -1,0 +1,207 @@
+//! What a partition knows beside its sagas, in its binary form. Everything here is a function of the log.
+
+use sagaline_schemas::settings::Settings;
+use sagaline_schemas::wire::Bytes;
+use sagaline_schemas::{
+    CommandId, Digest, Fingerprint, LogId, Millis, Offset, OutputHash, OutputId, Position, SagaId, wire_enum, wire_struct,
+};
+use sagaline_schemas::record::Kind;
+
+wire_struct! {
+    /// The partition itself.
+    pub struct Meta {
+        /// The inbox.
+        pub log_id: LogId,
+        /// Which partition of it.
+        pub partition: u32,
+        /// Of how many.
+        pub partitions: u32,
+        /// The inbox topic's name.
+        pub topic: String,
+        /// The rules in force.
+        pub rules_version: u32,
+        /// The name of the log's key.
+        pub key_id: String,
+        /// Its fingerprint.
+        pub key_fingerprint: Fingerprint,
+        /// Version of the settings in force.
+        pub settings_version: i64,
+        /// The settings in force.
+        pub settings: Settings,
+        /// The record that is folded next, or is being folded.
+        pub next: Offset,
+        /// How far that record is.
+        pub folding: Folding,
+        /// BLAKE3 of the last whole record.
+        pub last_record: Option<Digest>,
+        /// Log time.
+        pub log_time: Millis,
+        /// Every timer due up to here has fired.
+        pub fired_through: Millis,
+        /// The running hash over all outputs.
+        pub output_hash: OutputHash,
+        /// Offset of the newest claim.
+        pub newest_claim: Option<Offset>,
+        /// Who made it.
+        pub claimed_by: String,
+        /// Offset of the newest Progress.
+        pub newest_progress: Option<Offset>,
+        /// The last Progress whose two clocks disagreed, if none that agreed came since.
+        pub clock_fault: Option<ClockFault>,
+        /// What came and changed nothing.
+        pub counters: Counters,
+    }
+}
+
+wire_enum! {
+    /// How far a record is folded.
+    pub enum Folding {
+        /// Not begun.
+        Between,
+        /// A Progress: durations begin.
+        Beginning {
+            /// When they begin.
+            base: Millis,
+        },
+        /// A Progress: timers fire.
+        Firing {
+            /// How many have.
+            timers: u32,
+        },
+    }
+}
+
+wire_struct! {
+    /// A Progress whose two clocks disagreed.
+    pub struct ClockFault {
+        /// Its offset.
+        pub offset: Offset,
+        /// The owner's clock.
+        pub wall: Millis,
+        /// The broker's.
+        pub timestamp: Millis,
+    }
+}
+
+wire_struct! {
+    /// What came and changed nothing, or was set aside.
+    #[derive(Default)]
+    pub struct Counters {
+        /// Domain events that had come before.
+        pub repeated_events: i64,
+        /// Messages that had come before.
+        pub repeated_messages: i64,
+        /// Requests that had come before.
+        pub repeated_requests: i64,
+        /// Starts of a key that has or had a saga.
+        pub repeated_starts: i64,
+        /// Records that were set aside.
+        pub parked: i64,
+        /// Sagas begun.
+        pub started: i64,
+        /// Sagas ended.
+        pub ended: i64,
+    }
+}
+
+wire_struct! {
+    /// What a channel's next output and trimming need.
+    #[derive(Default)]
+    pub struct Channel {
+        /// Position of its newest message: what the next one names as `prev`.
+        pub newest: Option<Position>,
+        /// Everything up to here is acknowledged and gone.
+        pub trimmed: Option<Position>,
+        /// Outputs not acknowledged.
+        pub length: i64,
+    }
+}
+
+wire_struct! {
+    /// One output that is not acknowledged.
+    pub struct Output {
+        /// A command's or an output's id.
+        pub id: OutputId,
+        /// Kafka's record key: the saga's id, or nothing.
+        pub key: Bytes,
+        /// The partition of its topic; none: by the key, for whoever publishes.
+        pub partition: Option<u32>,
+        /// The value.
+        pub value: Bytes,
+        /// The partition's output hash right after it.
+        pub hash: OutputHash,
+        /// The command it is, where it is one.
+        pub command: Option<CommandRef>,
+    }
+}
+
+wire_struct! {
+    /// Which attempt a command is.
+    pub struct CommandRef {
+        /// The command.
+        pub id: CommandId,
+        /// The saga.
+        pub saga: SagaId,
+        /// Number of the effect.
+        pub effect: u32,
+        /// What is wanted.
+        pub kind: Kind,
+        /// Which attempt.
+        pub attempt: u32,
+    }
+}
+
+wire_struct! {
+    /// A contract that is known here.
+    pub struct KnownContract {
+        /// Its normal form.
+        pub normal_form: Bytes,
+        /// Partitions of the participant's command topic.
+        pub command_partitions: u32,
+    }
+}
+
+wire_struct! {
+    /// What became of a request.
+    pub struct Answered {
+        /// Offset of the request.
+        pub offset: Offset,
+        /// What became of it.
+        pub outcome: RequestOutcome,
+    }
+}
+
+wire_enum! {
+    /// What became of a request.
+    pub enum RequestOutcome {
+        /// It was taken.
+        Taken {
+            /// The saga it concerned.
+            saga: SagaId,
+        },
+        /// The key has or had a saga already: this one.
+        Exists {
+            /// That saga.
+            saga: SagaId,
+        },
+        /// It was not taken.
+        Refused {
+            /// Why, and what is possible.
+            reason: String,
+        },
+    }
+}
+
+wire_struct! {
+    /// What happened to a saga by one input.
+    pub struct HistoryEntry {
+        /// Offset of the input.
+        pub offset: Offset,
+        /// Number of the timer within it; 0 for the record itself.
+        pub timer: u32,
+        /// Log time.
+        pub time: Millis,
+        /// What happened, in order.
+        pub facts: Vec<sagaline_engine::Fact>,
+    }
+}
