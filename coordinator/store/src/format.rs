@@ -8,7 +8,7 @@ use sagaline_partition::store::{FORMAT, StoreError};
 
 use crate::durable;
 
-/// The version of this crate's own layout: families, their options, the marker.
+/// The version of this crate's own layout: the families and their options.
 const LAYOUT: u32 = 1;
 
 /// Passes when the store was written by this version, or is not there yet: then it is given this version.

@@ -14,10 +14,6 @@ use sagaline_partition::store::{Batch, Entry, Family, Read, Reader, Store, Store
 use crate::{durable, format, sidecar};
 pub use options::{Memory, Shared};
 
-/// A key of every family that says: this family is there. RocksDB takes a damaged catalogue for a shorter one and then opens with
-/// families empty; since the marker is in the first flush of all of them, a family without it was lost. No key of the fold reaches it.
-const MARKER: [u8; 32] = [0xFF; 32];
-
 /// A store of one partition on disk. Dropping it may flush or not: what must survive is flushed by `flush`.
 pub struct RocksStore {
     rocks: Arc<Rocks>,
@@ -41,9 +37,7 @@ impl RocksStore {
         let create = !has_tables(&database).map_err(|e| durable::io_error(&place, &e))?;
         let db = DB::open_cf_descriptors(&options::database(shared, create), &database, options::families(shared))
             .map_err(|e| told(&place, &e))?;
-        let mut store = Self { rocks: Arc::new(Rocks { place, db }) };
-        store.check_whole()?;
-        Ok(store)
+        Ok(Self { rocks: Arc::new(Rocks { place, db }) })
     }
 
     /// Removes the store in `place`, its local facts included: the way out when it is damaged or of another version. Nothing happens
@@ -61,35 +55,6 @@ impl RocksStore {
             remove_directory(&database).and_then(|()| sidecar::remove(place)).and_then(|()| format::remove(place));
         removed.map_err(|e| durable::io_error(place, &e))
     }
-
-    /// Marks a new store; refuses one that has lost families.
-    fn check_whole(&mut self) -> Result<(), StoreError> {
-        let mut lost = Vec::new();
-        for family in Family::ALL {
-            if self.rocks.live().get(family, &MARKER)?.is_none() {
-                lost.push(family);
-            }
-        }
-        if lost.is_empty() {
-            return Ok(());
-        }
-        for family in Family::ALL {
-            if lost.len() < Family::ALL.len() || !self.scan(family, &[], None, 1)?.is_empty() {
-                let lost: Vec<_> = lost.iter().map(|family| family.name()).collect();
-                return Err(self.rocks.corrupt(format!("families lost: {}", lost.join(", "))));
-            }
-        }
-        self.mark()
-    }
-
-    fn mark(&mut self) -> Result<(), StoreError> {
-        let mut batch = WriteBatch::default();
-        for family in Family::ALL {
-            batch.put_cf(self.rocks.family(family), MARKER, []);
-        }
-        self.rocks.db.write_without_wal(batch).map_err(|e| self.rocks.told(&e))?;
-        self.flush()
-    }
 }
 
 impl Rocks {
@@ -103,10 +68,6 @@ impl Rocks {
 
     fn told(&self, error: &rocksdb::Error) -> StoreError {
         told(&self.place, error)
-    }
-
-    fn corrupt(&self, detail: String) -> StoreError {
-        StoreError::Corrupt { place: self.place.display().to_string(), detail }
     }
 }
 
@@ -127,13 +88,14 @@ impl Read for View<'_> {
     }
 
     fn scan(&self, family: Family, from: &[u8], to: Option<&[u8]>, max: usize) -> Result<Vec<Entry>, StoreError> {
-        let to = to.unwrap_or(&MARKER).min(&MARKER);
-        if to <= from {
+        if to.is_some_and(|to| to <= from) {
             return Ok(Vec::new());
         }
         let family = self.rocks.family(family);
         let mut options = read_options();
-        options.set_iterate_upper_bound(to);
+        if let Some(to) = to {
+            options.set_iterate_upper_bound(to);
+        }
         let mut cursor = match &self.snapshot {
             Some(snapshot) => snapshot.raw_iterator_cf_opt(family, options),
             None => self.rocks.db.raw_iterator_cf_opt(family, options),
@@ -184,7 +146,6 @@ impl Store for RocksStore {
         for (family, entries) in &batch.writes {
             let family = self.rocks.family(*family);
             for (key, value) in entries {
-                assert!(key.as_slice() < MARKER.as_slice(), "a key of 32 bytes 0xFF is the store's own");
                 match value {
                     Some(value) => writes.put_cf(family, key, value),
                     None => writes.delete_cf(family, key),

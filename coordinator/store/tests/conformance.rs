@@ -81,7 +81,7 @@ fn a_scan_is_ordered_bounded_and_half_open() {
             assert_eq!(scan(from, Some(to), 10), Vec::<Vec<u8>>::new(), "an empty range");
         }
         assert_eq!(scan(b"", None, 0), Vec::<Vec<u8>>::new());
-        assert_eq!(scan(b"", Some(&[0xFF; 64]), 10), all, "nothing of the store's own is seen");
+        assert_eq!(scan(b"", Some(&[0xFF; 64]), 10), all, "a bound beyond every key");
     });
 }
 

@@ -109,7 +109,8 @@ fn fifty_flipped_bytes_never_change_what_is_read() {
     assert!(tally.damaged >= 10 && tally.latest >= 10, "the flips reach what is read, and what is not: {tally:?}");
 }
 
-/// RocksDB takes a record of its catalogue that seems to reach past the end for a write cut short, and goes on without it and all after it.
+/// RocksDB takes a record of its catalogue that seems to reach past the end for a write cut short, and goes on without it and all after
+/// it. It must not then open with the families of which it still knows.
 #[test]
 fn a_shortened_catalogue_is_an_earlier_flush_or_damage() {
     let (place, shared) = (tempfile::tempdir().unwrap(), common::cramped());

@@ -51,7 +51,7 @@ impl Shared {
 pub(super) fn database(shared: &Shared, create: bool) -> Options {
     let mut options = Options::default();
     options.create_if_missing(create);
-    // A crash may fall between the creation of two families; the marker tells a new store from a damaged one.
+    // A crash may fall between the creation of two families.
     options.create_missing_column_families(true);
     // Without a write-ahead log, only this keeps the families of one batch together.
     options.set_atomic_flush(true);
