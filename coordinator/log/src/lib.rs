@@ -4,9 +4,11 @@
 pub mod clock;
 #[doc(hidden)]
 pub mod conformance;
+mod connect;
 mod cursor;
 pub mod embedded;
 pub mod kafka;
+pub mod loopback;
 mod mailbox;
 mod settings;
 mod signal;
@@ -18,6 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagaline_schemas::{Millis, Offset, Partition, TopicId};
+use serde::{Deserialize, Serialize};
+
+pub use self::connect::connect;
 
 /// A key, a value and headers, as they lie in a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +53,7 @@ pub struct Fetched {
 }
 
 /// What a topic is, as the broker tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicInfo {
     /// Its name.
     pub name: String,
@@ -64,7 +69,7 @@ pub struct TopicInfo {
 }
 
 /// A topic to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewTopic {
     /// Its name.
     pub name: String,
@@ -77,8 +82,16 @@ pub struct NewTopic {
 }
 
 /// What goes wrong with a log. `Display` says what, where, and what would help.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum LogError {
+    /// This is not the address of any log.
+    #[error("{address:?} is not the address of a log: {detail}")]
+    Address {
+        /// What was given.
+        address: String,
+        /// What would be right.
+        detail: String,
+    },
     /// Nobody answers at the address.
     #[error("no broker answers at {address}: {detail}")]
     Unreachable {
