@@ -75,6 +75,8 @@ pub(super) struct KafkaProducer {
     client: BaseProducer<Outcomes>,
     config: ClientConfig,
     admin: Arc<Admin>,
+    /// The most bytes of records that librdkafka puts together.
+    batch: usize,
     topics: BTreeMap<String, Limits>,
     in_flight: usize,
     /// Outcomes of the clients before this one.
@@ -85,7 +87,8 @@ impl KafkaProducer {
     pub(super) fn new(config: ClientConfig, admin: Arc<Admin>) -> Result<Self, LogError> {
         let client = connect(&config, &admin)?;
         let wakeup = Wakeup::new(client.client());
-        Ok(Self { wakeup, client, config, admin, topics: BTreeMap::new(), in_flight: 0, left_over: Vec::new() })
+        let batch = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
+        Ok(Self { wakeup, client, config, batch, admin, topics: BTreeMap::new(), in_flight: 0, left_over: Vec::new() })
     }
 
     #[cfg(test)]
@@ -98,20 +101,35 @@ impl KafkaProducer {
         self.client.client()
     }
 
-    /// Asked once per topic: librdkafka itself would keep a record for a topic that is not there for half a minute.
-    fn limits(&mut self, topic: &str, partition: Partition) -> Result<&Limits, LogError> {
-        if self.topics.get(topic).is_none_or(|limits| partition >= limits.partitions) {
-            let limits = self.admin.limits(topic)?;
-            self.topics.insert(topic.to_owned(), limits);
+    /// Asked once per topic: librdkafka itself would keep a record for a topic that is not there for half a minute. And again before a
+    /// record is refused: topics grow.
+    fn check(&mut self, topic: &str, partition: Partition, size: usize) -> Result<(), LogError> {
+        if self.topics.get(topic).is_some_and(|limits| partition < limits.partitions && size <= limits.bytes) {
+            return Ok(());
         }
-        let limits = &self.topics[topic];
+        let limits = self.admin.limits(topic)?;
         if partition >= limits.partitions {
-            return Err(LogError::Io {
-                place: format!("{topic}/{partition}"),
-                detail: format!("the topic has {} partitions", limits.partitions),
-            });
+            return Err(LogError::NoTopic { topic: format!("{topic}/{partition}") });
         }
-        Ok(limits)
+        if size > limits.bytes {
+            return Err(LogError::TooLarge { topic: topic.to_owned(), size, limit: limits.bytes });
+        }
+        self.narrow(limits.bytes)?;
+        self.topics.insert(topic.to_owned(), limits);
+        Ok(())
+    }
+
+    /// A topic's limit holds for a batch, and librdkafka knows one size of batches for all topics: where a topic takes less than that,
+    /// all batches become smaller, lest one be refused for the sum of its innocent records.
+    fn narrow(&mut self, limit: usize) -> Result<(), LogError> {
+        if limit >= self.batch {
+            return Ok(());
+        }
+        self.config.set("batch.size", limit.to_string());
+        self.await_outcomes();
+        self.replace()?;
+        self.batch = limit;
+        Ok(())
     }
 
     fn send(&self, topic: &str, partition: Partition, record: &Record, ticket: Ticket) -> Result<(), KafkaError> {
@@ -152,27 +170,32 @@ impl KafkaProducer {
     fn revive(&mut self) -> Result<(), LogError> {
         let Some((code, reason)) = self.client.client().fatal_error() else { return Ok(()) };
         tracing::warn!(target: "kafka", %code, reason, in_flight = self.in_flight, "the producer is remade");
+        self.replace()
+    }
+
+    /// Goes on with a new client; what the old one had in flight gets its outcome.
+    fn replace(&mut self) -> Result<(), LogError> {
         let client = connect(&self.config, &self.admin)?;
         self.purge();
-        let begin = Instant::now();
-        while self.client.in_flight_count() > 0 && begin.elapsed() < PATIENCE {
-            self.wakeup.wait(Duration::from_millis(10));
-            self.drain();
-        }
+        self.await_outcomes();
         self.client.context().take(&mut self.left_over);
         self.wakeup = Wakeup::new(client.client());
         self.client = client;
         Ok(())
     }
+
+    fn await_outcomes(&self) {
+        let begin = Instant::now();
+        while self.client.in_flight_count() > 0 && begin.elapsed() < PATIENCE {
+            self.wakeup.wait(Duration::from_millis(10));
+            self.drain();
+        }
+    }
 }
 
 impl Producer for KafkaProducer {
     fn append(&mut self, topic: &str, partition: Partition, record: &Record, ticket: Ticket) -> Result<(), LogError> {
-        let limit = self.limits(topic, partition)?.bytes;
-        let size = encoded_size(record);
-        if size > limit {
-            return Err(LogError::TooLarge { topic: topic.to_owned(), size, limit });
-        }
+        self.check(topic, partition, encoded_size(record))?;
         let mut sent = self.send(topic, partition, record, ticket);
         if sent.is_err() && self.client.client().fatal_error().is_some() {
             self.revive()?;

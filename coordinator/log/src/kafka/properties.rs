@@ -41,8 +41,8 @@ const PRODUCER: [(&str, &str); 7] = [
     ("message.timeout.ms", "0"),
     ("linger.ms", "0"),
     ("compression.type", "lz4"),
-    // The broker's limit is the topic's, and holds for a batch: the size of a record is checked before it is queued, and batches stay
-    // well below the smallest limit that makes sense, so that no batch is refused for the sum of innocent records.
+    // The topic's own limit is checked before a record is queued; this is the client's, and in no one's way. Batches are smaller than
+    // the smallest limit that is usual, because the limit holds for them.
     ("message.max.bytes", "104857600"),
     ("batch.size", "262144"),
 ];

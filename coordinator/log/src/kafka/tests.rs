@@ -123,16 +123,6 @@ fn what_is_purged_is_unknown_and_later_records_are_taken() {
 }
 
 #[test]
-fn a_record_is_measured_before_it_is_queued() {
-    let cluster = MockCluster::new(1).expect("a mock cluster");
-    let mut producer = producer_on(&cluster);
-    let large = Record { value: vec![0; 1000], ..Record::default() };
-    let error = producer.append("t", 0, &large, 0).expect_err("too large");
-    assert!(matches!(error, LogError::TooLarge { limit: 1000, .. }), "{error}");
-    assert_eq!(producer.in_flight(), 0);
-}
-
-#[test]
 fn waiting_for_an_outcome_costs_no_more_than_the_outcome_takes() {
     let cluster = MockCluster::new(1).expect("a mock cluster");
     let mut producer = producer_on(&cluster);
