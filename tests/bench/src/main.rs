@@ -1,2 +1,23 @@
-//! Being built.
-fn main() {}
+//! Performance figures, printed beside a baseline of the same run. What is measured here is never linked into a product.
+
+mod cpu;
+mod raw;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "sagaline-bench", about = "Measures Sagaline beside the log without it")]
+enum Command {
+    /// The log alone: a driver, a relay in the coordinator's place and a participant pass the order workload's records on.
+    Raw(raw::Options),
+    /// One process of `raw`.
+    #[command(hide = true)]
+    RawRole(raw::role::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::Raw(options) => raw::run(&options),
+        Command::RawRole(options) => raw::role::run(&options),
+    }
+}

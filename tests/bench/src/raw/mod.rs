@@ -1,0 +1,218 @@
+//! The raw pass-through: what the log costs with no coordinator in it. Driver (this process), relay and participant are processes of
+//! their own, in a closed loop; each level of load has fresh topics.
+
+mod message;
+mod pipe;
+pub mod role;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use sagaline_log::kafka::KafkaLog;
+use sagaline_log::{Log, NewTopic};
+use serde::Serialize;
+
+use crate::cpu;
+use message::Message;
+use pipe::{Client, Pipe};
+use role::{Role, Steps};
+
+/// Inbox partitions of the order workload.
+const PARTITIONS: u32 = 4;
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// The cluster: HOST:PORT.
+    #[arg(long, env = "KAFKA_BOOTSTRAP_SERVERS")]
+    bootstrap: String,
+    /// Sagas in flight, one run each.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 512])]
+    in_flight: Vec<u64>,
+    /// Seconds measured, per run.
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// Seconds before that.
+    #[arg(long, default_value_t = 10)]
+    warm_up: u64,
+    /// What speaks to Kafka: rdkafka itself, or the coordinator's own log.
+    #[arg(long, value_enum, default_value_t = Client::Rdkafka)]
+    client: Client,
+    /// Also writes the figures to this file, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// One run.
+#[derive(Serialize)]
+struct Figures {
+    client: Client,
+    in_flight: u64,
+    steps_per_second: f64,
+    latency_p50_us: u32,
+    latency_p99_us: u32,
+    /// CPU seconds per 1,000 steps, by process; the broker's only when it runs here.
+    cpu: Cpu,
+}
+
+#[derive(Serialize)]
+struct Cpu {
+    relay: f64,
+    participant: f64,
+    driver: f64,
+    broker: Option<f64>,
+}
+
+/// Runs each level and prints the figures.
+///
+/// # Errors
+/// When the cluster does not answer or a process ends early.
+pub fn run(options: &Options) -> Result<()> {
+    println!("in flight   steps/s     p50 us     p99 us   CPU-s per 1,000 steps: relay  participant  driver  broker");
+    let mut all = Vec::new();
+    for &in_flight in &options.in_flight {
+        let figures = measure(options, in_flight)?;
+        let Cpu { relay, participant, driver, broker } = figures.cpu;
+        println!(
+            "{in_flight:>9} {:>9.0} {:>10} {:>10} {relay:>29.4} {participant:>12.4} {driver:>7.4} {:>7}",
+            figures.steps_per_second,
+            figures.latency_p50_us,
+            figures.latency_p99_us,
+            broker.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.4}")),
+        );
+        all.push(figures);
+    }
+    if let Some(path) = &options.json {
+        std::fs::write(path, serde_json::to_vec_pretty(&all)?).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn measure(options: &Options, in_flight: u64) -> Result<Figures> {
+    let run = format!("raw-{}-{in_flight}", std::process::id());
+    create_topics(&options.bootstrap, &run)?;
+    let participant = Process::start(Role::Participant, options, &run)?;
+    let mut relay = Process::start(Role::Relay, options, &run)?;
+    let mut driver = Driver::new(options, &run, in_flight)?;
+
+    driver.run(Duration::from_secs(options.warm_up))?;
+    relay.order("begin")?;
+    let pids = [Some(relay.pid()), Some(participant.pid()), Some(std::process::id()), cpu::broker(&options.bootstrap)];
+    let used = |pid: Option<u32>| pid.map(cpu::seconds).transpose();
+    let before = pids.map(used);
+    driver.run(Duration::from_secs(options.seconds))?;
+    let after = pids.map(used);
+    relay.order("end")?;
+    let steps: Steps = serde_json::from_str(&relay.answer()?)?;
+    ensure!(steps.count > 0, "no step was carried out");
+
+    let thousands = f64::from(u32::try_from(steps.count)?) / 1000.0;
+    let mut cpu = [None; 4];
+    for ((cost, before), after) in cpu.iter_mut().zip(before).zip(after) {
+        *cost = before?.zip(after?).map(|(before, after)| (after - before) / thousands);
+    }
+    let [relay, participant, driver, broker] = cpu;
+    let known = |cost: Option<f64>| cost.context("a process of our own has CPU time");
+    Ok(Figures {
+        client: options.client,
+        in_flight,
+        steps_per_second: thousands * 1000.0 / steps.seconds,
+        latency_p50_us: steps.latency_p50_us,
+        latency_p99_us: steps.latency_p99_us,
+        cpu: Cpu { relay: known(relay)?, participant: known(participant)?, driver: known(driver)?, broker },
+    })
+}
+
+fn create_topics(bootstrap: &str, run: &str) -> Result<()> {
+    let log = KafkaLog::connect(bootstrap, &std::collections::BTreeMap::new())?;
+    for (name, partitions) in [("inbox", PARTITIONS), ("commands", PARTITIONS), ("done", 1)] {
+        let settings = vec![("message.timestamp.type".to_owned(), "LogAppendTime".to_owned())];
+        log.create_topic(&NewTopic { name: format!("{run}-{name}"), partitions, replicas: 1, settings })?;
+    }
+    Ok(())
+}
+
+/// Keeps a fixed number of sagas running.
+struct Driver {
+    pipe: Box<dyn Pipe>,
+    inbox: String,
+    started: u64,
+}
+
+impl Driver {
+    fn new(options: &Options, run: &str, in_flight: u64) -> Result<Self> {
+        let pipe = pipe::open(options.client, &options.bootstrap, &format!("{run}-done"), 1)?;
+        let mut driver = Self { pipe, inbox: format!("{run}-inbox"), started: 0 };
+        for _ in 0..in_flight {
+            driver.start()?;
+        }
+        Ok(driver)
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let message = Message::start(self.started);
+        self.pipe.send(&self.inbox, message.partition(), &message.encode())?;
+        self.started += 1;
+        Ok(())
+    }
+
+    fn run(&mut self, duration: Duration) -> Result<()> {
+        let begin = Instant::now();
+        let mut ended = Vec::new();
+        while begin.elapsed() < duration {
+            self.pipe.receive(Duration::from_millis(100), &mut ended)?;
+            for _ in ended.drain(..) {
+                self.start()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A process of this program in another role; it ends when its stdin does.
+struct Process {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(role: Role, options: &Options, run: &str) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("raw-role")
+            .args(role.arguments(options.client, &options.bootstrap, run))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let orders = child.stdin.take().context("stdin is piped")?;
+        let answers = BufReader::new(child.stdout.take().context("stdout is piped")?);
+        let mut process = Self { child, orders, answers };
+        ensure!(process.answer()? == "ready", "a process did not start");
+        Ok(process)
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn order(&mut self, order: &str) -> Result<()> {
+        Ok(writeln!(self.orders, "{order}")?)
+    }
+
+    fn answer(&mut self) -> Result<String> {
+        let mut line = String::new();
+        ensure!(self.answers.read_line(&mut line)? > 0, "a process ended early");
+        Ok(line.trim().to_owned())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let ended = self.child.kill().and_then(|()| self.child.wait());
+        if let Err(error) = ended {
+            eprintln!("process {} did not end: {error}", self.child.id());
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Two ways to the same topics: rdkafka and nothing else, which is the baseline, and the coordinator's own log, to see what it adds.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, ThreadedProducer};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use sagaline_log::kafka::KafkaLog;
+use sagaline_log::{Acknowledgement, GroupEvent, GroupReader, Log, Producer, Record};
+use serde::Serialize;
+
+/// Records taken at once.
+const BATCH: usize = 1_000;
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Client {
+    Rdkafka,
+    Log,
+}
+
+/// Sends anywhere, receives from all partitions of one topic.
+pub trait Pipe {
+    fn send(&mut self, topic: &str, partition: u32, value: &[u8]) -> Result<()>;
+    /// Waits at most `wait` for the first.
+    fn receive(&mut self, wait: Duration, into: &mut Vec<Vec<u8>>) -> Result<()>;
+}
+
+/// Begins at the topic's first record; ready when this returns.
+pub fn open(client: Client, bootstrap: &str, topic: &str, partitions: u32) -> Result<Box<dyn Pipe>> {
+    Ok(match client {
+        Client::Rdkafka => Box::new(Raw::open(bootstrap, topic, partitions)?),
+        Client::Log => Box::new(Through::open(bootstrap, topic, partitions)?),
+    })
+}
+
+struct Raw {
+    consumer: BaseConsumer,
+    producer: ThreadedProducer<DefaultProducerContext>,
+}
+
+impl Raw {
+    /// The properties are those of `KafkaLog` that touch speed.
+    fn open(bootstrap: &str, topic: &str, partitions: u32) -> Result<Self> {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap)
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", "0")
+            .set("linger.ms", "0")
+            .set("compression.type", "lz4")
+            .set("batch.size", "262144")
+            .set("socket.nagle.disable", "true")
+            .create()?;
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap)
+            .set("group.id", "raw")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("check.crcs", "true")
+            .set("fetch.queue.backoff.ms", "5")
+            .set("socket.nagle.disable", "true")
+            .create()?;
+        let mut list = TopicPartitionList::new();
+        for partition in 0..partitions {
+            list.add_partition_offset(topic, i32::try_from(partition)?, Offset::Beginning)?;
+        }
+        consumer.assign(&list)?;
+        Ok(Self { consumer, producer })
+    }
+}
+
+impl Pipe for Raw {
+    fn send(&mut self, topic: &str, partition: u32, value: &[u8]) -> Result<()> {
+        let record = BaseRecord::<(), [u8]>::to(topic).partition(i32::try_from(partition)?).payload(value);
+        self.producer.send(record).map_err(|(error, _)| error).context("sending")
+    }
+
+    fn receive(&mut self, mut wait: Duration, into: &mut Vec<Vec<u8>>) -> Result<()> {
+        while into.len() < BATCH
+            && let Some(message) = self.consumer.poll(wait)
+        {
+            into.push(message?.payload().context("a message without value")?.to_vec());
+            wait = Duration::ZERO;
+        }
+        Ok(())
+    }
+}
+
+struct Through {
+    reader: Box<dyn GroupReader>,
+    producer: Box<dyn Producer>,
+    events: Vec<GroupEvent>,
+    acknowledgements: Vec<Acknowledgement>,
+    tickets: u64,
+}
+
+impl Through {
+    fn open(bootstrap: &str, topic: &str, partitions: u32) -> Result<Self> {
+        let log = KafkaLog::connect(bootstrap, &BTreeMap::new())?;
+        let mut reader = log.join(topic, "raw", &[topic.to_owned()])?;
+        let (mut events, begin, mut assigned) = (Vec::new(), Instant::now(), 0);
+        while assigned < usize::try_from(partitions)? {
+            ensure!(begin.elapsed() < Duration::from_secs(30), "the group does not assign {topic}");
+            reader.poll(1, Duration::from_millis(100), &mut events)?;
+            assigned =
+                events.iter().map(|event| if let GroupEvent::Assigned(list) = event { list.len() } else { 0 }).sum();
+        }
+        events.clear();
+        Ok(Self { reader, producer: log.producer()?, events, acknowledgements: Vec::new(), tickets: 0 })
+    }
+}
+
+impl Pipe for Through {
+    fn send(&mut self, topic: &str, partition: u32, value: &[u8]) -> Result<()> {
+        let record = Record { value: value.to_vec(), ..Record::default() };
+        self.tickets += 1;
+        Ok(self.producer.append(topic, partition, &record, self.tickets)?)
+    }
+
+    fn receive(&mut self, wait: Duration, into: &mut Vec<Vec<u8>>) -> Result<()> {
+        self.producer.poll(Duration::ZERO, &mut self.acknowledgements);
+        for acknowledgement in self.acknowledgements.drain(..) {
+            acknowledgement.outcome?;
+        }
+        self.reader.poll(BATCH, wait, &mut self.events)?;
+        for event in self.events.drain(..) {
+            match event {
+                GroupEvent::Record(fetched) => into.push(fetched.record.value),
+                GroupEvent::Assigned(_) | GroupEvent::Revoked(_) => bail!("the group changed while measuring"),
+            }
+        }
+        Ok(())
+    }
+}
