@@ -104,6 +104,12 @@ impl Queue {
         mailbox.put_unknown(given_up, "given up before it was written");
     }
 
+    /// How many tasks the writer has not begun.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.gathered().tasks.len()
+    }
+
     /// Lets the writer end once it has done what it was asked.
     pub(super) fn close(&self) {
         self.gathered().closed = true;
@@ -262,6 +268,7 @@ impl Writer {
 
     /// The disk failed: of what was being written nobody knows anything, what waits was not written.
     fn fail(self, error: &LogError, staged: Vec<Staged>) {
+        let waiting = self.queue.fail(error);
         for lost in staged {
             match lost {
                 Staged::Append { append, .. } => append.mailbox.put_unknown([append.ticket], &error.to_string()),
@@ -269,7 +276,7 @@ impl Writer {
                 Staged::Commit => {}
             }
         }
-        for task in self.queue.fail(error) {
+        for task in waiting {
             match task {
                 Task::Append(Append { ticket, mailbox, .. }) => {
                     mailbox.put([Acknowledgement { ticket, outcome: Err(error.clone()) }]);
