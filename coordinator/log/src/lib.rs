@@ -1,5 +1,5 @@
-//! Topics, appends and reads behind traits, with three implementations: Kafka, embedded (a durable log on local disk) and
-//! simulated (virtual time, seeded faults). Everything here is poll-driven: nobody's callback runs the coordinator.
+//! Topics, appends and reads behind traits: Kafka, embedded (a durable log on local disk), loopback (the embedded log of another
+//! process) and simulated (virtual time, seeded faults). Everything is poll-driven: nobody's callback runs the coordinator.
 
 pub mod clock;
 #[doc(hidden)]

@@ -1,4 +1,5 @@
 //! The embedded log does what every log must.
+#![allow(clippy::unwrap_used, reason = "a fixture that fails fails its test")]
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! The log over loopback does what every log must, and a broken connection is told and mended.
+#![allow(clippy::unwrap_used, reason = "a fixture that fails fails its test")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

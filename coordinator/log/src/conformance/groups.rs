@@ -141,7 +141,7 @@ pub fn a_second_member_shares_or_is_refused(subject: &Subject) {
         first.listen();
         (first.held.len() == 2).then_some(())
     });
-    let second = subject.log.join(&subject.named("sharing"), "member-b", &[topic.clone()]);
+    let second = subject.log.join(&subject.named("sharing"), "member-b", std::slice::from_ref(&topic));
     let mut second = match subject.second_member {
         SecondMember::Refused => {
             assert!(matches!(second.err(), Some(LogError::InUse { .. })));
