@@ -6,7 +6,7 @@ use sagaline_definition::Contract;
 use sagaline_definition::contract::Operation;
 use sagaline_schemas::Digest;
 
-use crate::fields::{self, did_you_mean};
+use crate::fields::{self, did_you_mean, or_else};
 use crate::report::Problems;
 use crate::source::Span;
 use crate::yaml::Node;
@@ -77,9 +77,9 @@ impl<'a> Used<'a> {
             let contract = contracts.get(name);
             if contract.is_none() && !contracts.broken.contains(name) {
                 let names: Vec<&String> = contracts.known.keys().collect();
-                let help = format!(
-                    "{}; a contract lies in contracts/{name}.yaml beside the definition",
-                    did_you_mean(name, &names)
+                let help = or_else(
+                    did_you_mean(name, &names),
+                    &format!("put its contract into contracts/{name}.yaml beside the definition"),
                 );
                 problems.error(item.span, format!("there is no contract of `{name}`"), help);
             }

@@ -21,7 +21,7 @@ use crate::contracts::{Contracts, Used};
 use crate::fields::{self, Fields, Keys, parsed};
 use crate::lexical;
 use crate::report::Problems;
-use crate::yaml::Node;
+use crate::yaml::{Kind, Node};
 use graph::Graph;
 use outline::Outline;
 use steps::RawStep;
@@ -63,7 +63,8 @@ pub fn read(root: &Node, contracts: &Contracts, problems: &mut Problems) -> Opti
     let raw = raw.map(|node| steps::flatten(node, problems)).unwrap_or_default();
     let reading = Reading { raw: &raw, used: &used, policies: &policies, owner, input };
     let steps = reading.steps(problems);
-    if !raw.is_empty() {
+    // Beside a mistake, a warning is mostly its shadow.
+    if !problems.has_errors() {
         warnings::unused(&fields, &raw, &policies, problems);
     }
     Some(Definition {
@@ -106,18 +107,22 @@ impl Reading<'_> {
     fn steps(&self, problems: &mut Problems) -> Option<Vec<Step>> {
         let graph = Graph::of(self.raw, problems);
         let pivot = self.pivot(problems);
+        let sure_pivot = pivot.filter(|pivot| surely_stands(&self.raw[*pivot]));
         let outlines: Vec<Outline<'_>> = (0..self.raw.len())
             .map(|index| {
-                let forward = pivot.filter(|pivot| graph.is_before(*pivot, index)).map(|pivot| self.raw[pivot].name);
+                let forward =
+                    sure_pivot.filter(|pivot| graph.is_before(*pivot, index)).map(|pivot| self.raw[pivot].name);
                 let surroundings = outline::Surroundings { used: self.used, policies: self.policies, pivot, forward };
                 outline::read(index, &self.raw[index], &surroundings, problems)
             })
             .collect();
-        warnings::irreversible(self.raw, &outlines, &graph, pivot, problems);
         let view = call::Results { raw: self.raw, outlines: &outlines, graph: &graph, input: &self.input };
         let read: Vec<Option<Step>> = (0..self.raw.len())
             .map(|index| call::step(index, &view, self.owner.unwrap_or_default(), problems))
             .collect();
+        if !problems.has_errors() {
+            warnings::irreversible(self.raw, &outlines, &graph, pivot, problems);
+        }
         if read.is_empty() { None } else { read.into_iter().collect() }
     }
 
@@ -139,6 +144,18 @@ impl Reading<'_> {
         }
         first
     }
+}
+
+/// Whether the pivot stands once what follows it begins: one that may be skipped, or refused and passed over, may leave the way back open.
+fn surely_stands(pivot: &RawStep<'_>) -> bool {
+    let continues = |node: &Node| match &node.kind {
+        Kind::Scalar(scalar) => scalar.text() == "continue",
+        Kind::Map(entries) => {
+            entries.iter().any(|e| matches!(&e.value.kind, Kind::Scalar(s) if s.text() == "continue"))
+        }
+        Kind::List(_) => false,
+    };
+    pivot.fields.get("if").is_none() && !pivot.fields.get("refused").is_some_and(continues)
 }
 
 #[cfg(test)]

@@ -116,13 +116,13 @@ pub fn text<'a>(node: &'a Node, what: &str, problems: &mut Problems) -> Option<&
     }
 }
 
-/// What a scalar says, whatever it would be as a value: for numbers with units, ranges and expressions.
-pub fn raw<'a>(node: &'a Node, what: &str, example: &str, problems: &mut Problems) -> Option<&'a str> {
+/// The source of an expression: what a scalar says, whatever it would be as a value.
+pub fn expression<'a>(node: &'a Node, what: &str, problems: &mut Problems) -> Option<&'a str> {
     match &node.kind {
         Kind::Scalar(scalar) if !scalar.text().trim().is_empty() => Some(scalar.text()),
         _ => {
-            let message = format!("{what} is missing: this is {}", node.describe());
-            problems.error(node.span, message, format!("write {example}"));
+            let message = format!("{what} is an expression, and this is {}", node.describe());
+            problems.error(node.span, message, "write one: input.total > 100");
             None
         }
     }
@@ -152,6 +152,11 @@ pub fn did_you_mean<S: AsRef<str>>(name: &str, names: &[S]) -> String {
         None if names.is_empty() => "there is none to choose from".to_owned(),
         None => format!("there is {}", listed(names)),
     }
+}
+
+/// A hint, and another way out.
+pub fn or_else(hint: String, other: &str) -> String {
+    if hint.ends_with('?') { format!("{hint} Or {other}") } else { format!("{hint}; or {other}") }
 }
 
 /// Names as a message shows them.

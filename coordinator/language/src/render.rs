@@ -102,3 +102,6 @@ impl miette::Diagnostic for Drawn<'_> {
         Some(Box::new(std::iter::once(label)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,6 +118,11 @@ impl Problems {
         self.push(Severity::Warning, span, message.into(), Some(help.into()));
     }
 
+    /// Whether the file is refused already.
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
     fn push(&mut self, severity: Severity, span: Span, message: String, help: Option<String>) {
         let diagnostic = Diagnostic { source: Arc::clone(&self.source), span, severity, message, help };
         if !self.found.contains(&diagnostic) {

@@ -28,8 +28,8 @@ impl Type {
         value_fits(self, value, &mut String::new())
     }
 
-    /// What hinders values of a given type from being of this one, all of it. Members that this type does not know are mistakes here:
-    /// who writes a definition has the type before them.
+    /// What hinders values of a given type from being of this one, all of it. Members that this type does not know are mistakes
+    /// in a map that was written out: who writes a definition has the type before them.
     pub fn mismatches(&self, given: &Type) -> Vec<Mismatch> {
         let mut found = Vec::new();
         type_fits(self, given, "", &mut found);
@@ -95,19 +95,19 @@ fn type_fits(wanted: &Type, given: &Type, path: &str, found: &mut Vec<Mismatch>)
         (Type::Map(wanted), Type::Record(_, members)) => {
             members.iter().for_each(|(name, given)| type_fits(wanted, given, &format!("{path}.{name}"), found));
         }
-        (Type::Record(name, wanted), Type::Record(_, given)) => members_fit(name, wanted, given, path, found),
+        (Type::Record(name, wanted), Type::Record(given_name, given)) => {
+            members_fit(wanted, given, path, found);
+            // A value of a named type may have more than is asked for; what was written out for this place may not.
+            if given_name.is_empty() {
+                refuse_unknown_members(name, wanted, given, path, found);
+            }
+        }
         (wanted, given) if wanted == given => {}
         (wanted, given) => found.push(mismatch(path, wanted.to_string(), given.to_string())),
     }
 }
 
-fn members_fit(
-    record: &str,
-    wanted: &BTreeMap<String, Type>,
-    given: &BTreeMap<String, Type>,
-    path: &str,
-    found: &mut Vec<Mismatch>,
-) {
+fn members_fit(wanted: &BTreeMap<String, Type>, given: &BTreeMap<String, Type>, path: &str, found: &mut Vec<Mismatch>) {
     for (name, wanted) in wanted {
         let path = format!("{path}.{name}");
         match given.get(name) {
@@ -116,6 +116,15 @@ fn members_fit(
             None => found.push(mismatch(&path, wanted.to_string(), "nothing")),
         }
     }
+}
+
+fn refuse_unknown_members(
+    record: &str,
+    wanted: &BTreeMap<String, Type>,
+    given: &BTreeMap<String, Type>,
+    path: &str,
+    found: &mut Vec<Mismatch>,
+) {
     for name in given.keys().filter(|name| !wanted.contains_key(*name)) {
         let expected = match closest(name, wanted.keys().map(String::as_str)) {
             Some(other) => format!("one of `{record}`'s members, perhaps `{other}`"),

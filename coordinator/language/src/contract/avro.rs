@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use apache_avro::Schema;
 use sagaline_schemas::Value;
 
-use crate::fields::{self, did_you_mean};
+use crate::fields::{self, did_you_mean, or_else};
 use crate::lexical;
 use crate::report::Problems;
 use crate::yaml::{Entry, Kind, Node};
@@ -16,10 +16,8 @@ const COMPLEX: [&str; 5] = ["record", "enum", "fixed", "array", "map"];
 /// Reads named types. None: at least one of them is wrong.
 pub fn types(node: &Node, problems: &mut Problems) -> Option<BTreeMap<String, Value>> {
     let entries = fields::map(node, "`types`", problems)?;
-    let mut names: BTreeMap<&str, &str> =
-        entries.iter().map(|entry| (entry.key.as_str(), entry.key.as_str())).collect();
-    entries.iter().for_each(|entry| gather(&entry.value, &entry.key, &mut names));
-    let mut reading = Reading { names, problems };
+    let names = entries.iter().map(|entry| entry.key.as_str()).collect();
+    let mut reading = Reading { names, inner: BTreeSet::new(), problems };
     let mut schemas = BTreeMap::new();
     for entry in entries {
         if let Some(schema) = reading.named(entry) {
@@ -29,8 +27,8 @@ pub fn types(node: &Node, problems: &mut Problems) -> Option<BTreeMap<String, Va
     if schemas.len() < entries.len() {
         return None;
     }
-    let sound = entries.iter().filter(|entry| is_sound(entry, &schemas, problems)).count();
-    (sound == entries.len()).then(|| schemas.into_iter().map(|(name, schema)| (name, schema.value)).collect())
+    judge(entries, &schemas, problems)?;
+    Some(schemas.into_iter().map(|(name, schema)| (name, schema.value)).collect())
 }
 
 /// A schema, and the names of `types` that it mentions.
@@ -39,30 +37,48 @@ struct Read {
     mentions: BTreeSet<String>,
 }
 
-/// Asks the Avro library, which knows rules that are not repeated here. A type is judged together with those that it needs.
-fn is_sound(entry: &Entry, schemas: &BTreeMap<String, Read>, problems: &mut Problems) -> bool {
-    let mut needed = BTreeSet::from([entry.key.as_str()]);
-    let mut open = vec![entry.key.as_str()];
+/// Asks the Avro library, which knows rules that are not repeated here. Each type is judged together with those that it needs, and
+/// not blamed for them.
+fn judge(entries: &[Entry], schemas: &BTreeMap<String, Read>, problems: &mut Problems) -> Option<()> {
+    let needs: BTreeMap<&str, BTreeSet<&str>> =
+        schemas.keys().map(|name| (name.as_str(), needs(name, schemas))).collect();
+    let mut wrong = BTreeMap::new();
+    for (name, needed) in &needs {
+        let texts = needed.iter().filter_map(|name| schemas.get(*name)).map(|read| read.value.to_string());
+        if let Err(error) = Schema::parse_list(texts.collect::<Vec<_>>()) {
+            wrong.insert(*name, error.to_string());
+        }
+    }
+    for entry in entries {
+        let name = entry.key.as_str();
+        let Some(error) = wrong.get(name) else { continue };
+        let cause = |other: &&str| wrong.contains_key(other) && !needs[other].contains(name);
+        if !needs[name].iter().any(cause) {
+            let message = format!("the type `{name}` is no Avro schema: {error}");
+            problems.error(entry.key_span, message, "see the Avro specification, section Schema Declaration");
+        }
+    }
+    wrong.is_empty().then_some(())
+}
+
+/// A type, those that it mentions, those that they mention, and so on.
+fn needs<'a>(name: &'a str, schemas: &'a BTreeMap<String, Read>) -> BTreeSet<&'a str> {
+    let mut needed = BTreeSet::from([name]);
+    let mut open = vec![name];
     while let Some(name) = open.pop() {
         let mentions = schemas.get(name).into_iter().flat_map(|read| &read.mentions);
         open.extend(mentions.map(String::as_str).filter(|mentioned| needed.insert(mentioned)));
     }
-    let texts = needed.iter().filter_map(|name| schemas.get(*name)).map(|read| read.value.to_string());
-    let Err(error) = Schema::parse_list(texts.collect::<Vec<_>>()) else { return true };
-    let message = format!("the type `{}` is no Avro schema: {error}", entry.key);
-    problems.error(entry.key_span, message, "see the Avro specification, section Schema Declaration");
-    false
+    needed
 }
 
-/// Finds the types that a schema names inside itself.
-fn gather<'a>(node: &'a Node, owner: &'a str, names: &mut BTreeMap<&'a str, &'a str>) {
-    if let Some(name) = named_kind(node).and_then(|_| scalar(&fields::map_entry(node, "name")?.value)) {
-        names.entry(name).or_insert(owner);
-    }
+/// The names that a schema gives to parts of itself.
+fn inner_names<'a>(node: &'a Node, names: &mut BTreeSet<&'a str>) {
+    names.extend(named_kind(node).and_then(|_| scalar(&fields::map_entry(node, "name")?.value)));
     match &node.kind {
         Kind::Scalar(_) => {}
-        Kind::List(items) => items.iter().for_each(|item| gather(item, owner, names)),
-        Kind::Map(entries) => entries.iter().for_each(|entry| gather(&entry.value, owner, names)),
+        Kind::List(items) => items.iter().for_each(|item| inner_names(item, names)),
+        Kind::Map(entries) => entries.iter().for_each(|entry| inner_names(&entry.value, names)),
     }
 }
 
@@ -80,17 +96,21 @@ fn scalar(node: &Node) -> Option<&str> {
 }
 
 struct Reading<'a> {
-    /// Each type that may be named, and the key of `types` it stands under.
-    names: BTreeMap<&'a str, &'a str>,
+    /// The keys of `types`.
+    names: BTreeSet<&'a str>,
+    /// Names inside the type that is being read: they are seen there only.
+    inner: BTreeSet<&'a str>,
     problems: &'a mut Problems,
 }
 
-impl Reading<'_> {
-    fn named(&mut self, entry: &Entry) -> Option<Read> {
+impl<'a> Reading<'a> {
+    fn named(&mut self, entry: &'a Entry) -> Option<Read> {
         if let Err(help) = lexical::identifier(&entry.key) {
             self.problems.error(entry.key_span, format!("`{}` is no name of a type", entry.key), help);
             return None;
         }
+        self.inner.clear();
+        inner_names(&entry.value, &mut self.inner);
         let mut mentions = BTreeSet::new();
         let mut value = self.schema(&entry.value, &mut mentions)?;
         if let (Value::Map(map), Some(_)) = (&mut value, named_kind(&entry.value)) {
@@ -122,15 +142,19 @@ impl Reading<'_> {
 
     /// `null` without quotes is the type of that name, as every Avro user writes it.
     fn reference(&mut self, name: &str, node: &Node, mentions: &mut BTreeSet<String>) -> Option<Value> {
-        if PRIMITIVES.contains(&name) {
+        if PRIMITIVES.contains(&name) || (self.inner.contains(name) && !self.names.contains(name)) {
             return Some(Value::from(name));
         }
-        if let Some(owner) = self.names.get(name) {
-            mentions.insert((*owner).to_owned());
+        if self.names.contains(name) {
+            mentions.insert(name.to_owned());
             return Some(Value::from(name));
         }
-        let known: Vec<&str> = PRIMITIVES.into_iter().chain(self.names.keys().copied()).collect();
-        self.problems.error(node.span, format!("there is no type `{name}`"), did_you_mean(name, &known));
+        let known: Vec<&str> = PRIMITIVES.into_iter().chain(self.names.iter().copied()).collect();
+        self.problems.error(
+            node.span,
+            format!("there is no type `{name}`"),
+            or_else(did_you_mean(name, &known), "declare it under `types`"),
+        );
         None
     }
 
@@ -162,6 +186,10 @@ impl Reading<'_> {
         let mut read = Vec::new();
         for item in items {
             if let Some(entries) = fields::map(item, "a field", self.problems) {
+                if !entries.iter().any(|entry| entry.key == "name") {
+                    self.problems.error(item.span, "a field needs `name`", "write `{ name: amount, type: long }`");
+                    continue;
+                }
                 read.extend(self.declared(entries, item, mentions).map(unfolded));
             }
         }

@@ -27,7 +27,7 @@ pub trait View {
 
 /// A key whose value is an expression of that type. None: it is wrong; reported.
 pub fn selector(node: &Node, what: &str, wanted: &Type, view: &dyn View, problems: &mut Problems) -> Option<Expr> {
-    let source = fields::raw(node, what, "an expression: input.total > 100", problems)?;
+    let source = fields::expression(node, what, problems)?;
     let (expr, found) = Place { node, offset: 0 }.expression(source, view, problems)?;
     fit(node.span, what, &found, wanted, problems)?;
     Some(expr)
@@ -41,7 +41,8 @@ pub fn fit(span: Span, what: &str, found: &Type, wanted: &Type, problems: &mut P
         let help = match (found, wanted) {
             (Type::Nullable(_), _) => "it may be null: test it with `!= null` or has() first".to_owned(),
             (Type::Bool | Type::Int | Type::Float, Type::String) => "quote it, or write string(...)".to_owned(),
-            _ => format!("write something that is {}", misfit.expected),
+            (_, Type::Bool) => "write a condition: input.total > 100".to_owned(),
+            _ => format!("its type asks for {} here", misfit.expected),
         };
         problems.error(span, format!("{place} must be {}, and is {}", misfit.expected, misfit.got), help);
     }

@@ -50,11 +50,11 @@ impl Graph {
 }
 
 fn waits(steps: &[RawStep<'_>], problems: &mut Problems) -> Vec<BTreeSet<usize>> {
-    let names: Vec<&str> = steps.iter().map(|step| step.name).filter(|name| !name.is_empty()).collect();
     let mut index = BTreeMap::new();
     for (number, step) in steps.iter().enumerate() {
         index.entry(step.name).or_insert(number);
     }
+    let names: Vec<&str> = index.keys().copied().filter(|name| !name.is_empty()).collect();
     let mut waits = Vec::with_capacity(steps.len());
     for step in steps {
         waits.push(match &step.after {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sagaline_definition::model::{Jitter, Policy};
 
 use super::LATER;
-use crate::fields::{self, Fields, Keys, did_you_mean, parsed};
+use crate::fields::{self, Fields, Keys, did_you_mean, or_else, parsed};
 use crate::lexical;
 use crate::report::Problems;
 use crate::yaml::{Kind, Node};
@@ -60,7 +60,7 @@ pub fn retry(
     let name = fields::text(node, "a policy's name", problems)?;
     let Some(policy) = named.get(name) else {
         let names: Vec<&String> = named.keys().collect();
-        let help = format!("{}; or write it here: {{ attempts: 5, backoff: 1s..1m }}", did_you_mean(name, &names));
+        let help = or_else(did_you_mean(name, &names), "write it here: { attempts: 5, backoff: 1s..1m }");
         problems.error(node.span, format!("there is no policy `{name}`"), help);
         return None;
     };

@@ -11,7 +11,7 @@ use super::LATER;
 use super::expression::{self, Place, Sight, View};
 use crate::contract::avro;
 use crate::contracts::Used;
-use crate::fields::{self, Fields, Keys, did_you_mean, parsed};
+use crate::fields::{self, Fields, Keys, did_you_mean, or_else, parsed};
 use crate::lexical;
 use crate::report::Problems;
 use crate::yaml::Node;
@@ -84,7 +84,7 @@ fn selector(fields: &Fields<'_>, key: &str, wanted: &Type, problems: &mut Proble
 }
 
 fn input(node: &Node, wanted: Option<&Type>, problems: &mut Problems) -> Option<Expr> {
-    let source = fields::raw(node, "`input`", "an expression: event.order", problems)?;
+    let source = fields::expression(node, "`input`", problems)?;
     let (expr, found) = Place { node, offset: 0 }.expression(source, &EventView, problems)?;
     expression::fit(node.span, "`input`", &found, wanted.unwrap_or(&Type::Any), problems)?;
     Some(expr)
@@ -105,7 +105,7 @@ fn input_type(
     let found = Type::from_avro(name, types);
     if found.is_none() {
         let names: Vec<&String> = types.keys().collect();
-        let help = format!("{}; declare it under `types`, or write PARTICIPANT.TYPE", did_you_mean(name, &names));
+        let help = or_else(did_you_mean(name, &names), "declare it under `types`; a contract's is PARTICIPANT.TYPE");
         problems.error(node.span, format!("there is no type `{written}`"), help);
     }
     found

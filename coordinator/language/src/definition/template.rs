@@ -49,8 +49,8 @@ impl Reading<'_, '_> {
             (Kind::Map(entries), Type::Map(value)) => self.map(entries, |_| value),
             (Kind::Map(entries), Type::Any) => self.map(entries, |_| &Type::Any),
             (Kind::List(_) | Kind::Map(_), other) => {
-                let message = format!("this is {}, and {} is wanted", node.describe(), other);
-                self.problems.error(node.span, message, format!("write {}", other));
+                let message = format!("this must be {other}, and is {}", node.describe());
+                self.problems.error(node.span, message, format!("its type asks for {other} here"));
                 None
             }
         }

@@ -45,7 +45,7 @@ pub fn word(node: &Node, place: &Place, problems: &mut Problems) -> Option<Word>
     let written = match &node.kind {
         Kind::Scalar(scalar) => scalar.text(),
         Kind::Map(_) if map_entry(node, "back_to").is_some() => "back_to",
-        Kind::Map(_) | Kind::List(_) => node.describe(),
+        Kind::Map(_) | Kind::List(_) => "",
     };
     if let Some(word) = place.words.iter().find(|word| spelled(**word) == written) {
         return Some(*word);
@@ -55,8 +55,10 @@ pub fn word(node: &Node, place: &Place, problems: &mut Problems) -> Option<Word>
         (format!("`{written}` is not yet there"), format!("`{}` takes {}", place.name, listed(&words)))
     } else if ALL.contains(&written) {
         (format!("`{written}` can't stand at `{}`", place.name), format!("it takes {}", listed(&words)))
+    } else if written.is_empty() {
+        (format!("`{}` takes a word, and this is {}", place.name, node.describe()), format!("write {}", listed(&words)))
     } else {
-        (format!("`{}` takes no {written}", place.name), did_you_mean(written, &words))
+        (format!("`{}` takes no `{written}`", place.name), did_you_mean(written, &words))
     };
     problems.error(node.span, message, help);
     None
