@@ -1,0 +1,190 @@
+//! Rows in RocksDB, for a participant with one instance. The write-ahead log is on: unlike the coordinator's store this is no cache, nothing rebuilds it.
+
+use std::path::Path;
+
+use rocksdb::{ColumnFamilyDescriptor, DB, Direction, ErrorKind, IteratorMode, Options, WriteBatch};
+use sagaline_schemas::wire::Wire;
+use sagaline_schemas::{EffectId, Millis};
+
+use super::{EffectRows, EffectStoreError, Reach, ReplyPartition, Row};
+
+/// What the database holds, and how: another layout has another number.
+const FORMAT: &[u8] = b"sagaline-effects 1";
+const FORMAT_KEY: &[u8] = b"format";
+/// effect -> row
+const ROWS: &str = "rows";
+/// reply partition, kept, effect -> nothing: the order in which rows are dropped
+const BY_AGE: &str = "by_age";
+/// reply partition -> the largest `kept` dropped
+const HORIZONS: &str = "horizons";
+
+/// Rows in a RocksDB database of their own.
+pub struct RocksRows {
+    db: DB,
+    place: String,
+}
+
+impl RocksRows {
+    /// Opens the database in this directory, or makes it.
+    ///
+    /// # Errors
+    /// When another process has it open, another version wrote it, or the disk fails.
+    pub fn open(directory: &Path) -> Result<Self, EffectStoreError> {
+        let place = directory.display().to_string();
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_paranoid_checks(true);
+        options.set_keep_log_file_num(2);
+        let families = [ROWS, BY_AGE, HORIZONS].map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
+        let db = DB::open_cf_descriptors(&options, directory, families).map_err(|error| open_error(&place, &error))?;
+        let rows = Self { db, place };
+        rows.check_format()?;
+        Ok(rows)
+    }
+
+    fn check_format(&self) -> Result<(), EffectStoreError> {
+        let error = |error| self.error(&error);
+        match self.db.get(FORMAT_KEY).map_err(error)? {
+            Some(found) if found == FORMAT => Ok(()),
+            Some(found) => Err(EffectStoreError::Format {
+                place: self.place.clone(),
+                found: String::from_utf8_lossy(&found).into_owned(),
+                expected: String::from_utf8_lossy(FORMAT).into_owned(),
+            }),
+            None => self.db.put(FORMAT_KEY, FORMAT).and_then(|()| self.db.flush_wal(true)).map_err(error),
+        }
+    }
+
+    fn family(&self, name: &str) -> &rocksdb::ColumnFamily {
+        self.db.cf_handle(name).expect("every family is opened with the database")
+    }
+
+    fn error(&self, error: &rocksdb::Error) -> EffectStoreError {
+        EffectStoreError::Database { place: self.place.clone(), detail: error.to_string() }
+    }
+
+    fn decode<T: Wire>(&self, key: &[u8], value: &[u8]) -> Result<T, EffectStoreError> {
+        T::from_bytes(value).map_err(|error| self.corrupt(key, error.to_string()))
+    }
+
+    fn corrupt(&self, key: &[u8], detail: String) -> EffectStoreError {
+        let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        EffectStoreError::Corrupt { place: self.place.clone(), key, detail }
+    }
+
+    fn write(&self, batch: WriteBatch) -> Result<(), EffectStoreError> {
+        self.db.write(batch).map_err(|error| self.error(&error))
+    }
+
+    /// Takes the effect's row out, in the batch.
+    fn take_out(&self, batch: &mut WriteBatch, effect: EffectId) -> Result<(), EffectStoreError> {
+        if let Some(row) = self.row(effect)? {
+            batch.delete_cf(self.family(ROWS), effect.as_bytes());
+            batch.delete_cf(self.family(BY_AGE), age_key(&row.inbox, row.kept, effect));
+        }
+        Ok(())
+    }
+
+    /// The oldest rows of a reply partition up to a time, with the newest `kept` among them.
+    fn oldest(
+        &self,
+        inbox: &ReplyPartition,
+        through: Millis,
+        at_most: usize,
+    ) -> Result<(Vec<EffectId>, Option<Millis>), EffectStoreError> {
+        let prefix = inbox.to_bytes();
+        let mut effects = Vec::new();
+        let mut newest = None;
+        let mode = IteratorMode::From(&prefix, Direction::Forward);
+        for entry in self.db.iterator_cf(self.family(BY_AGE), mode).take(at_most) {
+            let (key, _) = entry.map_err(|error| self.error(&error))?;
+            let Some(rest) = key.strip_prefix(prefix.as_slice()) else { break };
+            let (kept, effect) =
+                parse_age(rest).ok_or_else(|| self.corrupt(&key, "not a time and an effect".to_owned()))?;
+            if kept > through {
+                break;
+            }
+            effects.push(effect);
+            newest = Some(kept);
+        }
+        Ok((effects, newest))
+    }
+}
+
+fn open_error(place: &str, error: &rocksdb::Error) -> EffectStoreError {
+    let locked = error.kind() == ErrorKind::IOError && error.to_string().contains("lock");
+    let place = place.to_owned();
+    if locked {
+        EffectStoreError::InUse { place }
+    } else {
+        EffectStoreError::Database { place, detail: error.to_string() }
+    }
+}
+
+/// Sorts by time: the sign bit is turned over, so that times before 1970 come first.
+fn age_key(inbox: &ReplyPartition, kept: Millis, effect: EffectId) -> Vec<u8> {
+    let mut key = inbox.to_bytes();
+    key.extend_from_slice(&((kept as u64) ^ (1 << 63)).to_be_bytes());
+    key.extend_from_slice(effect.as_bytes());
+    key
+}
+
+fn parse_age(rest: &[u8]) -> Option<(Millis, EffectId)> {
+    let (kept, effect) = rest.split_first_chunk::<8>()?;
+    let kept = (u64::from_be_bytes(*kept) ^ (1 << 63)) as Millis;
+    Some((kept, EffectId::from_bytes(effect.try_into().ok()?)))
+}
+
+impl EffectRows for RocksRows {
+    fn row(&self, effect: EffectId) -> Result<Option<Row>, EffectStoreError> {
+        let value = self.db.get_pinned_cf(self.family(ROWS), effect.as_bytes()).map_err(|error| self.error(&error))?;
+        value.map(|value| self.decode(effect.as_bytes(), &value)).transpose()
+    }
+
+    fn put(&mut self, effect: EffectId, row: &Row) -> Result<(), EffectStoreError> {
+        let mut batch = WriteBatch::default();
+        self.take_out(&mut batch, effect)?;
+        batch.put_cf(self.family(ROWS), effect.as_bytes(), row.to_bytes());
+        batch.put_cf(self.family(BY_AGE), age_key(&row.inbox, row.kept, effect), []);
+        self.write(batch)
+    }
+
+    fn remove(&mut self, effect: EffectId) -> Result<(), EffectStoreError> {
+        let mut batch = WriteBatch::default();
+        self.take_out(&mut batch, effect)?;
+        self.write(batch)
+    }
+
+    fn horizon(&self, inbox: &ReplyPartition) -> Result<Option<Millis>, EffectStoreError> {
+        let key = inbox.to_bytes();
+        let value = self.db.get_pinned_cf(self.family(HORIZONS), &key).map_err(|error| self.error(&error))?;
+        value.map(|value| self.decode(&key, &value)).transpose()
+    }
+
+    fn drop_through(
+        &mut self,
+        inbox: &ReplyPartition,
+        through: Millis,
+        at_most: usize,
+    ) -> Result<usize, EffectStoreError> {
+        let (effects, newest) = self.oldest(inbox, through, at_most)?;
+        let Some(newest) = newest else { return Ok(0) };
+        let mut batch = WriteBatch::default();
+        for effect in &effects {
+            self.take_out(&mut batch, *effect)?;
+        }
+        let horizon = self.horizon(inbox)?.map_or(newest, |horizon| horizon.max(newest));
+        batch.put_cf(self.family(HORIZONS), inbox.to_bytes(), horizon.to_bytes());
+        self.write(batch)?;
+        Ok(effects.len())
+    }
+
+    fn sync(&mut self) -> Result<(), EffectStoreError> {
+        self.db.flush_wal(true).map_err(|error| self.error(&error))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::ThisInstance
+    }
+}

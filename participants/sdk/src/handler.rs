@@ -1,0 +1,208 @@
+//! What a handler sees of its effect and what it may say of it. The effect store makes answers of it; a handler never sees the log.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sagaline_schemas::command::Command;
+use sagaline_schemas::wire::Bytes;
+use sagaline_schemas::{EffectId, Millis, SagaId, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What a handler brought: the operation's result as canonical JSON, or why there is none.
+pub type HandlerOutcome = Result<Bytes, HandlerError>;
+
+/// Why a handler has no result. Any other error becomes `Failed` by `?`; that is why this is not itself a `std::error::Error`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandlerError {
+    /// Definitely not done, and never will be: one of the contract's `refuses`.
+    Refused {
+        /// The contract's code.
+        code: String,
+        /// For people.
+        detail: String,
+    },
+    /// Definitely not done by this attempt: another one may do it.
+    Retry {
+        /// Not before; none: when the saga's own backoff says.
+        after: Option<Duration>,
+        /// For people.
+        reason: String,
+    },
+    /// Whether something was done is not known.
+    Failed {
+        /// For people.
+        error: String,
+    },
+}
+
+impl HandlerError {
+    /// Definitely not done, and never will be.
+    pub fn refused(code: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Refused { code: code.into(), detail: detail.into() }
+    }
+
+    /// Definitely not done; come again after this time.
+    pub fn retry(after: Duration, reason: impl Into<String>) -> Self {
+        Self::Retry { after: Some(after), reason: reason.into() }
+    }
+
+    /// Nobody knows whether it was done.
+    pub fn failed(error: impl fmt::Display) -> Self {
+        Self::Failed { error: error.to_string() }
+    }
+}
+
+impl<E: std::error::Error> From<E> for HandlerError {
+    fn from(error: E) -> Self {
+        Self::failed(error)
+    }
+}
+
+/// What a compensation knows of the effect it undoes. It must work without the result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known<T> {
+    /// It happened, with this result.
+    Succeeded(T),
+    /// It may have happened.
+    Unknown,
+}
+
+/// The effect that a handler works for.
+#[derive(Clone)]
+pub struct Effect {
+    id: EffectId,
+    saga: SagaId,
+    saga_name: String,
+    operation: String,
+    attempt: u32,
+    deadline: Millis,
+    traceparent: Option<String>,
+    say_working: Arc<dyn Fn(Millis) + Send + Sync>,
+}
+
+impl Effect {
+    pub(crate) fn new(command: &Command, say_working: Arc<dyn Fn(Millis) + Send + Sync>) -> Self {
+        Self {
+            id: command.effect_id,
+            saga: command.address.saga,
+            saga_name: command.saga.clone(),
+            operation: command.operation.clone(),
+            attempt: command.address.attempt,
+            deadline: command.deadline,
+            traceparent: command.traceparent.clone(),
+            say_working,
+        }
+    }
+
+    /// The idempotency key: the same for every attempt of the effect and for its compensation. Hand it to whoever does the work.
+    pub fn id(&self) -> EffectId {
+        self.id
+    }
+
+    /// The saga.
+    pub fn saga(&self) -> SagaId {
+        self.saga
+    }
+
+    /// The saga's definition and correlation id, for people.
+    pub fn saga_name(&self) -> &str {
+        &self.saga_name
+    }
+
+    /// The operation that runs.
+    pub fn operation(&self) -> &str {
+        &self.operation
+    }
+
+    /// Which attempt this is, from 1. Compensations count their own.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// When the coordinator gives this attempt up, as far as it knew when it sent it.
+    pub fn deadline(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(u64::try_from(self.deadline).unwrap_or(0))
+    }
+
+    /// W3C trace context.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
+    }
+
+    /// Tells the coordinator that the work takes until then, so that it does not give the attempt up before.
+    pub fn working(&self, until: SystemTime) {
+        let until = until.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        (self.say_working)(Millis::try_from(until).unwrap_or(Millis::MAX));
+    }
+}
+
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Effect({} of {}, {} attempt {})", self.id, self.saga_name, self.operation, self.attempt)
+    }
+}
+
+/// A handler call with its types gone.
+pub(crate) struct Call {
+    pub input: Bytes,
+    pub known: Option<Bytes>,
+    pub effect: Effect,
+}
+
+pub(crate) type Outcome = Pin<Box<dyn Future<Output = HandlerOutcome> + Send>>;
+
+/// A handler with its types gone.
+pub(crate) type Handler = Arc<dyn Fn(Call) -> Outcome + Send + Sync>;
+
+/// A handler of an input alone.
+pub(crate) fn handler<I, O, F, W>(handle: F) -> Handler
+where
+    I: DeserializeOwned + Send + 'static,
+    O: Serialize,
+    F: Fn(I, Effect) -> W + Send + Sync + 'static,
+    W: Future<Output = Result<O, HandlerError>> + Send + 'static,
+{
+    let handle = Arc::new(handle);
+    Arc::new(move |call| {
+        let handle = Arc::clone(&handle);
+        Box::pin(async move { result(&handle(input(&call.input)?, call.effect).await?) })
+    })
+}
+
+/// A handler of an input and of what is known of the effect.
+pub(crate) fn compensation<I, K, O, F, W>(handle: F) -> Handler
+where
+    I: DeserializeOwned + Send + 'static,
+    K: DeserializeOwned + Send + 'static,
+    O: Serialize,
+    F: Fn(I, Known<K>, Effect) -> W + Send + Sync + 'static,
+    W: Future<Output = Result<O, HandlerError>> + Send + 'static,
+{
+    let handle = Arc::new(handle);
+    Arc::new(move |call| {
+        let handle = Arc::clone(&handle);
+        Box::pin(async move { result(&handle(input(&call.input)?, known(call.known.as_ref()), call.effect).await?) })
+    })
+}
+
+/// Nothing has happened yet where the input can't be read: another attempt, perhaps at another version, may.
+fn input<I: DeserializeOwned>(json: &[u8]) -> Result<I, HandlerError> {
+    serde_json::from_slice(json).map_err(|error| HandlerError::Retry {
+        after: None,
+        reason: format!("the input is not {}: {error}", std::any::type_name::<I>()),
+    })
+}
+
+/// A result that this version can't read is as good as none: a compensation must work without it.
+fn known<K: DeserializeOwned>(json: Option<&Bytes>) -> Known<K> {
+    json.and_then(|json| serde_json::from_slice(json).ok()).map_or(Known::Unknown, Known::Succeeded)
+}
+
+fn result(output: &impl Serialize) -> HandlerOutcome {
+    let json = serde_json::to_vec(output)?;
+    Ok(Bytes(Value::parse(&json)?.to_json()))
+}

@@ -1,0 +1,242 @@
+//! A participant: its name, its operations, their handlers. Declared in one expression, checked as a whole before it runs or prints its contract.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sagaline_log::Log;
+use sagaline_schemas::command::Command;
+use sagaline_schemas::record::Kind;
+
+use crate::contract::{ContractErrors, PayloadType};
+use crate::effects::{EffectRows, Idempotence};
+use crate::handler::{Effect, Handler, HandlerError, Known, compensation, handler};
+use crate::payload::{EffectKey, Payload};
+
+/// A service that takes part in sagas.
+pub struct Participant {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) owner: String,
+    pub(crate) in_flight: Option<u32>,
+    pub(crate) rate: Option<u32>,
+    /// In the order of declaration.
+    pub(crate) operations: Vec<Operation>,
+}
+
+pub(crate) struct Operation {
+    pub name: String,
+    pub input: PayloadType,
+    pub output: PayloadType,
+    pub refuses: Vec<String>,
+    pub role: Role,
+    pub handler: Handler,
+}
+
+/// What an operation is for.
+pub(crate) enum Role {
+    Do(Idempotence),
+    Compensates(String),
+    Probes(String),
+    Reads,
+}
+
+/// What a command is to be met with.
+pub(crate) struct Plan {
+    pub declared: Idempotence,
+    pub handler: Handler,
+}
+
+/// Where a participant runs.
+pub struct Config {
+    /// The log with commands and inboxes.
+    pub log: Arc<dyn Log>,
+    /// Where effects are remembered.
+    pub rows: Box<dyn EffectRows>,
+    /// Before every topic's name; empty: none.
+    pub prefix: String,
+    /// This instance's name: the same after a restart, another one for another process.
+    pub instance: String,
+    /// Handlers that may run side by side.
+    pub in_flight: usize,
+    /// How long an effect is remembered after its latest command, log time. Longer than any saga's deadline, so that nothing is forgotten too early.
+    pub retention: Duration,
+}
+
+impl Participant {
+    /// A participant that can do nothing yet. Its commands lie in `commands.NAME`.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: String::new(),
+            owner: String::new(),
+            in_flight: None,
+            rate: None,
+            operations: Vec::new(),
+        }
+    }
+
+    /// The contract's semantic version. Another contract needs another version.
+    #[must_use]
+    pub fn version(mut self, version: &str) -> Self {
+        version.clone_into(&mut self.version);
+        self
+    }
+
+    /// The team that runs it.
+    #[must_use]
+    pub fn owner(mut self, owner: &str) -> Self {
+        owner.clone_into(&mut self.owner);
+        self
+    }
+
+    /// How much it can take: commands without an answer, and commands a second.
+    #[must_use]
+    pub fn limits(mut self, in_flight: u32, rate: u32) -> Self {
+        (self.in_flight, self.rate) = (Some(in_flight), Some(rate));
+        self
+    }
+
+    /// An operation that changes the world.
+    #[must_use]
+    pub fn on<I, O, F, W>(self, name: &str, declared: Idempotence, handle: F) -> Self
+    where
+        I: Payload,
+        O: Payload,
+        F: Fn(I, Effect) -> W + Send + Sync + 'static,
+        W: Future<Output = Result<O, HandlerError>> + Send + 'static,
+    {
+        self.operation::<I, O>(name, Role::Do(declared), handler(handle))
+    }
+
+    /// Codes by which the operation declared last refuses.
+    #[must_use]
+    pub fn refuses(mut self, codes: &[&str]) -> Self {
+        if let Some(operation) = self.operations.last_mut() {
+            operation.refuses.extend(codes.iter().map(|code| (*code).to_owned()));
+        }
+        self
+    }
+
+    /// The operation that undoes `of`. It gets the input of `of`, and its result where that is known.
+    ///
+    /// It must be safe to repeat under the effect's id, work without the result, and close the id in the business: a call of `of` that is still
+    /// under way must find it closed.
+    #[must_use]
+    pub fn compensate<I, K, O, F, W>(self, of: &str, name: &str, handle: F) -> Self
+    where
+        I: Payload,
+        K: Payload,
+        O: Payload,
+        F: Fn(I, Known<K>, Effect) -> W + Send + Sync + 'static,
+        W: Future<Output = Result<O, HandlerError>> + Send + 'static,
+    {
+        self.operation::<I, O>(name, Role::Compensates(of.to_owned()), compensation(handle))
+    }
+
+    /// The operation that tells what the business knows of an effect of `of`. It only reads.
+    ///
+    /// Whether the effect happened is answered by the effect store alone; this handler is asked for what it amounts to.
+    #[must_use]
+    pub fn probe<O, F, W>(self, of: &str, name: &str, handle: F) -> Self
+    where
+        O: Payload,
+        F: Fn(EffectKey, Effect) -> W + Send + Sync + 'static,
+        W: Future<Output = Result<O, HandlerError>> + Send + 'static,
+    {
+        self.operation::<EffectKey, O>(name, Role::Probes(of.to_owned()), handler(handle))
+    }
+
+    /// An operation that only reads.
+    #[must_use]
+    pub fn ask<I, O, F, W>(self, name: &str, handle: F) -> Self
+    where
+        I: Payload,
+        O: Payload,
+        F: Fn(I, Effect) -> W + Send + Sync + 'static,
+        W: Future<Output = Result<O, HandlerError>> + Send + 'static,
+    {
+        self.operation::<I, O>(name, Role::Reads, handler(handle))
+    }
+
+    fn operation<I: Payload, O: Payload>(mut self, name: &str, role: Role, handler: Handler) -> Self {
+        let (input, output) = (PayloadType::of::<I>(), PayloadType::of::<O>());
+        self.operations.push(Operation { name: name.to_owned(), input, output, refuses: Vec::new(), role, handler });
+        self
+    }
+
+    /// The contract, as YAML: what a definition may rely on.
+    ///
+    /// # Errors
+    /// All mistakes in the declaration at once.
+    pub fn contract(&self) -> Result<String, ContractErrors> {
+        crate::contract::check(self)?;
+        Ok(crate::contract::print(self))
+    }
+
+    /// What a command is to be met with.
+    ///
+    /// # Errors
+    /// When there is no such operation: the words for the answer.
+    pub(crate) fn plan(&self, command: &Command) -> Result<Plan, String> {
+        let operation = self.named(&command.operation).ok_or_else(|| self.unknown(command))?;
+        let declared = match (command.address.kind, &operation.role) {
+            (Kind::Do, Role::Do(declared)) => Some(*declared),
+            (Kind::Compensate, Role::Compensates(of)) | (Kind::Probe, Role::Probes(of)) => self.declared(of),
+            (Kind::Ask, Role::Probes(_) | Role::Reads) => Some(Idempotence::None),
+            (Kind::Do, Role::Compensates(_) | Role::Probes(_) | Role::Reads)
+            | (Kind::Compensate, Role::Do(_) | Role::Probes(_) | Role::Reads)
+            | (Kind::Probe, Role::Do(_) | Role::Compensates(_) | Role::Reads)
+            | (Kind::Ask, Role::Do(_) | Role::Compensates(_)) => None,
+        };
+        let declared = declared.ok_or_else(|| self.unknown(command))?;
+        Ok(Plan { declared, handler: Arc::clone(&operation.handler) })
+    }
+
+    fn unknown(&self, command: &Command) -> String {
+        let kind = sagaline_schemas::hash::kind_name(command.address.kind);
+        format!("{} {} has no operation {:?} to {kind}", self.name, self.version, command.operation)
+    }
+
+    fn named(&self, name: &str) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.name == name)
+    }
+
+    fn declared(&self, of: &str) -> Option<Idempotence> {
+        match self.named(of)?.role {
+            Role::Do(declared) => Some(declared),
+            Role::Compensates(_) | Role::Probes(_) | Role::Reads => None,
+        }
+    }
+
+    /// Operations by what they are for: `of` -> name.
+    pub(crate) fn serving<'a>(
+        &'a self,
+        of: impl Fn(&'a Role) -> Option<&'a String>,
+    ) -> BTreeMap<&'a str, Vec<&'a str>> {
+        let mut serving: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for operation in &self.operations {
+            if let Some(served) = of(&operation.role) {
+                serving.entry(served).or_default().push(&operation.name);
+            }
+        }
+        serving
+    }
+}
+
+impl Role {
+    pub(crate) fn compensates(&self) -> Option<&String> {
+        match self {
+            Self::Compensates(of) => Some(of),
+            Self::Do(_) | Self::Probes(_) | Self::Reads => None,
+        }
+    }
+
+    pub(crate) fn probes(&self) -> Option<&String> {
+        match self {
+            Self::Probes(of) => Some(of),
+            Self::Do(_) | Self::Compensates(_) | Self::Reads => None,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What a demonstration service did, by effect id: an append-only file of JSON lines, synced line by line, and what follows from it.
+//! Every real effect is one line. The SDK never reads it: it is the witness against which the SDK is judged.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sagaline_participant::{Effect, HandlerError};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// One line: something that really happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line<D> {
+    /// The effect.
+    pub effect_id: String,
+    /// The saga's definition and correlation id.
+    pub saga: String,
+    /// The operation that ran.
+    pub operation: String,
+    /// What happened: one of the service's `Words`.
+    pub what: String,
+    /// What it was about.
+    #[serde(flatten)]
+    pub details: D,
+    /// Wall clock, milliseconds since 1970.
+    pub at: u64,
+}
+
+/// What a service calls its effects.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    /// An effect happened: `charged`.
+    pub done: &'static str,
+    /// It was undone: `refunded`.
+    pub undone: &'static str,
+}
+
+/// The word for a key that was closed before anything happened under it.
+const CLOSED: &str = "closed";
+
+/// What the book can't do.
+#[derive(Debug, thiserror::Error)]
+pub enum BookError {
+    /// The disk fails.
+    #[error("the ledger {place}: {error}")]
+    Io {
+        /// The file.
+        place: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A line is not what this service writes.
+    #[error("line {line} of the ledger {place} is not this service's: {error}. Give it another --ledger")]
+    Line {
+        /// The file.
+        place: String,
+        /// Which, from 1.
+        line: usize,
+        /// What is wrong.
+        error: serde_json::Error,
+    },
+}
+
+/// What became of an attempt at an effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// It happened now; this is the first line of the effect.
+    First,
+    /// It happened now, again: only without deduplication.
+    Again,
+    /// It had happened before.
+    Before,
+}
+
+/// What became of an undoing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo<D> {
+    /// The effect was undone now.
+    Undone(D),
+    /// It had been undone, or there was nothing: its key is closed.
+    Nothing,
+}
+
+/// The lines of one effect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing<D> {
+    /// What it was about; none: its key was closed before it happened.
+    pub details: Option<D>,
+    /// How often it happened.
+    pub done: u32,
+    /// How often it was undone.
+    pub undone: u32,
+    /// Whether its key is closed.
+    pub closed: bool,
+}
+
+impl<D> Default for Standing<D> {
+    fn default() -> Self {
+        Self { details: None, done: 0, undone: 0, closed: false }
+    }
+}
+
+/// The book of one service.
+pub struct Book<D> {
+    file: File,
+    place: String,
+    words: Words,
+    by_key: bool,
+    standings: BTreeMap<String, Standing<D>>,
+}
+
+impl<D: Clone + Serialize + DeserializeOwned> Book<D> {
+    /// Opens the file, or makes it, and reads what it says. A last line that was torn never happened: its effect was not yet done.
+    ///
+    /// # Errors
+    /// When the file can't be read or written, or holds another service's lines.
+    pub fn open(path: &Path, words: Words, by_key: bool) -> Result<Self, BookError> {
+        let place = path.display().to_string();
+        let io = |error| BookError::Io { place: path.display().to_string(), error };
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(io)?;
+        let mut book = Self { file, place, words, by_key, standings: BTreeMap::new() };
+        let mut reader = BufReader::new(book.file.try_clone().map_err(io)?);
+        let (mut whole, mut number, mut text) = (0, 0, String::new());
+        while reader.read_line(&mut text).map_err(io)? > 0 && text.ends_with('\n') {
+            number += 1;
+            whole += text.len() as u64;
+            let line = serde_json::from_str(&text);
+            let line: Line<D> =
+                line.map_err(|error| BookError::Line { place: book.place.clone(), line: number, error })?;
+            book.count(&line);
+            text.clear();
+        }
+        book.file.set_len(whole).map_err(io)?;
+        Ok(book)
+    }
+
+    /// Every effect that the book knows.
+    pub fn standings(&self) -> impl Iterator<Item = &Standing<D>> {
+        self.standings.values()
+    }
+
+    /// What the book says of an effect.
+    pub fn standing(&self, effect_id: &str) -> Standing<D> {
+        self.standings.get(effect_id).cloned().unwrap_or_default()
+    }
+
+    /// The effect happens, unless it has: `by_key`.
+    ///
+    /// # Errors
+    /// When its key is closed, or the line can't be written.
+    pub fn act(&mut self, effect: &Effect, details: D) -> Result<Act, HandlerError> {
+        let standing = self.standing(&effect.id().to_string());
+        if self.by_key && standing.closed {
+            return Err(HandlerError::failed("the key is closed: the effect was compensated"));
+        }
+        if self.by_key && standing.done > 0 {
+            return Ok(Act::Before);
+        }
+        self.write(effect, self.words.done, details)?;
+        Ok(if standing.done == 0 { Act::First } else { Act::Again })
+    }
+
+    /// The effect is undone, unless it has been, and its key is closed. `details` are for a key that is closed before anything happened.
+    ///
+    /// # Errors
+    /// When the line can't be written.
+    pub fn undo(&mut self, effect: &Effect, details: D) -> Result<Undo<D>, HandlerError> {
+        let standing = self.standing(&effect.id().to_string());
+        if self.by_key && standing.closed {
+            return Ok(Undo::Nothing);
+        }
+        match standing.details {
+            Some(details) => {
+                self.write(effect, self.words.undone, details.clone())?;
+                Ok(Undo::Undone(details))
+            }
+            None => {
+                self.write(effect, CLOSED, details)?;
+                Ok(Undo::Nothing)
+            }
+        }
+    }
+
+    fn write(&mut self, effect: &Effect, what: &str, details: D) -> Result<(), HandlerError> {
+        let line = Line {
+            effect_id: effect.id().to_string(),
+            saga: effect.saga_name().to_owned(),
+            operation: effect.operation().to_owned(),
+            what: what.to_owned(),
+            details,
+            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
+        };
+        let mut text = serde_json::to_vec(&line)?;
+        text.push(b'\n');
+        let written = self.file.write_all(&text).and_then(|()| self.file.sync_data());
+        written.map_err(|error| BookError::Io { place: self.place.clone(), error })?;
+        self.count(&line);
+        Ok(())
+    }
+
+    fn count(&mut self, line: &Line<D>) {
+        let standing = self.standings.entry(line.effect_id.clone()).or_default();
+        if line.what == self.words.done {
+            standing.done += 1;
+            standing.details = Some(line.details.clone());
+        } else if line.what == self.words.undone {
+            standing.undone += 1;
+            standing.closed = true;
+        } else {
+            standing.closed = true;
+        }
+    }
+}
