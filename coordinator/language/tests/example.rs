@@ -18,10 +18,10 @@ fn the_example_is_right_and_means_the_same_for_ever() {
     let contracts = loaded.contracts.iter().map(|c| (c.participant.as_str(), c.digest()));
     let digests: String = definitions.chain(contracts).map(|(name, digest)| format!("{name} {digest}\n")).collect();
     expect![[r#"
-        order-fulfilment 5744094e2fb7f807f2cac3257b3b1437f204d3f24851565f22fcc442b69b95e5
-        inventory c33ed175066d992548b2f53cd7a147605722f784b72501bd446b5cd829070e97
-        payment 06efbbaf08fac5febbc953b8fa964452994f4f962355c5fe9118fea75b29881c
-        shipping 7edb69b58b3761510f4b0a8c1a849bd59e08fbf9eb47223b2b6975598f90c754
+        order-fulfilment cacff1783191b4b50838efa16c758f59000c9b71371f2173be4e96b29a4a7ea3
+        inventory 2c7f1122ee9d8c62b3f1204be5a63bfb8e65eaece73c398bf130758ab15b4eee
+        payment 6866be35ee43acac92d05b9195fb945c073d66617977ede2e9cdee7f02d315aa
+        shipping 28155aec92290bcb5b7173b8391041d636e07a2cd21ad7f4dcd8059c61f49e31
     "#]]
     .assert_eq(&digests);
 }
