@@ -93,7 +93,7 @@ pub fn list<'a>(node: &'a Node, what: &str, problems: &mut Problems) -> Option<&
 }
 
 /// One text, or a list of them.
-pub fn one_or_more<'a>(node: &'a Node) -> &'a [Node] {
+pub fn one_or_more(node: &Node) -> &[Node] {
     match &node.kind {
         Kind::List(items) => items,
         Kind::Scalar(_) | Kind::Map(_) => std::slice::from_ref(node),
