@@ -56,7 +56,9 @@ impl Turn<'_> {
     fn failed(&mut self, effect: u32, kind: Kind, retry_after: Option<i64>, error: &str) {
         let open = match kind {
             Kind::Compensate => next_undo(&self.effect(effect).undo, UndoNews::Failed) == UndoChange::NextAttempt,
-            Kind::Do | Kind::Probe | Kind::Ask => next(&self.effect(effect).outcome, News::Failed) == Change::NextAttempt,
+            Kind::Do | Kind::Probe | Kind::Ask => {
+                next(&self.effect(effect).outcome, News::Failed) == Change::NextAttempt
+            }
         };
         let waits = self.has_timer(timers(kind).1, Some(effect)) || self.tries(effect, kind).resting;
         let listed = kind == Kind::Do && self.effect(effect).undo != Undo::No;
@@ -71,7 +73,9 @@ impl Turn<'_> {
     fn working(&mut self, effect: u32, kind: Kind, until: i64) {
         let open = match kind {
             Kind::Compensate => matches!(self.effect(effect).undo, Undo::Decided | Undo::Sent),
-            Kind::Do | Kind::Probe | Kind::Ask => self.effect(effect).outcome.is_open() && self.effect(effect).undo == Undo::No,
+            Kind::Do | Kind::Probe | Kind::Ask => {
+                self.effect(effect).outcome.is_open() && self.effect(effect).undo == Undo::No
+            }
         };
         let (clock, backoff) = timers(kind);
         if !open || self.has_timer(backoff, Some(effect)) || self.tries(effect, kind).resting {
@@ -79,7 +83,9 @@ impl Turn<'_> {
             return;
         }
         let begun = self.tries(effect, kind).begun;
-        let total = begun.zip(self.policy(effect, kind).within).map_or(i64::MAX, |(begun, within)| begun.saturating_add(within));
+        let total = begun
+            .zip(self.policy(effect, kind).within)
+            .map_or(i64::MAX, |(begun, within)| begun.saturating_add(within));
         self.arm_at(clock, Some(effect), until.min(total));
     }
 
@@ -193,4 +199,3 @@ fn answer_kind(answer: &Answer) -> (&'static str, AnswerKind) {
         Answer::Mark(said) => ("Mark", AnswerKind::Marked { mark: format!("{:?}", said.mark) }),
     }
 }
-

@@ -35,7 +35,9 @@ impl Turn<'_> {
         let call = self.call(effect);
         match (&call.compensate, kind) {
             (Compensate::By { retry, .. }, Kind::Compensate) => *retry,
-            (Compensate::Never | Compensate::Reads, Kind::Compensate) | (_, Kind::Do | Kind::Probe | Kind::Ask) => call.retry,
+            (Compensate::Never | Compensate::Reads, Kind::Compensate) | (_, Kind::Do | Kind::Probe | Kind::Ask) => {
+                call.retry
+            }
         }
     }
 
@@ -105,13 +107,15 @@ impl Turn<'_> {
         let tries = self.tries(effect, kind).clone();
         let (clock, backoff) = timers(kind);
         self.disarm(clock, Some(effect));
-        let left = tries.begun.zip(policy.within).map(|(begun, within)| {
-            begun.saturating_add(within).saturating_sub(self.moment.log_time)
-        });
+        let left = tries
+            .begun
+            .zip(policy.within)
+            .map(|(begun, within)| begun.saturating_add(within).saturating_sub(self.moment.log_time));
         if tries.count - tries.forgiven >= policy.attempts || left.is_some_and(|left| left <= 0) {
             return self.used_up(effect, kind, error);
         }
-        let wait = wait(&policy, tries.count - tries.forgiven, self.command_id(effect, kind, tries.count + 1)).max(not_before);
+        let wait =
+            wait(&policy, tries.count - tries.forgiven, self.command_id(effect, kind, tries.count + 1)).max(not_before);
         let wait = left.map_or(wait, |left| wait.min(left));
         match wait {
             0 => self.next_attempt(effect, kind),

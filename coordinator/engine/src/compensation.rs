@@ -61,8 +61,10 @@ impl Turn<'_> {
 
     /// An effect is undone, or was never there. A saga that was stuck at it goes on by itself.
     pub fn undone(&mut self, effect: u32) {
-        if let Phase::Stuck { direction, stuck: Stuck::Compensation { effect: at, .. } | Stuck::LateSuccess { effect: at } } =
-            &self.saga.phase
+        if let Phase::Stuck {
+            direction,
+            stuck: Stuck::Compensation { effect: at, .. } | Stuck::LateSuccess { effect: at },
+        } = &self.saga.phase
             && *at == effect
         {
             let direction = direction.clone();

@@ -120,7 +120,9 @@ pub fn next(is: &Outcome, news: News) -> Change {
         (Decided | Sent, News::Failed) => NextAttempt,
         (Unknown { .. } | Succeeded { .. } | Refused { .. } | Contradicted { .. }, News::Failed) => Counted,
 
-        (Decided | Sent, News::Forgotten) => Became(Unknown { error: "the participant no longer remembers".to_owned() }),
+        (Decided | Sent, News::Forgotten) => {
+            Became(Unknown { error: "the participant no longer remembers".to_owned() })
+        }
         (Unknown { .. } | Succeeded { .. } | Refused { .. } | Contradicted { .. }, News::Forgotten) => Counted,
 
         (Decided | Sent, News::UsedUp { error }) => Became(Unknown { error }),

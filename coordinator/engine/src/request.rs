@@ -67,7 +67,8 @@ impl Turn<'_> {
                 Some("the saga is stuck on its way back: retry it, or close it".to_owned())
             }
             Phase::Running { direction: Direction::Forward } | Phase::Stuck { direction: Direction::Forward, .. } => {
-                self.pivot_decided().then(|| format!("the pivot {:?} is decided: the saga only goes forward", self.pivot_name()))
+                self.pivot_decided()
+                    .then(|| format!("the pivot {:?} is decided: the saga only goes forward", self.pivot_name()))
             }
         }
     }
@@ -80,9 +81,9 @@ impl Turn<'_> {
         match &self.saga.phase {
             Phase::Ended { end, .. } => Some(format!("the saga has ended already: {end:?}")),
             Phase::Running { .. } => Some("the saga is not stuck: there is nothing to retry".to_owned()),
-            Phase::Stuck { stuck: Stuck::Contradiction { .. }, direction: Direction::Forward } => {
-                Some("the participant contradicts itself: find out what is true, then cancel or close the saga".to_owned())
-            }
+            Phase::Stuck { stuck: Stuck::Contradiction { .. }, direction: Direction::Forward } => Some(
+                "the participant contradicts itself: find out what is true, then cancel or close the saga".to_owned(),
+            ),
             Phase::Stuck { .. } => None,
         }
     }
@@ -90,7 +91,9 @@ impl Turn<'_> {
     fn why_not_close(&self) -> Option<String> {
         match &self.saga.phase {
             Phase::Ended { end, .. } => Some(format!("the saga has ended already: {end:?}")),
-            Phase::Running { .. } => Some("the saga is not stuck: cancel it instead, and its effects are undone".to_owned()),
+            Phase::Running { .. } => {
+                Some("the saga is not stuck: cancel it instead, and its effects are undone".to_owned())
+            }
             Phase::Stuck { .. } => None,
         }
     }

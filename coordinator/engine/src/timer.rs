@@ -19,7 +19,14 @@ impl Turn<'_> {
             (TimerKind::UndoAttempt, Some(effect)) => self.attempt_timed_out(effect, Kind::Compensate),
             (TimerKind::UndoBackoff, Some(effect)) => self.backoff_over(effect, Kind::Compensate),
             // Forgetting removes the saga: the partition's business.
-            (TimerKind::Forget | TimerKind::Attempt | TimerKind::Backoff | TimerKind::UndoAttempt | TimerKind::UndoBackoff, _) => {}
+            (
+                TimerKind::Forget
+                | TimerKind::Attempt
+                | TimerKind::Backoff
+                | TimerKind::UndoAttempt
+                | TimerKind::UndoBackoff,
+                _,
+            ) => {}
         }
     }
 

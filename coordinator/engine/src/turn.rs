@@ -123,7 +123,9 @@ pub fn turn(definition: &Definition, saga: &mut Saga, input: Input, moment: Mome
     match input {
         Input::Start => turn.start(),
         Input::Sent { effect, kind, attempt, base } => turn.sent(effect, kind, attempt, base),
-        Input::Answer { effect, kind, attempt, answer, instance } => turn.answer(effect, kind, attempt, answer, instance),
+        Input::Answer { effect, kind, attempt, answer, instance } => {
+            turn.answer(effect, kind, attempt, answer, instance)
+        }
         Input::Timer { kind, effect } => turn.timer(kind, effect),
         Input::Request { id, by, asked } => turn.request(id, by, asked),
         Input::Fault { offset, reason } => turn.fault(offset, reason),

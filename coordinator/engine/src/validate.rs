@@ -30,10 +30,14 @@ fn one_undo_at_a_time(saga: &Saga) -> Result<(), Violation> {
     if open > 1 { Err(format!("I2: {open} effects are being undone at once")) } else { Ok(()) }
 }
 
-/// Whatever is listed was decided before whatever is under way.
+/// Whatever is listed was decided before whatever is under way. One that is listed again had its turn: a participant said that there was
+/// nothing to undo, and then that it had happened. One that was refused, and then happened after all, came too late for its turn.
 fn undone_in_reverse(saga: &Saga) -> Result<(), Violation> {
     let open = saga.effects.iter().position(|effect| under_way(&effect.undo));
-    let newest = saga.effects.iter().rposition(|effect| effect.undo == Undo::Listed);
+    let newest = saga.effects.iter().rposition(|effect| {
+        let first_time = effect.undo_tries.count == 0 && !matches!(effect.outcome, Outcome::Contradicted { .. });
+        effect.undo == Undo::Listed && first_time
+    });
     match (open, newest) {
         (Some(open), Some(newest)) if newest > open && matches!(saga.phase, Phase::Running { .. }) => {
             Err(format!("I2: effect {open} is undone before effect {newest}"))
@@ -54,7 +58,9 @@ fn an_end_leaves_nothing_open(definition: &Definition, saga: &Saga) -> Result<()
         return Ok(());
     };
     match end {
-        End::Completed if !saga.steps.iter().all(StepState::is_settled) => Err("completed with a step that is not done".to_owned()),
+        End::Completed if !saga.steps.iter().all(StepState::is_settled) => {
+            Err("completed with a step that is not done".to_owned())
+        }
         End::Compensated | End::Cancelled => {
             let left = saga.effects.iter().position(|effect| {
                 let by = matches!(
@@ -62,7 +68,8 @@ fn an_end_leaves_nothing_open(definition: &Definition, saga: &Saga) -> Result<()
                     sagaline_definition::model::Verb::Call(ref call)
                         if matches!(call.compensate, sagaline_definition::model::Compensate::By { .. })
                 );
-                by && effect.outcome.may_stand() && !matches!(effect.undo, Undo::Compensated { .. } | Undo::NothingThere)
+                by && effect.outcome.may_stand()
+                    && !matches!(effect.undo, Undo::Compensated { .. } | Undo::NothingThere)
             });
             left.map_or(Ok(()), |effect| Err(format!("I2: ended {end:?}, but effect {effect} is not undone")))
         }

@@ -30,7 +30,8 @@ impl Partition {
                 return Ok(());
             }
             Numbered::Gap { highest } => {
-                let detail = format!("its sender sent {} before, the highest that came is {highest}", event.origin.prev);
+                let detail =
+                    format!("its sender sent {} before, the highest that came is {highest}", event.origin.prev);
                 return self.park(record.value, ParkedReason::Gap, detail);
             }
         }
@@ -39,12 +40,18 @@ impl Partition {
             return self.park(record.value, ParkedReason::Skipped, reason);
         }
         if event.data.len() > self.begun().settings.max_payload as usize {
-            let detail = format!("the event has {} bytes, the settings allow {}", event.data.len(), self.begun().settings.max_payload);
+            let detail = format!(
+                "the event has {} bytes, the settings allow {}",
+                event.data.len(),
+                self.begun().settings.max_payload
+            );
             return self.park(record.value, ParkedReason::TooLarge, detail);
         }
         let data = match Value::parse(&event.data) {
             Ok(data) => data,
-            Err(error) => return self.park(record.value, ParkedReason::Undecodable, format!("the event is no JSON: {error}")),
+            Err(error) => {
+                return self.park(record.value, ParkedReason::Undecodable, format!("the event is no JSON: {error}"));
+            }
         };
         for (index, target) in (0..).zip(&event.targets) {
             if let Err((reason, detail)) = self.target(index, target, &event, &data)? {
@@ -63,14 +70,26 @@ impl Partition {
         })
     }
 
-    fn target(&mut self, index: u32, target: &Target, event: &Event, data: &Value) -> Result<Result<(), (ParkedReason, String)>, Halt> {
+    fn target(
+        &mut self,
+        index: u32,
+        target: &Target,
+        event: &Event,
+        data: &Value,
+    ) -> Result<Result<(), (ParkedReason, String)>, Halt> {
         let Some(definition) = self.definition(target.definition)? else {
-            return Ok(Err((ParkedReason::NotKnown, format!("the definition {} is not known here", target.definition))));
+            return Ok(Err((
+                ParkedReason::NotKnown,
+                format!("the definition {} is not known here", target.definition),
+            )));
         };
         match target.clause {
             ClauseKind::Start => {}
             ClauseKind::Fact | ClauseKind::Wait | ClauseKind::React => {
-                return Ok(Err((ParkedReason::Refused, format!("{:?} clauses are not yet part of this version", target.clause))));
+                return Ok(Err((
+                    ParkedReason::Refused,
+                    format!("{:?} clauses are not yet part of this version", target.clause),
+                )));
             }
         }
         if partition_of(&target.key, self.begun().partitions) != self.number {

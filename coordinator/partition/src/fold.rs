@@ -16,7 +16,7 @@ use crate::keys;
 use crate::outbox::Published;
 use crate::overlay::{Overlay, decode};
 use crate::state::{Counters, Folding, KnownContract, Meta};
-use crate::store::{Family, Read, Store, StoreError};
+use crate::store::{Family, Reader, Store, StoreError};
 
 /// The version of the rules that this program folds by.
 pub const RULES_VERSION: u32 = 1;
@@ -73,7 +73,8 @@ impl Partition {
     /// # Errors
     /// When the store can't be read, or belongs to a log whose key or rules this program does not have.
     pub fn open(number: u32, store: Box<dyn Store>, key: Key, faults: Faults) -> Result<Self, Halt> {
-        let meta = store.get(Family::Meta, keys::META)?.map(|bytes| decode::<Meta>(Family::Meta, &bytes)).transpose()?;
+        let meta =
+            store.get(Family::Meta, keys::META)?.map(|bytes| decode::<Meta>(Family::Meta, &bytes)).transpose()?;
         let partition = Self {
             number,
             key,
@@ -91,6 +92,11 @@ impl Partition {
             check_rules(meta.rules_version)?;
         }
         Ok(partition)
+    }
+
+    /// A Fault lies ahead in the log: that input is to be passed over. Nothing changes for one that is folded already.
+    pub fn learn_fault(&mut self, offset: Offset, timer: u32, note: FaultNote) {
+        self.faults.insert((offset, timer), note);
     }
 
     /// Offset of the record to be folded next, or being folded.
@@ -139,7 +145,8 @@ impl Partition {
     /// The first record says what this inbox is.
     fn begin(&mut self, record: LogRecord<'_>) -> Result<(), Halt> {
         let no_genesis = |detail: String| Halt::NoGenesis { partition: self.number, offset: record.offset, detail };
-        let opened = proof::open(schema::INBOX.fingerprint, record.value).map_err(|error| no_genesis(error.to_string()))?;
+        let opened =
+            proof::open(schema::INBOX.fingerprint, record.value).map_err(|error| no_genesis(error.to_string()))?;
         let Body::Genesis(genesis) = &opened.inbox.body else {
             return Err(no_genesis("it is another record".to_owned()));
         };
@@ -175,7 +182,8 @@ impl Partition {
             (Body::Reply(_), Some(_)) => {
                 return self.park(record.value, ParkedReason::Unproven, "a reply carries a token, no mac".to_owned());
             }
-            (_, mac) if mac == Some(self.key.mac(self.begun().log_id, self.number, &record.value[..opened.covered])) => {}
+            (_, mac)
+                if mac == Some(self.key.mac(self.begun().log_id, self.number, &record.value[..opened.covered])) => {}
             (_, Some(_)) => return self.park(record.value, ParkedReason::Unproven, "its mac is wrong".to_owned()),
             (_, None) => return self.park(record.value, ParkedReason::Unproven, "it has no mac".to_owned()),
         }
@@ -184,7 +192,9 @@ impl Partition {
 
     fn dispatch(&mut self, record: LogRecord<'_>, opened: Opened) -> Result<(), Halt> {
         match opened.inbox.body {
-            Body::Genesis(_) => self.park(record.value, ParkedReason::Refused, "the partition has its Genesis".to_owned()),
+            Body::Genesis(_) => {
+                self.park(record.value, ParkedReason::Refused, "the partition has its Genesis".to_owned())
+            }
             Body::Settings(change) if change.version > self.begun().settings_version => {
                 let meta = self.meta_mut();
                 meta.settings_version = change.version;
@@ -207,9 +217,11 @@ impl Partition {
             Body::Contract(contract) => self.contract(record, contract),
             Body::Definition(definition) => self.definition_record(record, definition),
             Body::Event(event) => self.event(record, event),
-            Body::Message(_) => {
-                self.park(record.value, ParkedReason::Refused, "nothing in this version sends messages between partitions".to_owned())
-            }
+            Body::Message(_) => self.park(
+                record.value,
+                ParkedReason::Refused,
+                "nothing in this version sends messages between partitions".to_owned(),
+            ),
             Body::Request(request) => self.request(record, request),
             Body::Reply(reply) => self.reply(record, reply),
             Body::Progress(progress) => self.progress(record, progress),
@@ -222,7 +234,8 @@ impl Partition {
         if let Err(detail) = check_contract(&contract) {
             return self.park(record.value, ParkedReason::Refused, detail);
         }
-        let known = KnownContract { normal_form: contract.normal_form, command_partitions: contract.command_partitions };
+        let known =
+            KnownContract { normal_form: contract.normal_form, command_partitions: contract.command_partitions };
         self.over.write(Family::Contracts, contract.digest.0.to_vec(), &known);
         Ok(())
     }
@@ -231,7 +244,11 @@ impl Partition {
     fn definition_record(&mut self, record: LogRecord<'_>, known: DefinitionRecord) -> Result<(), Halt> {
         let digest = hash::normal_form_digest("definition", &known.normal_form);
         if digest != known.digest {
-            return self.park(record.value, ParkedReason::Refused, format!("its digest is {digest}, not {}", known.digest));
+            return self.park(
+                record.value,
+                ParkedReason::Refused,
+                format!("its digest is {digest}, not {}", known.digest),
+            );
         }
         let definition = match Definition::from_normal_form(&known.normal_form) {
             Ok(definition) => definition,
@@ -239,7 +256,11 @@ impl Partition {
         };
         for contract in definition.contracts.values() {
             if self.over.get(Family::Contracts, &contract.0)?.is_none() {
-                return self.park(record.value, ParkedReason::NotKnown, format!("the contract {contract} is not known here"));
+                return self.park(
+                    record.value,
+                    ParkedReason::NotKnown,
+                    format!("the contract {contract} is not known here"),
+                );
             }
         }
         self.over.put(Family::Definitions, digest.0.to_vec(), known.normal_form.0);
@@ -298,7 +319,7 @@ impl Partition {
     }
 
     /// What is committed, for other threads.
-    pub fn reader(&self) -> Arc<dyn Read> {
+    pub fn reader(&self) -> Arc<dyn Reader> {
         self.over.reader()
     }
 
@@ -323,7 +344,9 @@ fn check_contract(contract: &ContractRecord) -> Result<(), String> {
     if contract.command_partitions == 0 {
         return Err("a command topic has at least one partition".to_owned());
     }
-    sagaline_definition::Contract::from_normal_form(&contract.normal_form).map(|_| ()).map_err(|error| error.to_string())
+    sagaline_definition::Contract::from_normal_form(&contract.normal_form)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
 
 fn first_meta(genesis: &Genesis) -> Meta {

@@ -11,7 +11,9 @@ pub enum Halt {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The log does not begin as an inbox does.
-    #[error("offset {offset} of inbox partition {partition} is no Genesis of it: {detail}. `sagaline topics create` makes an inbox")]
+    #[error(
+        "offset {offset} of inbox partition {partition} is no Genesis of it: {detail}. `sagaline topics create` makes an inbox"
+    )]
     NoGenesis {
         /// Inbox partition.
         partition: u32,
@@ -21,7 +23,9 @@ pub enum Halt {
         detail: String,
     },
     /// This node does not hold the log's key.
-    #[error("the log's key is {id:?} with fingerprint {wanted}, this node holds {held}: give it the key that `sagaline init` or `topics create` made")]
+    #[error(
+        "the log's key is {id:?} with fingerprint {wanted}, this node holds {held}: give it the key that `sagaline init` or `topics create` made"
+    )]
     WrongKey {
         /// The key's name.
         id: String,
@@ -64,7 +68,9 @@ pub enum Halt {
         through: String,
     },
     /// A person had an input passed over that this node has folded.
-    #[error("the input at {offset}.{timer} is to be passed over (Fault at {fault}), and this store has folded it: it is folded anew without it")]
+    #[error(
+        "the input at {offset}.{timer} is to be passed over (Fault at {fault}), and this store has folded it: it is folded anew without it"
+    )]
     PassedOver {
         /// Offset of the input.
         offset: Offset,

@@ -9,7 +9,7 @@ use sagaline_schemas::settings::Events;
 use sagaline_schemas::wire::{Bytes, Wire};
 use sagaline_schemas::{Digest, Value, hash, schema};
 
-use crate::fold::{Partition};
+use crate::fold::Partition;
 use crate::halt::Halt;
 use crate::keys;
 use crate::outbox::EVENTS;
@@ -93,7 +93,11 @@ fn told<'a>(definition: &'a Definition, fact: &Fact) -> Option<Told<'a>> {
             }
             AnswerKind::Failed { .. } | AnswerKind::Working { .. } | AnswerKind::Marked { .. } => return None,
         },
-        Fact::Skipped { .. } | Fact::Decided { .. } | Fact::TimedOut { .. } | Fact::Continued { .. } | Fact::Asked { .. } => {
+        Fact::Skipped { .. }
+        | Fact::Decided { .. }
+        | Fact::TimedOut { .. }
+        | Fact::Continued { .. }
+        | Fact::Asked { .. } => {
             return None;
         }
     })

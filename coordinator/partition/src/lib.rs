@@ -21,6 +21,3 @@ pub mod view;
 pub use fold::{FaultNote, Faults, Folded, LogRecord, Partition, RULES_VERSION};
 pub use halt::Halt;
 pub use outbox::{Published, channel_of_commands};
-
-#[cfg(test)]
-mod tests;

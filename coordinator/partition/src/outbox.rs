@@ -99,7 +99,13 @@ impl Partition {
     }
 
     /// A repeat is no news; anything else is set aside.
-    pub(crate) fn park_unless(&mut self, repeat: bool, record: LogRecord<'_>, reason: ParkedReason, detail: String) -> Result<(), Halt> {
+    pub(crate) fn park_unless(
+        &mut self,
+        repeat: bool,
+        record: LogRecord<'_>,
+        reason: ParkedReason,
+        detail: String,
+    ) -> Result<(), Halt> {
         if repeat { Ok(()) } else { self.park(record.value, reason, detail) }
     }
 

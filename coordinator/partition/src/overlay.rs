@@ -6,7 +6,7 @@ use sagaline_engine::Saga;
 use sagaline_schemas::SagaId;
 use sagaline_schemas::wire::Wire;
 
-use crate::store::{Batch, Entry, Family, Read, Store, StoreError};
+use crate::store::{Batch, Entry, Family, Reader, Store, StoreError};
 
 /// Decoded sagas that are kept over a commit.
 const CACHED_SAGAS: usize = 20_000;
@@ -140,15 +140,13 @@ impl Overlay {
         self.store.flush()
     }
 
-    pub fn reader(&self) -> std::sync::Arc<dyn Read> {
+    pub fn reader(&self) -> std::sync::Arc<dyn Reader> {
         self.store.reader()
     }
 }
 
 /// Reads a value that this crate wrote.
 pub fn decode<T: Wire>(family: Family, bytes: &[u8]) -> Result<T, StoreError> {
-    T::from_bytes(bytes).map_err(|error| StoreError::Corrupt {
-        place: format!("family {}", family.name()),
-        detail: error.to_string(),
-    })
+    T::from_bytes(bytes)
+        .map_err(|error| StoreError::Corrupt { place: format!("family {}", family.name()), detail: error.to_string() })
 }

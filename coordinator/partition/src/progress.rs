@@ -34,7 +34,9 @@ impl Partition {
             if progress.since >= self.begun().newest_claim {
                 return Err(Halt::Diverged { partition: self.number, offset: record.offset, channel, through });
             }
-            let detail = format!("an older publisher confirms other outputs on {channel} through {through} than this fold makes");
+            let detail = format!(
+                "an older publisher confirms other outputs on {channel} through {through} than this fold makes"
+            );
             return self.park(record.value, ParkedReason::Diverged, detail);
         }
         let meta = self.meta_mut();
@@ -184,7 +186,9 @@ impl Partition {
                 self.over.delete(Family::Requests, id.as_bytes().to_vec());
                 Ok(())
             }
-            TimerOf::Saga { saga, step, items, round, kind } => self.fire_saga(key, saga, (&step, &items, round), kind, fault),
+            TimerOf::Saga { saga, step, items, round, kind } => {
+                self.fire_saga(key, saga, (&step, &items, round), kind, fault)
+            }
         }
     }
 
@@ -229,5 +233,8 @@ impl Partition {
 }
 
 pub(crate) fn corrupt(family: &str) -> crate::store::StoreError {
-    crate::store::StoreError::Corrupt { place: format!("family {family}"), detail: "a key that is none of ours".to_owned() }
+    crate::store::StoreError::Corrupt {
+        place: format!("family {family}"),
+        detail: "a key that is none of ours".to_owned(),
+    }
 }

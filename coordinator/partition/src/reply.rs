@@ -38,7 +38,9 @@ impl Partition {
     /// The effect that the reply is about, if there is such a command and the token is the one it carried.
     fn find_effect(&mut self, reply: &Reply) -> Result<Result<(u32, CommandId), Unfit>, Halt> {
         let address = &reply.address;
-        let unknown = |what: &str| Err((ParkedReason::Unknown, format!("{what}: saga {}, step {:?}", address.saga, address.step)));
+        let unknown = |what: &str| {
+            Err((ParkedReason::Unknown, format!("{what}: saga {}, step {:?}", address.saga, address.step)))
+        };
         let Some(saga) = self.over.saga(address.saga)?.map(|saga| saga.definition) else {
             return Ok(unknown("no such saga is remembered"));
         };
@@ -72,7 +74,11 @@ fn find(saga: &Saga, step: u32, reply: &Reply) -> Option<u32> {
 /// Whether the attempt's clock need not begin any more.
 fn answers_for_good(answer: &Answer) -> bool {
     match answer {
-        Answer::Succeeded(_) | Answer::Refused(_) | Answer::Failed(_) | Answer::Compensated(_) | Answer::NothingThere(_) => true,
+        Answer::Succeeded(_)
+        | Answer::Refused(_)
+        | Answer::Failed(_)
+        | Answer::Compensated(_)
+        | Answer::NothingThere(_) => true,
         Answer::Working(_) | Answer::Probed(_) | Answer::Mark(_) => false,
     }
 }
@@ -88,7 +94,10 @@ fn check_payload(answer: &Answer, limit: usize) -> Result<(), Unfit> {
         return Ok(());
     };
     if payload.len() > limit {
-        return Err((ParkedReason::TooLarge, format!("its result has {} bytes, the settings allow {limit}", payload.len())));
+        return Err((
+            ParkedReason::TooLarge,
+            format!("its result has {} bytes, the settings allow {limit}", payload.len()),
+        ));
     }
     match Value::parse(payload) {
         Ok(_) => Ok(()),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sagaline_definition::model::{Call, Compensate, Definition, Verb};
 use sagaline_engine::{
-    Direction, Fact, HistoryHead, Input, Limits, Moment, Outcome, Outgoing, Phase, Rejected, Route, Saga, Transition, turn,
+    Direction, Fact, HistoryHead, Input, Limits, Moment, Outcome, Outgoing, Phase, Rejected, Route, Saga, Transition,
+    turn,
 };
 use sagaline_schemas::command::{Command, Known, KnownOutcome, KnownSucceeded, KnownUnknown};
 use sagaline_schemas::proof::write_single_object;
@@ -238,7 +239,9 @@ pub(crate) fn operation<'a>(definition: &'a Definition, saga: &Saga, effect: u32
     let call = call_of(definition, saga, effect);
     match (kind, &call.compensate) {
         (Kind::Compensate, Compensate::By { operation, .. }) => operation,
-        (Kind::Compensate, Compensate::Never | Compensate::Reads) | (Kind::Do | Kind::Probe | Kind::Ask, _) => &call.operation,
+        (Kind::Compensate, Compensate::Never | Compensate::Reads) | (Kind::Do | Kind::Probe | Kind::Ask, _) => {
+            &call.operation
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a partition knows beside its sagas, in its binary form. Everything here is a function of the log.
 
+use sagaline_schemas::record::Kind;
 use sagaline_schemas::settings::Settings;
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{
-    CommandId, Digest, Fingerprint, LogId, Millis, Offset, OutputHash, OutputId, Position, SagaId, wire_enum, wire_struct,
+    CommandId, Digest, Fingerprint, LogId, Millis, Offset, OutputHash, OutputId, Position, SagaId, wire_enum,
+    wire_struct,
 };
-use sagaline_schemas::record::Kind;
 
 wire_struct! {
     /// The partition itself.

@@ -11,7 +11,12 @@ use crate::store::{Family, StoreError};
 
 impl Partition {
     /// Brings the index from what the saga held before to what it holds now.
-    pub(crate) fn index_timers(&mut self, definition: &Definition, saga: &Saga, before: &[Timer]) -> Result<(), StoreError> {
+    pub(crate) fn index_timers(
+        &mut self,
+        definition: &Definition,
+        saga: &Saga,
+        before: &[Timer],
+    ) -> Result<(), StoreError> {
         if saga.timers == before {
             return Ok(());
         }

@@ -8,41 +8,220 @@ use super::stage::{call_mut, chain, check};
 #[test]
 fn refusal_at_every_step() {
     let abc = chain(&["a", "b", "c"]);
-    check(&abc, "no a", &expect![[]]);
-    check(&abc, "ok a; no b; undone a", &expect![[]]);
-    check(&abc, "ok a; ok b; no c; undone b; undone a", &expect![[]]);
+    check(
+        &abc,
+        "no a",
+        &expect![[r#"
+        start        -> a
+        no a         -> turns back, Compensated
+    "#]],
+    );
+    check(
+        &abc,
+        "ok a; no b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        no b         -> turns back, un-a
+        undone a     -> Compensated
+    "#]],
+    );
+    check(
+        &abc,
+        "ok a; ok b; no c; undone b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        ok b         -> c
+        no c         -> turns back, un-b
+        undone b     -> un-a
+        undone a     -> Compensated
+    "#]],
+    );
 }
 
 #[test]
 fn timeout_at_every_step() {
     let abc = chain(&["a", "b", "c"]);
-    check(&abc, "silence a; nothing a", &expect![[]]);
-    check(&abc, "ok a; silence b; nothing b; undone a", &expect![[]]);
-    check(&abc, "ok a; ok b; silence c; undone c; undone b; undone a", &expect![[]]);
+    check(
+        &abc,
+        "silence a; nothing a",
+        &expect![[r#"
+        start        -> a
+        sent a       ->
+        time a       ->
+        wait a       -> a#2
+        sent a       ->
+        time a       -> turns back, un-a
+        nothing a    -> Compensated
+    "#]],
+    );
+    check(
+        &abc,
+        "ok a; silence b; nothing b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        sent b       ->
+        time b       ->
+        wait b       -> b#2
+        sent b       ->
+        time b       -> turns back, un-b
+        nothing b    -> un-a
+        undone a     -> Compensated
+    "#]],
+    );
+    check(
+        &abc,
+        "ok a; ok b; silence c; undone c; undone b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        ok b         -> c
+        sent c       ->
+        time c       ->
+        wait c       -> c#2
+        sent c       ->
+        time c       -> turns back, un-c
+        undone c     -> un-b
+        undone b     -> un-a
+        undone a     -> Compensated
+    "#]],
+    );
 }
 
 #[test]
 fn failure_at_every_step() {
     let abc = chain(&["a", "b", "c"]);
-    check(&abc, "sent a; fail a; wait a; fail a; nothing a", &expect![[]]);
-    check(&abc, "ok a; sent b; fail b; wait b; fail b; nothing b; undone a", &expect![[]]);
-    check(&abc, "ok a; ok b; sent c; fail c; wait c; fail c; nothing c; undone b; undone a", &expect![[]]);
+    check(
+        &abc,
+        "sent a; fail a; wait a; fail a; nothing a",
+        &expect![[r#"
+        start        -> a
+        sent a       ->
+        fail a       ->
+        wait a       -> a#2
+        fail a       -> turns back, un-a
+        nothing a    -> Compensated
+    "#]],
+    );
+    check(
+        &abc,
+        "ok a; sent b; fail b; wait b; fail b; nothing b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        sent b       ->
+        fail b       ->
+        wait b       -> b#2
+        fail b       -> turns back, un-b
+        nothing b    -> un-a
+        undone a     -> Compensated
+    "#]],
+    );
+    check(
+        &abc,
+        "ok a; ok b; sent c; fail c; wait c; fail c; nothing c; undone b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        ok b         -> c
+        sent c       ->
+        fail c       ->
+        wait c       -> c#2
+        fail c       -> turns back, un-c
+        nothing c    -> un-b
+        undone b     -> un-a
+        undone a     -> Compensated
+    "#]],
+    );
 }
 
 #[test]
 fn cancel_at_every_step() {
     let abc = chain(&["a", "b", "c"]);
-    check(&abc, "cancel; nothing a", &expect![[]]);
-    check(&abc, "ok a; cancel; nothing b; undone a", &expect![[]]);
-    check(&abc, "ok a; ok b; cancel; undone c; undone b; undone a", &expect![[]]);
-    check(&abc, "ok a; cancel; cancel; ok b; undone b; undone a; cancel", &expect![[]]);
+    check(
+        &abc,
+        "cancel; nothing a",
+        &expect![[r#"
+        start        -> a
+        cancel       -> turns back, un-a
+        nothing a    -> Cancelled
+    "#]],
+    );
+    check(
+        &abc,
+        "ok a; cancel; nothing b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        cancel       -> turns back, un-b
+        nothing b    -> un-a
+        undone a     -> Cancelled
+    "#]],
+    );
+    check(
+        &abc,
+        "ok a; ok b; cancel; undone c; undone b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        ok b         -> c
+        cancel       -> turns back, un-c
+        undone c     -> un-b
+        undone b     -> un-a
+        undone a     -> Cancelled
+    "#]],
+    );
+    check(
+        &abc,
+        "ok a; cancel; cancel; ok b; undone b; undone a; cancel",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        cancel       -> turns back, un-b
+        cancel       -> rejected: the saga is going back already
+        ok b         ->
+        undone b     -> un-a
+        undone a     -> Cancelled
+        cancel       -> rejected: the saga has ended already: Cancelled
+    "#]],
+    );
 }
 
 #[test]
 fn late_success_after_compensation_began() {
     let ab = chain(&["a", "b"]);
-    check(&ab, "ok a; silence b; ok b; undone b; undone a", &expect![[]]);
-    check(&ab, "ok a; cancel; ok b; undone b; undone a; ok b; ok a", &expect![[]]);
+    check(
+        &ab,
+        "ok a; silence b; ok b; undone b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        sent b       ->
+        time b       ->
+        wait b       -> b#2
+        sent b       ->
+        time b       -> turns back, un-b
+        ok b         ->
+        undone b     -> un-a
+        undone a     -> Compensated
+    "#]],
+    );
+    check(
+        &ab,
+        "ok a; cancel; ok b; undone b; undone a; ok b; ok a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        cancel       -> turns back, un-b
+        ok b         ->
+        undone b     -> un-a
+        undone a     -> Cancelled
+        ok b         ->
+        ok a         ->
+    "#]],
+    );
 }
 
 #[test]
@@ -50,42 +229,175 @@ fn late_refusal_takes_an_effect_off_the_list() {
     let mut abc = chain(&["a", "b", "c"]);
     abc.steps[1].after = vec![];
     abc.steps[2].after = vec![];
-    check(&abc, "ok a; ok b; cancel; no b; undone c; undone b; undone a", &expect![[]]);
-    check(&abc, "cancel; no b; nothing c; nothing a", &expect![[]]);
+    check(
+        &abc,
+        "ok a; ok b; cancel; no b; undone c; undone b; undone a",
+        &expect![[r#"
+        start        -> a, b, c
+        ok a         ->
+        ok b         ->
+        cancel       -> turns back, un-c
+        no b         -> stuck: Contradiction { effect: 1 }
+        undone c     ->
+        undone b     ->
+        undone a     ->
+    "#]],
+    );
+    check(
+        &abc,
+        "cancel; no b; nothing c; nothing a",
+        &expect![[r#"
+        start        -> a, b, c
+        cancel       -> turns back, un-c
+        no b         ->
+        nothing c    -> un-a
+        nothing a    -> Cancelled
+    "#]],
+    );
 }
 
 #[test]
 fn refusal_after_retries() {
-    check(&chain(&["a", "b"]), "ok a; sent b; fail b; wait b; sent b; no b; undone a", &expect![[]]);
+    check(
+        &chain(&["a", "b"]),
+        "ok a; sent b; fail b; wait b; sent b; no b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        sent b       ->
+        fail b       ->
+        wait b       -> b#2
+        sent b       ->
+        no b         -> turns back, un-a
+        undone a     -> Compensated
+    "#]],
+    );
 }
 
 #[test]
 fn contradictions_are_for_people() {
     let ab = chain(&["a", "b"]);
-    check(&ab, "ok a; no a; retry; ok b; cancel; undone b; undone a", &expect![[]]);
-    check(&ab, "ok a; no b; ok b; retry; undone a; undone b", &expect![[]]);
+    check(
+        &ab,
+        "ok a; no a; retry; ok b; cancel; undone b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        no a         -> stuck: Contradiction { effect: 0 }
+        retry        -> rejected: the participant contradicts itself: find out what is true, then cancel or close the saga
+        ok b         ->
+        cancel       -> turns back, un-b
+        undone b     -> un-a
+        undone a     -> Cancelled
+    "#]],
+    );
+    check(&ab, "ok a; no b; ok b; retry; undone a; undone b", &expect![[r#"
+        start        -> a
+        ok a         -> b
+        no b         -> turns back, un-a
+        ok b         -> stuck: Contradiction { effect: 1 }
+        retry        ->
+        undone a     -> un-b
+        undone b     -> Compensated
+    "#]]);
 }
 
 #[test]
 fn a_success_after_nothing_there_is_undone_again() {
     let ab = chain(&["a", "b"]);
-    check(&ab, "ok a; cancel; nothing b; ok b; undone a; undone b", &expect![[]]);
-    check(&ab, "ok a; cancel; nothing b; undone a; ok b; retry; nothing b; undone b", &expect![[]]);
+    check(
+        &ab,
+        "ok a; cancel; nothing b; ok b; undone a; undone b",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        cancel       -> turns back, un-b
+        nothing b    -> un-a
+        ok b         ->
+        undone a     -> un-b#2
+        undone b     -> Cancelled
+    "#]],
+    );
+    check(
+        &ab,
+        "ok a; cancel; nothing b; undone a; ok b; retry; nothing b; undone b",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        cancel       -> turns back, un-b
+        nothing b    -> un-a
+        undone a     -> Cancelled
+        ok b         -> stuck: LateSuccess { effect: 1 }
+        retry        -> un-b#2
+        nothing b    -> stuck: LateSuccess { effect: 1 }
+        undone b     -> Cancelled
+    "#]],
+    );
 }
 
 #[test]
 fn a_compensation_that_keeps_failing_is_stuck_never_failed() {
     let ab = chain(&["a", "b"]);
-    check(&ab, "ok a; no b; silence a; retry; sent a; undone a", &expect![[]]);
-    check(&ab, "ok a; no b; silence a; undone a", &expect![[]]);
-    check(&ab, "ok a; no b; forgotten a; close", &expect![[]]);
+    check(
+        &ab,
+        "ok a; no b; silence a; retry; sent a; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        no b         -> turns back, un-a
+        sent a       ->
+        time a       ->
+        wait a       -> un-a#2
+        sent a       ->
+        time a       -> stuck: Compensation { effect: 0, error: "no answer in time" }
+        retry        -> un-a#3
+        sent a       ->
+        undone a     -> Compensated
+    "#]],
+    );
+    check(
+        &ab,
+        "ok a; no b; silence a; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        no b         -> turns back, un-a
+        sent a       ->
+        time a       ->
+        wait a       -> un-a#2
+        sent a       ->
+        time a       -> stuck: Compensation { effect: 0, error: "no answer in time" }
+        undone a     -> Compensated
+    "#]],
+    );
+    check(
+        &ab,
+        "ok a; no b; forgotten a; close",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        no b         -> turns back, un-a
+        forgotten a  -> stuck: Compensation { effect: 0, error: "the participant no longer remembers the effect" }
+        close        -> Closed
+    "#]],
+    );
 }
 
 #[test]
 fn what_is_never_compensated_stays() {
     let mut abc = chain(&["a", "b", "c"]);
     call_mut(&mut abc, 1).compensate = Compensate::Never;
-    check(&abc, "ok a; ok b; no c; undone a", &expect![[]]);
+    check(
+        &abc,
+        "ok a; ok b; no c; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        ok b         -> c
+        no c         -> turns back, un-a
+        undone a     -> Compensated
+    "#]],
+    );
 }
 
 #[test]
@@ -94,8 +406,61 @@ fn after_the_pivot_only_forward() {
     abc.steps[1].pivot = true;
     call_mut(&mut abc, 1).compensate = Compensate::Never;
     call_mut(&mut abc, 2).failed = Word::Stuck;
-    check(&abc, "ok a; cancel; deadline; retry; ok b; silence c; retry; ok c", &expect![[]]);
-    check(&abc, "ok a; no b; undone a", &expect![[]]);
-    check(&abc, "ok a; silence b; cancel; retry; ok b; ok c", &expect![[]]);
-    check(&abc, "ok a; ok b; no c; close", &expect![[]]);
+    check(
+        &abc,
+        "ok a; cancel; deadline; retry; ok b; silence c; retry; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        cancel       -> rejected: the pivot "b" is decided: the saga only goes forward
+        deadline     -> stuck: Deadline
+        retry        ->
+        ok b         -> c
+        sent c       ->
+        time c       ->
+        wait c       -> c#2
+        sent c       ->
+        time c       -> stuck: Step { step: 2, cause: Failed { step: "c", error: "no answer in time" } }
+        retry        -> c#3
+        ok c         -> Completed
+    "#]],
+    );
+    check(
+        &abc,
+        "ok a; no b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        no b         -> turns back, un-a
+        undone a     -> Compensated
+    "#]],
+    );
+    check(
+        &abc,
+        "ok a; silence b; cancel; retry; ok b; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        sent b       ->
+        time b       ->
+        wait b       -> b#2
+        sent b       ->
+        time b       -> stuck: Step { step: 1, cause: Failed { step: "b", error: "no answer in time" } }
+        cancel       -> rejected: the pivot "b" is decided: the saga only goes forward
+        retry        -> b#3
+        ok b         -> c
+        ok c         -> Completed
+    "#]],
+    );
+    check(
+        &abc,
+        "ok a; ok b; no c; close",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        ok b         -> c
+        no c         -> stuck: Step { step: 2, cause: Refused { step: "c", code: "No" } }
+        close        -> Closed
+    "#]],
+    );
 }

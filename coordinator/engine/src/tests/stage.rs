@@ -141,7 +141,7 @@ impl Stage {
     fn fire(&mut self, line: &str, step: &str, kinds: [TimerKind; 2]) {
         self.saga.begin_durations(self.now);
         let effect = Some(self.effect(step));
-        let timer = self.saga.timers.iter().find(|t| t.effect == effect && kinds.contains(&t.kind)).copied();
+        let timer = self.saga.timers.iter().find(|t| t.effect == effect && kinds.contains(&t.kind)).cloned();
         let timer = timer.unwrap_or_else(|| panic!("{line}: no such timer runs in {:?}", self.saga.timers));
         let TimerStart::Due { at } = timer.start else { unreachable!("begun just now") };
         self.now = self.now.max(at);
@@ -169,7 +169,9 @@ impl Stage {
         let (kind, answer) = match (answer, rest) {
             ("ok", [_]) => (Kind::Do, Answer::Succeeded(Succeeded { result: Bytes::from("1") })),
             ("no", [_]) => (Kind::Do, Answer::Refused(Refused { code: "No".to_owned(), detail: String::new() })),
-            ("no", [_, code]) => (Kind::Do, Answer::Refused(Refused { code: (*code).to_owned(), detail: String::new() })),
+            ("no", [_, code]) => {
+                (Kind::Do, Answer::Refused(Refused { code: (*code).to_owned(), detail: String::new() }))
+            }
             ("fail", [_]) => (self.kind(effect), Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None })),
             ("fail", [_, after]) => {
                 let retry_after = Some(after.parse().unwrap());
@@ -217,7 +219,9 @@ impl Stage {
                 Fact::TurnedBack { .. } => does.insert(0, "turns back".to_owned()),
                 Fact::Ended { end } => does.push(format!("{end:?}")),
                 Fact::Skipped { step } => does.push(format!("skips {}", self.definition.steps[*step as usize].step)),
-                Fact::Continued { step } => does.push(format!("continues {}", self.definition.steps[*step as usize].step)),
+                Fact::Continued { step } => {
+                    does.push(format!("continues {}", self.definition.steps[*step as usize].step))
+                }
                 Fact::Overdue => does.push("overdue".to_owned()),
                 _ => {}
             }

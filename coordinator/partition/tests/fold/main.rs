@@ -1,0 +1,7 @@
+//! Tests of the fold at its boundary: records in, outputs and state out. Named after what must hold.
+
+mod hostile;
+mod progress;
+mod replay;
+mod sagas;
+mod stage;

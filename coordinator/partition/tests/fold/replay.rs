@@ -1,0 +1,68 @@
+//! I8: whoever folds the same log has the same state and the same outputs, however the work was cut into batches.
+
+use crate::stage::Stage;
+
+fn busy() -> Stage {
+    let mut stage = Stage::new(&["a", "b", "c"]);
+    for n in 0..40 {
+        stage.start(&format!("k{n}"));
+        if n % 3 == 0 {
+            stage.ok("a");
+        }
+        if n % 6 == 0 {
+            stage.ok("b");
+        }
+        if n % 7 == 0 {
+            stage.cancel(n as u8, &format!("k{n}"));
+        }
+        stage.now += 700;
+        if n % 5 == 0 {
+            stage.progress();
+        }
+        stage.raw(vec![n as u8; 30]);
+    }
+    for _ in 0..6 {
+        stage.now += 11_000;
+        stage.progress();
+    }
+    stage
+}
+
+#[test]
+fn refolding_gives_the_same_state_and_outputs() {
+    let mut stage = busy();
+    let digest = stage.digest();
+    let (again, outputs) = stage.refold(1, 1_000);
+    assert_eq!(again, digest);
+    assert_eq!(outputs, stage.outputs);
+}
+
+#[test]
+fn a_batch_may_end_between_any_two_timers() {
+    let mut stage = busy();
+    let digest = stage.digest();
+    for (every, budget) in [(1, 1), (2, 1), (3, 2), (7, 3), (1_000, 1)] {
+        let (again, outputs) = stage.refold(every, budget);
+        assert_eq!(again, digest, "every {every}, budget {budget}");
+        assert_eq!(outputs, stage.outputs);
+    }
+}
+
+#[test]
+fn one_changed_record_changes_the_digest() {
+    let mut stage = busy();
+    stage.raw(vec![0xee; 31]);
+    let digest = stage.digest();
+    assert_eq!(stage.refold(1, 1_000).0, digest);
+    stage.log.last_mut().unwrap().1[30] ^= 1;
+    assert_ne!(stage.refold(1, 1_000).0, digest);
+}
+
+#[test]
+fn discarding_goes_back_to_the_last_commit() {
+    let mut stage = Stage::new(&["a"]);
+    let before = stage.digest();
+    stage.start("k");
+    stage.partition.discard().unwrap();
+    assert_eq!(stage.digest(), before);
+}
