@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sagaline_participant::{Effect, HandlerError};
@@ -105,36 +105,50 @@ impl<D> Default for Standing<D> {
 
 /// The book of one service.
 pub struct Book<D> {
-    file: File,
-    place: String,
+    /// None: nothing has happened yet, and so there is no file.
+    file: Option<File>,
+    path: PathBuf,
     words: Words,
     by_key: bool,
     standings: BTreeMap<String, Standing<D>>,
 }
 
 impl<D: Clone + Serialize + DeserializeOwned> Book<D> {
-    /// Opens the file, or makes it, and reads what it says. A last line that was torn never happened: its effect was not yet done.
+    /// Reads the file, where there is one: the first line makes it. A last line that was torn never happened: its effect was not yet done.
     ///
     /// # Errors
     /// When the file can't be read or written, or holds another service's lines.
     pub fn open(path: &Path, words: Words, by_key: bool) -> Result<Self, BookError> {
-        let place = path.display().to_string();
-        let io = |error| BookError::Io { place: path.display().to_string(), error };
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(io)?;
-        let mut book = Self { file, place, words, by_key, standings: BTreeMap::new() };
-        let mut reader = BufReader::new(book.file.try_clone().map_err(io)?);
+        let mut book = Self { file: None, path: path.to_owned(), words, by_key, standings: BTreeMap::new() };
+        match OpenOptions::new().read(true).append(true).open(path) {
+            Ok(file) => book.read(file)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(book.io(error)),
+        }
+        Ok(book)
+    }
+
+    fn read(&mut self, file: File) -> Result<(), BookError> {
+        let mut reader = BufReader::new(&file);
         let (mut whole, mut number, mut text) = (0, 0, String::new());
-        while reader.read_line(&mut text).map_err(io)? > 0 && text.ends_with('\n') {
+        while reader.read_line(&mut text).map_err(|error| self.io(error))? > 0 && text.ends_with('\n') {
             number += 1;
             whole += text.len() as u64;
-            let line = serde_json::from_str(&text);
-            let line: Line<D> =
-                line.map_err(|error| BookError::Line { place: book.place.clone(), line: number, error })?;
-            book.count(&line);
+            let line: Line<D> = serde_json::from_str(&text).map_err(|error| BookError::Line {
+                place: self.path.display().to_string(),
+                line: number,
+                error,
+            })?;
+            self.count(&line);
             text.clear();
         }
-        book.file.set_len(whole).map_err(io)?;
-        Ok(book)
+        file.set_len(whole).map_err(|error| self.io(error))?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn io(&self, error: std::io::Error) -> BookError {
+        BookError::Io { place: self.path.display().to_string(), error }
     }
 
     /// Every effect that the book knows.
@@ -195,10 +209,19 @@ impl<D: Clone + Serialize + DeserializeOwned> Book<D> {
         };
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
-        let written = self.file.write_all(&text).and_then(|()| self.file.sync_data());
-        written.map_err(|error| BookError::Io { place: self.place.clone(), error })?;
+        self.append(&text).map_err(|error| self.io(error))?;
         self.count(&line);
         Ok(())
+    }
+
+    fn append(&mut self, text: &[u8]) -> std::io::Result<()> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => OpenOptions::new().append(true).create(true).open(&self.path)?,
+        };
+        let file = self.file.insert(file);
+        file.write_all(text)?;
+        file.sync_data()
     }
 
     fn count(&mut self, line: &Line<D>) {
