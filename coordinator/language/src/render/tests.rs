@@ -26,6 +26,7 @@ fn plain_for_pipes() {
 #[test]
 fn drawn_for_terminals() {
     expect![[r#"
+        terminal:
           × a definition needs `deadline`
            ╭─[order.yaml:1:1]
          1 │ saga: s
@@ -52,7 +53,7 @@ fn drawn_for_terminals() {
            ╰────
           help: add it: `use: [payment]`
     "#]]
-    .assert_eq(&report().graphical(false, 100));
+    .assert_eq(&format!("terminal:\n{}", report().graphical(false, 100)));
     assert!(report().graphical(true, 100).contains("\u{1b}["), "colours are escape sequences");
 }
 
