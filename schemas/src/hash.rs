@@ -119,3 +119,64 @@ pub fn partition_of(key: &str, partitions: u32) -> Partition {
 pub(crate) fn first_16(hash: blake3::Hash) -> [u8; 16] {
     hash.as_bytes()[..16].try_into().expect("a BLAKE3 hash has 32 bytes")
 }
+
+#[cfg(test)]
+mod tests {
+    //! What docs/protocol.md does not show: `tests/protocol_page.rs` holds one example of every derivation.
+
+    use super::*;
+
+    #[test]
+    fn every_part_of_an_id_counts() {
+        let saga = saga_id(LogId([7; 16]), 3, 41, 0);
+        let ids = [
+            effect_id(saga, "charge", &[], 0),
+            effect_id(saga, "charge", &[], 1),
+            effect_id(saga, "charge", &[0], 0),
+            effect_id(saga, "charge", &[0, 0], 0),
+            effect_id(saga, "charge2", &[], 0),
+            effect_id(saga_id(LogId([7; 16]), 3, 41, 1), "charge", &[], 0),
+            effect_id(saga_id(LogId([7; 16]), 4, 41, 0), "charge", &[], 0),
+            effect_id(saga_id(LogId([8; 16]), 3, 41, 0), "charge", &[], 0),
+        ];
+        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len());
+        assert_ne!(command_id(ids[0], Kind::Do, 1), command_id(ids[0], Kind::Probe, 1));
+        assert_ne!(command_id(ids[0], Kind::Do, 1), command_id(ids[0], Kind::Do, 2));
+    }
+
+    #[test]
+    fn an_address_names_its_command() {
+        let saga = saga_id(LogId([7; 16]), 3, 41, 0);
+        let address =
+            Address { saga, step: "ship".into(), items: vec![2], round: 1, kind: Kind::Compensate, attempt: 4 };
+        let expected = command_id(effect_id(saga, "ship", &[2], 1), Kind::Compensate, 4);
+        assert_eq!(addressed_command(&address), expected);
+    }
+
+    #[test]
+    fn lengths_keep_parts_apart() {
+        assert_ne!(content("ab", b"c"), content("a", b"bc"));
+        let hash = |channel, bytes: &[u8]| next_output_hash(OutputHash::ZERO, &[1; 16], channel, bytes);
+        assert_ne!(hash("ab", b"c"), hash("a", b"bc"));
+    }
+
+    #[test]
+    fn digests_and_partitions_are_for_ever() {
+        let digest = normal_form_digest("definition", b"{}").to_string();
+        expect_test::expect!["6164fdc732e1a2c44ba33fe6008d3acb27d647f9b28e67ee888c933554a225af"].assert_eq(&digest);
+        assert_ne!(normal_form_digest("contract", b"{}").to_string(), digest);
+        let partitions: Vec<Partition> = (0..12).map(|n| partition_of(&format!("order-{n}"), 16)).collect();
+        expect_test::expect!["[11, 6, 12, 12, 13, 7, 2, 11, 11, 9, 1, 15]"].assert_eq(&format!("{partitions:?}"));
+        assert_eq!(partition_of("any", 0), 0);
+    }
+
+    #[test]
+    fn positions_sort_as_their_keys() {
+        let position = |offset, timer, index| Position { offset, timer, index };
+        let ascending =
+            [position(0, 0, 9), position(0, 1, 0), position(1, 0, 0), position(1, 0, 1), position(1 << 40, 0, 0)];
+        assert!(ascending.windows(2).all(|pair| pair[0].to_key() < pair[1].to_key()));
+        assert!(ascending.iter().all(|position| Position::from_key(position.to_key()) == *position));
+    }
+}

@@ -2,11 +2,14 @@
 //! Normative text: docs/protocol.md. Nothing here may read a clock, a file or the environment.
 
 pub mod command;
+pub mod declare;
 pub mod hash;
 pub mod ids;
+pub mod message;
 pub mod output;
 pub mod proof;
 pub mod record;
+pub mod released;
 pub mod request;
 pub mod schema;
 pub mod settings;

@@ -4,9 +4,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::command::Command;
 use crate::hash::{Preimage, first_16};
 use crate::ids::*;
 use crate::record::{Body, Inbox};
+use crate::released::{self, Evolution, TranslateError};
+use crate::schema;
 use crate::wire::{Reader, Wire, WireError, put_long};
 
 /// The secret of one log. It never prints itself.
@@ -40,11 +43,8 @@ impl Key {
 
     /// `token`: returned by who has read the command.
     pub fn token(&self, log_id: LogId, partition: Partition, command: CommandId, content: Content) -> Token {
-        let preimage = Preimage::new("reply")
-            .fixed(&log_id.0)
-            .u32(partition)
-            .fixed(command.as_bytes())
-            .fixed(&content.0);
+        let preimage =
+            Preimage::new("reply").fixed(&log_id.0).u32(partition).fixed(command.as_bytes()).fixed(&content.0);
         Token(first_16(blake3::keyed_hash(&self.secret, preimage.as_bytes())))
     }
 
@@ -98,9 +98,21 @@ pub enum OpenError {
     /// Written with a schema that this log's rules do not know.
     #[error("the value was written with the unknown schema {0:016x}")]
     UnknownSchema(u64),
+    /// Written with a schema that was released once, but not readable by it.
+    #[error(transparent)]
+    Untranslatable(TranslateError),
     /// Not the bytes that the schema promises.
     #[error(transparent)]
     Wire(#[from] WireError),
+}
+
+impl From<TranslateError> for OpenError {
+    fn from(error: TranslateError) -> Self {
+        match error {
+            TranslateError::Unknown(schema) => Self::UnknownSchema(schema),
+            unreadable @ TranslateError::Unreadable { .. } => Self::Untranslatable(unreadable),
+        }
+    }
 }
 
 /// Writes a value of one schema: marker, fingerprint, Avro binary.
@@ -142,15 +154,44 @@ pub fn unsealed(schema: u64, body: &Body) -> Vec<u8> {
     out
 }
 
-/// Reads a value from the inbox. Its mac is not yet looked at.
+/// Reads a value from the inbox, whichever release wrote it. Its mac is not yet looked at.
 ///
 /// # Errors
 /// When the bytes are no record.
 pub fn open(schema: u64, value: &[u8]) -> Result<Opened, OpenError> {
-    let mut input = open_single_object(schema, value)?;
+    let mut input = match open_single_object(schema, value) {
+        Err(OpenError::UnknownSchema(older)) => return open_older(&released::INBOX, older, value),
+        other => other?,
+    };
     let body = Body::decode(&mut input)?;
     let covered = value.len() - input.rest().len();
     let mac = Option::<Mac>::decode(&mut input)?;
     input.finish()?;
     Ok(Opened { inbox: Inbox { body, mac }, covered })
+}
+
+/// Reads a value that an older release wrote. The proof is over its bytes as they lie in the log, and the mac field is the last
+/// in every release: a branch number alone, or with 16 bytes.
+///
+/// # Errors
+/// When the bytes are no record of that release.
+pub fn open_older(evolution: &Evolution, schema: u64, value: &[u8]) -> Result<Opened, OpenError> {
+    let datum = value.get(MARKER.len() + 8..).ok_or(WireError::Truncated)?;
+    let inbox = Inbox::from_bytes(&evolution.translate(schema, datum)?)?;
+    let proof = if inbox.mac.is_some() { 17 } else { 1 };
+    Ok(Opened { inbox, covered: value.len() - proof })
+}
+
+/// Reads a command, whichever release wrote it.
+///
+/// # Errors
+/// When the bytes are no command.
+pub fn open_command(value: &[u8]) -> Result<Command, OpenError> {
+    match open_single_object(schema::COMMAND.fingerprint, value) {
+        Err(OpenError::UnknownSchema(older)) => {
+            let datum = value.get(MARKER.len() + 8..).ok_or(WireError::Truncated)?;
+            Ok(Command::from_bytes(&released::COMMAND.translate(older, datum)?)?)
+        }
+        other => Ok(Command::from_bytes(other?.rest())?),
+    }
 }

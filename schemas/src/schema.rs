@@ -22,11 +22,22 @@ pub struct TopicSchema {
 impl TopicSchema {
     fn of<T: AvroType>(name: &'static str) -> Self {
         let json = T::schema(&mut Named::default());
-        let schema = apache_avro::Schema::parse(&json).expect("our own types have valid schemas: a test parses them all");
-        let bytes = schema.fingerprint::<apache_avro::rabin::Rabin>().bytes;
-        let fingerprint = u64::from_le_bytes(bytes[..8].try_into().expect("a Rabin fingerprint has 8 bytes"));
-        Self { name, json, fingerprint }
+        let schema =
+            apache_avro::Schema::parse(&json).expect("our own types have valid schemas: a test parses them all");
+        Self { name, fingerprint: fingerprint(&schema), json }
     }
+
+    /// The schema as `avro/*.avsc` has it: JSON for people.
+    pub fn printed(&self) -> String {
+        let text = serde_json::to_string_pretty(&self.json).expect("JSON has a text");
+        text + "\n"
+    }
+}
+
+/// CRC-64-AVRO of a schema's canonical form.
+pub fn fingerprint(schema: &apache_avro::Schema) -> u64 {
+    let bytes = schema.fingerprint::<apache_avro::rabin::Rabin>().bytes;
+    u64::from_le_bytes(bytes[..8].try_into().expect("a Rabin fingerprint has 8 bytes"))
 }
 
 /// What lies in `inbox`.

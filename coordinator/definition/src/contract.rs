@@ -1,5 +1,8 @@
 //! Contracts: what a participant can do, and what can be relied on. Printed by the SDK from its handlers; never changed, only replaced.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use sagaline_schemas::hash::normal_form_digest;

@@ -1,5 +1,8 @@
 //! Templates: literals with expressions in them, as a step's `with` writes them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use sagaline_schemas::Value;
