@@ -75,7 +75,7 @@ pub fn record(name: &str, docs: &[&str], fields: Vec<Json>) -> Json {
 
 fn describe(mut schema: Json, docs: &[&str]) -> Json {
     if !docs.is_empty() {
-        schema["doc"] = Json::String(sagaline_schemas::wire::doc(docs));
+        schema["doc"] = Json::String(sagaline_schemas::declare::doc(docs));
     }
     schema
 }
