@@ -1,6 +1,7 @@
 //! Performance figures, printed beside a baseline of the same run. What is measured here is never linked into a product.
 
 mod cpu;
+mod fold;
 mod raw;
 
 use clap::Parser;
@@ -10,6 +11,8 @@ use clap::Parser;
 enum Command {
     /// The log alone: a driver, a relay in the coordinator's place and a participant pass the order workload's records on.
     Raw(raw::Options),
+    /// The fold alone, on a log made beforehand.
+    Fold(fold::Options),
     /// One process of `raw`.
     #[command(hide = true)]
     RawRole(raw::role::Options),
@@ -18,6 +21,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Raw(options) => raw::run(&options),
+        Command::Fold(options) => fold::run(&options),
         Command::RawRole(options) => raw::role::run(&options),
     }
 }

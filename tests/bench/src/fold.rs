@@ -1,0 +1,291 @@
+//! The fold alone: a log of the order workload is made once, then folded from an empty store, so that only the fold is on the clock.
+//! Nothing is sent and nobody waits; `valgrind --tool=callgrind` on it counts instructions per folded step.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use sagaline_definition::contract::{Contract, Idempotence, Operation};
+use sagaline_definition::model::{
+    Call, Compensate, Deadline, Definition, Jitter, Policy, Start, Step, Template, Verb, Word,
+};
+use sagaline_partition::store::Store;
+use sagaline_partition::{Faults, Folded, LogRecord, Partition, Published, RULES_VERSION, digest};
+use sagaline_schemas::command::Command;
+use sagaline_schemas::proof::{self, Key};
+use sagaline_schemas::record::{
+    Acked, Answer, Body, ClauseKind, Compensated, ContractRecord, DefinitionRecord, Event, EventOrigin, Genesis, Kind, Progress,
+    Refused, Reply, Succeeded, Target,
+};
+use sagaline_schemas::settings::{Events, Settings};
+use sagaline_schemas::wire::{Bytes, Wire};
+use sagaline_schemas::{Digest, LogId, TopicId, Value, schema};
+use sagaline_store::{Memory, MemoryStore, RocksStore, Shared};
+
+const STEPS: usize = 5;
+const LOG: LogId = LogId([5; 16]);
+const T0: i64 = 1_700_000_000_000;
+
+/// `fold`
+#[derive(clap::Args)]
+pub struct Options {
+    /// Sagas in the log, one in ten refused at its fourth step
+    #[arg(long, default_value_t = 20_000)]
+    sagas: u32,
+    /// Sagas under way at once
+    #[arg(long, default_value_t = 512)]
+    in_flight: u32,
+    /// Bytes of each payload
+    #[arg(long, default_value_t = 256)]
+    payload: usize,
+    /// Records folded between two commits
+    #[arg(long, default_value_t = 500)]
+    batch: usize,
+    /// Folder for RocksDB; none: a store in memory
+    #[arg(long)]
+    rocks: Option<std::path::PathBuf>,
+}
+
+/// A log as it was recorded: timestamp and value of each record.
+type Recorded = Vec<(i64, Vec<u8>)>;
+
+pub fn run(options: &Options) -> Result<()> {
+    let (log, steps) = record(options)?;
+    let began = Instant::now();
+    let (digest, outputs) = match &options.rocks {
+        None => fold(&log, Box::new(MemoryStore::new()), options.batch)?,
+        Some(place) => {
+            let shared = Shared::new(Memory::default());
+            fold(&log, Box::new(RocksStore::open(place, &shared)?), options.batch)?
+        }
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "{} records, {steps} steps, {outputs} outputs in {seconds:.3} s: {:.0} steps/s, {:.0} records/s, {:.2} us a step; digest {digest}",
+        log.len(),
+        f64::from(steps) / seconds,
+        log.len() as f64 / seconds,
+        seconds * 1e6 / f64::from(steps),
+    );
+    Ok(())
+}
+
+fn fold(log: &Recorded, store: Box<dyn Store>, batch: usize) -> Result<(Digest, usize)> {
+    let mut partition = Partition::open(0, store, key(), Faults::new())?;
+    let mut outputs = 0;
+    for (offset, (timestamp, value)) in (0..).zip(log) {
+        while partition.fold(LogRecord { offset, timestamp: *timestamp, value }, 1_000)? == Folded::More {}
+        outputs += partition.take_published().len();
+        if offset as usize % batch == batch - 1 {
+            partition.commit()?;
+        }
+    }
+    partition.commit()?;
+    Ok((digest::digest(partition.reader().as_ref())?, outputs))
+}
+
+/// Plays the workload once, the world answering at once, and keeps the log. Also counts the steps in it.
+fn record(options: &Options) -> Result<(Recorded, u32)> {
+    let mut player = Player::new()?;
+    let mut waiting: std::collections::VecDeque<Published> = Default::default();
+    let (mut started, mut ended, mut steps) = (0, 0, 0);
+    while ended < options.sagas {
+        while started < options.sagas && started - ended < options.in_flight {
+            player.start(started, options.payload)?;
+            started += 1;
+        }
+        waiting.extend(player.outputs.drain(..));
+        let Some(output) = waiting.pop_front() else { break };
+        player.newest.insert(output.channel.clone(), (output.position, output.output.hash));
+        if output.output.command.is_some() {
+            steps += u32::from(player.answer(&output, options.payload)?);
+        }
+        ended = player.partition.meta().map_or(0, |meta| meta.counters.ended as u32);
+        if player.log.len() % 256 == 0 {
+            player.progress()?;
+        }
+    }
+    ensure!(ended == options.sagas, "{ended} of {} sagas ended", options.sagas);
+    Ok((player.log, steps))
+}
+
+struct Player {
+    partition: Partition,
+    log: Recorded,
+    outputs: Vec<Published>,
+    newest: BTreeMap<String, (sagaline_schemas::Position, sagaline_schemas::OutputHash)>,
+    definition: Digest,
+    claim: i64,
+    now: i64,
+}
+
+impl Player {
+    fn new() -> Result<Self> {
+        let (definition, contract) = order();
+        let partition = Partition::open(0, Box::new(MemoryStore::new()), key(), Faults::new())?;
+        let mut player = Self {
+            partition,
+            log: vec![],
+            outputs: vec![],
+            newest: BTreeMap::new(),
+            definition: definition.digest(),
+            claim: 3,
+            now: T0,
+        };
+        let settings = Settings { events: Events::Nothing, ..Settings::default() };
+        player.body(&Body::Genesis(Genesis {
+            log_id: LOG,
+            partition: 0,
+            partitions: 1,
+            topic: "inbox".to_owned(),
+            rules_version: RULES_VERSION,
+            settings,
+            key_id: "bench".to_owned(),
+            key_fingerprint: key().fingerprint(),
+            wall: T0,
+        }))?;
+        let normal_form = Bytes(contract.normal_form());
+        player.body(&Body::Contract(ContractRecord { digest: contract.digest(), normal_form, command_partitions: 4 }))?;
+        player.body(&Body::Definition(DefinitionRecord {
+            digest: definition.digest(),
+            normal_form: Bytes(definition.normal_form()),
+            contracts: vec![contract.digest()],
+        }))?;
+        player.body(&Body::Progress(Progress { wall: T0, since: None, acked: vec![], node: "bench".to_owned() }))?;
+        Ok(player)
+    }
+
+    fn body(&mut self, body: &Body) -> Result<()> {
+        self.raw(proof::seal(schema::INBOX.fingerprint, &key(), LOG, 0, body))
+    }
+
+    fn raw(&mut self, value: Vec<u8>) -> Result<()> {
+        let offset = self.log.len() as i64;
+        while self.partition.fold(LogRecord { offset, timestamp: self.now, value: &value }, 1_000)? == Folded::More {}
+        self.log.push((self.now, value));
+        self.outputs.extend(self.partition.take_published());
+        Ok(())
+    }
+
+    fn start(&mut self, number: u32, payload: usize) -> Result<()> {
+        let at = i64::from(number);
+        let data = format!("{{\"order\":{number},\"text\":\"{}\"}}", "x".repeat(payload.saturating_sub(32)));
+        let target = Target {
+            definition: self.definition,
+            clause: ClauseKind::Start,
+            name: String::new(),
+            key: format!("order-{number}"),
+            via: None,
+        };
+        self.body(&Body::Event(Event {
+            origin: EventOrigin { topic_id: TopicId::from_bytes([1; 16]), partition: 0, generation: 0, prev: at - 1, at },
+            topic: "orders".to_owned(),
+            timestamp: self.now,
+            data: Bytes::from(data.as_str()),
+            content_type: "application/json".to_owned(),
+            traceparent: None,
+            targets: vec![target],
+            skipped: None,
+        }))
+    }
+
+    /// Answers a command; tells whether a step was carried out by it.
+    fn answer(&mut self, output: &Published, payload: usize) -> Result<bool> {
+        let mut reader = proof::open_single_object(schema::COMMAND.fingerprint, &output.output.value)?;
+        let command = Command::decode(&mut reader)?;
+        let tenth = command.saga.ends_with('7');
+        let answer = match command.address.kind {
+            Kind::Do if tenth && command.operation == "step-3" => {
+                Answer::Refused(Refused { code: "No".to_owned(), detail: String::new() })
+            }
+            Kind::Do => {
+                let result = format!("{{\"text\":\"{}\"}}", "y".repeat(payload.saturating_sub(11)));
+                Answer::Succeeded(Succeeded { result: Bytes::from(result.as_str()) })
+            }
+            Kind::Compensate | Kind::Probe | Kind::Ask => Answer::Compensated(Compensated { result: None }),
+        };
+        let carried_out = !matches!(answer, Answer::Refused(_));
+        let reply = Reply { address: command.address, token: command.token, answer, instance: "1".to_owned(), time: self.now };
+        self.raw(proof::unsealed(schema::INBOX.fingerprint, &Body::Reply(reply)))?;
+        Ok(carried_out)
+    }
+
+    fn progress(&mut self) -> Result<()> {
+        self.now += 20;
+        let acked = self.newest.iter().map(|(channel, (through, hash))| Acked {
+            channel: channel.clone(),
+            through: *through,
+            hash: *hash,
+        });
+        let acked = acked.collect();
+        self.body(&Body::Progress(Progress { wall: self.now, since: Some(self.claim), acked, node: "bench".to_owned() }))
+            .context("a Progress over what was answered")
+    }
+}
+
+fn key() -> Key {
+    Key::new("bench", [8; 32])
+}
+
+/// Five calls in sequence, each with the saga's input as its payload.
+fn order() -> (Definition, Contract) {
+    let retry = Policy {
+        attempts: 5,
+        backoff: 1_000,
+        cap: 60_000,
+        factor_percent: 200,
+        jitter: Jitter::Full,
+        attempt_timeout: 30_000,
+        within: None,
+    };
+    let operation = |undo: Option<String>| Operation {
+        input: "Any".to_owned(),
+        output: None,
+        idempotent: Idempotence::ByKey,
+        compensate: undo,
+        probe: None,
+        refuses: vec!["No".to_owned()],
+        reads: false,
+    };
+    let mut operations = BTreeMap::new();
+    for step in 0..STEPS {
+        operations.insert(format!("step-{step}"), operation(Some(format!("undo-{step}"))));
+        operations.insert(format!("undo-{step}"), operation(None));
+    }
+    let contract = Contract {
+        participant: "worker".to_owned(),
+        version: "1.0.0".to_owned(),
+        owner: "team".to_owned(),
+        limits: Default::default(),
+        types: BTreeMap::from([("Any".to_owned(), Value::from("null"))]),
+        operations,
+    };
+    let input = sagaline_definition::Expr::parse("input").expect("a name is an expression");
+    let steps = (0..STEPS).map(|step| Step {
+        step: format!("s{step}"),
+        owner: "team".to_owned(),
+        after: step.checked_sub(1).into_iter().collect(),
+        condition: None,
+        verb: Verb::Call(Call {
+            participant: "worker".to_owned(),
+            operation: format!("step-{step}"),
+            with: Template::Expr(input.clone()),
+            retry,
+            refused: BTreeMap::new(),
+            refused_else: Word::Compensate,
+            failed: Word::Compensate,
+            compensate: Compensate::By { operation: format!("undo-{step}"), retry },
+        }),
+        pivot: false,
+    });
+    let definition = Definition {
+        saga: "order".to_owned(),
+        version: "1.0.0".to_owned(),
+        owner: "team".to_owned(),
+        contracts: BTreeMap::from([("worker".to_owned(), contract.digest())]),
+        start: Start { topic: Some("orders".to_owned()), condition: None, key: None, input: None },
+        deadline: Deadline { after: 3_600_000, otherwise: Word::Compensate, after_pivot: Word::Stuck },
+        steps: steps.collect(),
+    };
+    (definition, contract)
+}
