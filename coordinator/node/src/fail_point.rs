@@ -1,0 +1,39 @@
+//! Places where a test may have the process die by SIGKILL, as `SAGALINE_FAIL_POINT=NAME:N` says: at the N-th time that NAME is passed.
+//! Without that variable a fail point is one comparison. Nothing else may depend on it.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Outputs were decided and none of them is published.
+pub const AFTER_DECIDE: &str = "after-decide";
+/// Outputs were published and acknowledged, and no Progress says so.
+pub const AFTER_PUBLISH: &str = "after-publish";
+/// A Progress was folded, and the store is not flushed.
+pub const AFTER_PROGRESS: &str = "after-progress";
+
+struct Armed {
+    name: String,
+    left: AtomicU64,
+}
+
+static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
+    let wanted = std::env::var("SAGALINE_FAIL_POINT").ok()?;
+    let (name, count) = wanted.split_once(':')?;
+    Some(Armed { name: name.to_owned(), left: AtomicU64::new(count.parse().ok()?) })
+});
+
+/// The process passes a fail point, and may not come out of it.
+pub fn pass(name: &str) {
+    if let Some(armed) = ARMED.as_ref()
+        && armed.name == name
+        && armed.left.fetch_sub(1, Ordering::Relaxed) == 1
+    {
+        die();
+    }
+}
+
+#[allow(unsafe_code)]
+fn die() {
+    // SAFETY: raising a signal touches no memory of ours; SIGKILL lets nothing run afterwards, which is what the test wants.
+    unsafe { libc::raise(libc::SIGKILL) };
+}

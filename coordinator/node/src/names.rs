@@ -1,0 +1,39 @@
+//! What the topics and groups of one installation are called. Nobody else puts a prefix before a name.
+
+/// The names of one installation: all begin with its prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    prefix: String,
+}
+
+impl Names {
+    /// The names that begin with `prefix`, which may be empty.
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    /// The prefix.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The only input of all partitions.
+    pub fn inbox(&self) -> String {
+        self.of_channel("inbox")
+    }
+
+    /// The compacted registry of definitions and contracts.
+    pub fn definitions(&self) -> String {
+        self.of_channel("definitions")
+    }
+
+    /// The topic of a channel: `commands.<participant>`, `events`, `parked`.
+    pub fn of_channel(&self, channel: &str) -> String {
+        format!("{}{channel}", self.prefix)
+    }
+
+    /// The consumer group that reads the domain topics.
+    pub fn ingress_group(&self) -> String {
+        self.of_channel("ingress")
+    }
+}

@@ -1,0 +1,368 @@
+//! The threads of one process: one for each inbox partition, one for ingress, one for what people ask. The only place here that starts
+//! threads and asks the machine for the time; what they do is decided elsewhere.
+
+mod appender;
+mod board;
+mod seat;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use sagaline_log::clock::{Clock, SystemClock};
+use sagaline_log::{Log, LogError, Record};
+use sagaline_partition::store::StoreError;
+use sagaline_schemas::proof::Key;
+use sagaline_schemas::record::Body;
+use sagaline_schemas::{Offset, Partition};
+use sagaline_store::{Memory, Shared};
+
+use crate::ingress::{Ingress, IngressOptions, IngressStatus};
+use crate::owner::stop::Stop;
+use crate::registry::{Applied, Apply, ApplyError, ApplyOptions, Registry};
+use crate::topics::{self, Inbox, TopicsError};
+use crate::{Names, Standing, sealed};
+use appender::Appender;
+use board::Board;
+pub use board::PartitionHandle;
+use seat::Seat;
+
+/// The fold's stack: expressions and definitions are bounded, this holds their worst case many times over (protocol review F6).
+const FOLD_STACK: usize = 16 << 20;
+/// Longest wait for a record while nothing else is to be done: also how long a stop may take.
+const IDLE: Duration = Duration::from_millis(50);
+/// How long partitions may take to open before the node counts as started.
+const OPENING: Duration = Duration::from_secs(60);
+/// How long after an apply this node may take to learn of it.
+const LEARN: Duration = Duration::from_secs(10);
+
+/// What a node is told about itself.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    /// Where the stores lie; none: in memory.
+    pub data_dir: Option<PathBuf>,
+    /// What all topics begin with.
+    pub prefix: String,
+    /// The log's key.
+    pub key: Key,
+    /// Who this is, for people.
+    pub name: String,
+    /// One replica is enough: development.
+    pub single_broker: bool,
+    /// What all stores may use together.
+    pub memory: Memory,
+}
+
+/// What goes wrong with a node.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The topics are not as they should be.
+    #[error(transparent)]
+    Topics(#[from] TopicsError),
+    /// The log does not do what it should.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// No partition can be folded; the first one's reason.
+    #[error(transparent)]
+    Stopped(Stop),
+    /// A store does not do what it should.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Applying went wrong.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// There is no such partition at this node.
+    #[error("this node has no inbox partition {partition}: it has {count}")]
+    NoPartition {
+        /// What was asked for.
+        partition: Partition,
+        /// How many there are.
+        count: u32,
+    },
+    /// It is not known yet what became of it.
+    #[error(
+        "inbox partition {partition} has not folded offset {offset} in time: ask again, `sagaline ps` shows where it stands"
+    )]
+    NotFolded {
+        /// Inbox partition.
+        partition: Partition,
+        /// What was waited for.
+        offset: Offset,
+    },
+    /// The node is being stopped.
+    #[error("the node is being stopped")]
+    Stopping,
+    /// The system gives no thread.
+    #[error("the system gives no thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// What all threads share.
+struct Common {
+    options: NodeOptions,
+    names: Names,
+    inbox: Inbox,
+    log: Arc<dyn Log>,
+    boards: Vec<Arc<Board>>,
+    ingress: Mutex<IngressStatus>,
+    stopping: AtomicBool,
+}
+
+impl Common {
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn crowded(&self) -> BTreeSet<String> {
+        self.boards.iter().flat_map(|board| board.crowded()).collect()
+    }
+}
+
+/// A running node.
+pub struct Node {
+    common: Arc<Common>,
+    registry: Registry,
+    appender: Appender,
+    partitions: Vec<JoinHandle<Result<(), Stop>>>,
+    ingress: Option<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Checks the topics, opens all partitions and starts. Partitions that can't be folded are shown as halted; the others go on.
+    ///
+    /// # Errors
+    /// When the topics are not as they should be, or no partition can be folded.
+    pub fn start(options: NodeOptions, log: Arc<dyn Log>) -> Result<Self, NodeError> {
+        let names = Names::new(options.prefix.clone());
+        let inbox = topics::check(&*log, &names, &options.key, options.single_broker)?;
+        let boards = (0..inbox.partitions).map(|number| Arc::new(Board::new(number))).collect();
+        let common = Arc::new(Common {
+            names,
+            inbox,
+            boards,
+            ingress: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            log: Arc::clone(&log),
+            options,
+        });
+        let registry = Registry::default();
+        let mut node = Self {
+            appender: Appender::start(log.producer()?)?,
+            registry: registry.clone(),
+            partitions: Vec::new(),
+            ingress: None,
+            common,
+        };
+        node.start_partitions()?;
+        if let Err(stop) = node.wait_opened() {
+            node.stop()?;
+            return Err(NodeError::Stopped(stop));
+        }
+        node.start_ingress(registry)?;
+        Ok(node)
+    }
+
+    fn start_partitions(&mut self) -> Result<(), NodeError> {
+        let shared = Shared::new(self.common.options.memory);
+        for board in &self.common.boards {
+            let seat = Seat::new(Arc::clone(&self.common), Arc::clone(board), shared.clone());
+            let name = format!("partition-{}", board.number);
+            let thread = thread::Builder::new().name(name).stack_size(FOLD_STACK).spawn(move || seat.run())?;
+            self.partitions.push(thread);
+        }
+        Ok(())
+    }
+
+    /// Until every partition is open or halted. An error if none is open.
+    fn wait_opened(&self) -> Result<(), Stop> {
+        let deadline = Instant::now() + OPENING;
+        let mut stops = Vec::new();
+        for board in &self.common.boards {
+            board.wait_opened(deadline);
+            stops.extend(board.stop());
+        }
+        match stops.into_iter().next() {
+            Some(stop) if self.common.boards.iter().all(|board| board.stop().is_some()) => Err(stop),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn start_ingress(&mut self, registry: Registry) -> Result<(), NodeError> {
+        let common = Arc::clone(&self.common);
+        let options = IngressOptions {
+            names: common.names.clone(),
+            key: common.options.key.clone(),
+            inbox: common.inbox.clone(),
+            member: common.options.name.clone(),
+        };
+        let ingress = Ingress::new(options, registry, Arc::clone(&common.log))?;
+        let run = move || run_ingress(&common, ingress);
+        self.ingress = Some(thread::Builder::new().name("ingress".to_owned()).stack_size(FOLD_STACK).spawn(run)?);
+        Ok(())
+    }
+
+    /// Every inbox partition at this node, by number.
+    pub fn partitions(&self) -> Vec<PartitionHandle> {
+        self.common.boards.iter().map(|board| PartitionHandle::new(Arc::clone(board))).collect()
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// When there is no such partition.
+    pub fn partition(&self, partition: Partition) -> Result<PartitionHandle, NodeError> {
+        let count = self.common.inbox.partitions;
+        let board = self.common.boards.get(partition as usize).ok_or(NodeError::NoPartition { partition, count })?;
+        Ok(PartitionHandle::new(Arc::clone(board)))
+    }
+
+    /// The inbox: its identity and size.
+    pub fn inbox(&self) -> &Inbox {
+        &self.common.inbox
+    }
+
+    /// What the topics are called.
+    pub fn names(&self) -> &Names {
+        &self.common.names
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.common.log
+    }
+
+    /// What is known and active.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What ingress does.
+    pub fn ingress(&self) -> IngressStatus {
+        self.common.ingress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Channels whose outbox is over the logged limit at one partition or more: starts that need them are to be refused.
+    pub fn crowded(&self) -> BTreeSet<String> {
+        self.common.crowded()
+    }
+
+    /// Appends a record to an inbox partition, proved by the log's key. Durable once this returns. After an error it may lie there all
+    /// the same: requests are to be repeated under the same id, which is asking once.
+    ///
+    /// # Errors
+    /// When the log refuses, or says nothing within 30 s.
+    pub fn append(&self, partition: Partition, body: &Body) -> Result<Offset, NodeError> {
+        self.partition(partition)?;
+        let record = sealed::record(&self.common.options.key, self.common.inbox.log_id, partition, body);
+        self.append_to(&self.common.names.inbox(), partition, record)
+    }
+
+    /// Appends a record to any topic, as it is. Durable once this returns.
+    ///
+    /// # Errors
+    /// When the log refuses, or says nothing within 30 s.
+    pub fn append_to(&self, topic: &str, partition: Partition, record: Record) -> Result<Offset, NodeError> {
+        if self.common.stopping() {
+            return Err(NodeError::Stopping);
+        }
+        Ok(self.appender.append(topic, partition, record)?)
+    }
+
+    /// Waits until a record is folded and to be seen by readers.
+    ///
+    /// # Errors
+    /// `NotFolded` when that takes longer.
+    pub fn wait_folded(&self, partition: Partition, offset: Offset, timeout: Duration) -> Result<(), NodeError> {
+        let handle = self.partition(partition)?;
+        if handle.wait_folded(offset, timeout) { Ok(()) } else { Err(NodeError::NotFolded { partition, offset }) }
+    }
+
+    /// Makes definitions and contracts known to every partition, then active; returns when this node knows them, too.
+    ///
+    /// # Errors
+    /// What speaks against it, or what failed: repeating goes on.
+    pub fn apply(&self, options: &ApplyOptions) -> Result<Applied, NodeError> {
+        let Common { log, names, inbox, options: own, .. } = &*self.common;
+        let mut apply = Apply::begin(Arc::clone(log), names, &own.key, inbox, &self.registry.catalogue(), options)?;
+        let applied = loop {
+            if self.common.stopping() {
+                return Err(NodeError::Stopping);
+            }
+            match apply.turn(Duration::from_millis(10))? {
+                Some(applied) => break applied,
+                None => thread::park_timeout(Duration::from_millis(1)),
+            }
+        };
+        let deadline = Instant::now() + LEARN;
+        let knows = |(name, digest): &(String, _)| self.registry.catalogue().active.get(name) == Some(digest);
+        while !applied.definitions.iter().all(knows) && Instant::now() < deadline {
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        Ok(applied)
+    }
+
+    /// Stops cleanly: ingress first, then each partition publishes no more, commits and flushes.
+    ///
+    /// # Errors
+    /// The first partition's that could not be flushed. A halted one is no error: its reason was told.
+    pub fn stop(mut self) -> Result<(), NodeError> {
+        self.halt_threads()
+    }
+
+    fn halt_threads(&mut self) -> Result<(), NodeError> {
+        self.common.stopping.store(true, Ordering::Relaxed);
+        if let Some(ingress) = self.ingress.take() {
+            ingress.thread().unpark();
+            if ingress.join().is_err() {
+                tracing::error!("ingress had panicked");
+            }
+        }
+        self.partitions.iter().for_each(|partition| partition.thread().unpark());
+        let mut outcome = Ok(());
+        for partition in self.partitions.drain(..) {
+            let closed = partition.join().unwrap_or(Ok(()));
+            outcome = outcome.and(closed);
+        }
+        outcome.map_err(NodeError::Stopped)
+    }
+}
+
+/// A node that is dropped is stopped, too; `stop` tells what came of it.
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Err(error) = self.halt_threads() {
+            tracing::error!(%error, "the node was not stopped cleanly");
+        }
+    }
+}
+
+fn run_ingress(common: &Common, mut ingress: Ingress) {
+    while !common.stopping() {
+        ingress.set_crowded(common.crowded());
+        if let Err(error) = ingress.turn(SystemClock.since_boot(), IDLE) {
+            tracing::warn!(%error, "ingress: the log does not do what it should");
+            thread::park_timeout(IDLE);
+        } else if ingress.status().topics.is_empty() {
+            // Nothing to wait for but the registry.
+            thread::park_timeout(IDLE);
+        }
+        common.ingress.lock().unwrap_or_else(PoisonError::into_inner).clone_from(ingress.status());
+    }
+    if let Err(error) = ingress.commit() {
+        tracing::warn!(%error, "ingress: the last offsets are not committed; a little is read again");
+    }
+}
+
+/// Whether a partition that stands like this is open.
+fn is_opened(standing: &Standing) -> bool {
+    match standing {
+        Standing::Opening => false,
+        Standing::Following | Standing::Claiming | Standing::Live | Standing::Stopped | Standing::Halted { .. } => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! What a partition's thread shows to all others: status, what is committed, how far it has come. Written by that thread alone.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sagaline_partition::store::Reader;
+use sagaline_schemas::{Offset, Partition};
+
+use super::is_opened;
+use crate::owner::stop::Stop;
+use crate::{PartitionStatus, Standing};
+
+struct Shown {
+    status: PartitionStatus,
+    reader: Option<Arc<dyn Reader>>,
+    /// Every record below is committed.
+    committed: Offset,
+    crowded: BTreeSet<String>,
+    stop: Option<Stop>,
+}
+
+/// What one partition shows.
+pub struct Board {
+    pub number: Partition,
+    shown: Mutex<Shown>,
+    changed: Condvar,
+}
+
+impl Board {
+    pub fn new(number: Partition) -> Self {
+        let status = PartitionStatus::opening(number);
+        let shown = Shown { status, reader: None, committed: 0, crowded: BTreeSet::new(), stop: None };
+        Self { number, shown: Mutex::new(shown), changed: Condvar::new() }
+    }
+
+    /// Whole values are written only: a thread that panicked left nothing half done.
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Shown)) {
+        change(&mut self.shown());
+        self.changed.notify_all();
+    }
+
+    pub fn show_reader(&self, reader: Option<Arc<dyn Reader>>) {
+        self.change(|shown| shown.reader = reader);
+    }
+
+    pub fn show_committed(&self, committed: Offset) {
+        self.change(|shown| shown.committed = committed);
+    }
+
+    pub fn show_status(&self, status: PartitionStatus, max_outbox: Option<u32>) {
+        let over = |outbox: i64| max_outbox.is_some_and(|max| outbox > i64::from(max));
+        let crowded =
+            status.channels.iter().filter(|channel| over(channel.outbox)).map(|channel| channel.channel.clone());
+        let crowded = crowded.collect();
+        self.change(|shown| {
+            shown.status = status;
+            shown.crowded = crowded;
+        });
+    }
+
+    pub fn show_standing(&self, standing: Standing) {
+        self.change(|shown| shown.status.standing = standing);
+    }
+
+    /// The partition is given up.
+    pub fn show_stop(&self, stop: &Stop) {
+        self.change(|shown| {
+            shown.status.standing = Standing::Halted { reason: stop.to_string() };
+            shown.status.claim = None;
+            shown.stop = Some(stop.clone());
+        });
+    }
+
+    pub fn crowded(&self) -> BTreeSet<String> {
+        self.shown().crowded.clone()
+    }
+
+    pub fn stop(&self) -> Option<Stop> {
+        self.shown().stop.clone()
+    }
+
+    pub fn wait_opened(&self, deadline: Instant) {
+        self.wait(deadline.saturating_duration_since(Instant::now()), |shown| is_opened(&shown.status.standing));
+    }
+
+    fn wait(&self, timeout: Duration, until: impl Fn(&Shown) -> bool) -> bool {
+        let waited = self.changed.wait_timeout_while(self.shown(), timeout, |shown| !until(shown));
+        let (shown, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        until(&shown)
+    }
+}
+
+/// One partition, for readers in other threads.
+#[derive(Clone)]
+pub struct PartitionHandle {
+    /// Which.
+    pub number: Partition,
+    board: Arc<Board>,
+}
+
+impl PartitionHandle {
+    pub(super) fn new(board: Arc<Board>) -> Self {
+        Self { number: board.number, board }
+    }
+
+    /// What is committed; none: its store is not open. To be dropped soon: a store that is to be made anew waits for its readers.
+    pub fn reader(&self) -> Option<Arc<dyn Reader>> {
+        self.board.shown().reader.clone()
+    }
+
+    /// Where it stands.
+    pub fn status(&self) -> PartitionStatus {
+        let shown = self.board.shown();
+        let mut status = shown.status.clone();
+        status.position = status.position.max(shown.committed);
+        status.log_end = status.log_end.max(status.position);
+        status
+    }
+
+    /// Why it was given up; none: it goes on.
+    pub fn stop(&self) -> Option<Stop> {
+        self.board.stop()
+    }
+
+    /// Waits until the record at `offset` is folded and to be seen by readers. False: it takes longer.
+    pub fn wait_folded(&self, offset: Offset, timeout: Duration) -> bool {
+        self.board.wait(timeout, |shown| shown.committed > offset)
+    }
+
+    /// Waits until its status is as wanted. False: it takes longer.
+    pub fn wait_status(&self, timeout: Duration, wanted: impl Fn(&PartitionStatus) -> bool) -> bool {
+        self.board.wait(timeout, |shown| wanted(&shown.status))
+    }
+}

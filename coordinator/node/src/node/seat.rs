@@ -1,0 +1,152 @@
+//! One thread's life with one partition: opens the store, lets the owner turn, shows how it goes, and closes. What a group assigns later
+//! begins and ends a seat.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use sagaline_log::clock::{Clock, SystemClock};
+use sagaline_partition::Faults;
+use sagaline_partition::store::{Store, StoreError};
+use sagaline_store::{MemoryStore, RocksStore, Shared, Sidecar};
+
+use super::board::Board;
+use super::{Common, IDLE};
+use crate::Standing;
+use crate::owner::opening::Origin;
+use crate::owner::stop::Stop;
+use crate::owner::{Owner, OwnerOptions};
+
+/// How often the status is copied out.
+const SHOW_EVERY: Duration = Duration::from_millis(200);
+/// How long readers may hold a store that is to be made anew.
+const DROP_PATIENCE: u32 = 1_000;
+
+/// One partition's place in this process.
+pub struct Seat {
+    common: Arc<Common>,
+    board: Arc<Board>,
+    shared: Shared,
+    faults: Faults,
+}
+
+impl Seat {
+    pub fn new(common: Arc<Common>, board: Arc<Board>, shared: Shared) -> Self {
+        Self { common, board, shared, faults: Faults::new() }
+    }
+
+    /// Until the node stops or the partition is given up. An error only where closing failed: everything else is shown.
+    pub fn run(mut self) -> Result<(), Stop> {
+        loop {
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.live()));
+            self.board.show_reader(None);
+            match outcome {
+                Ok(Ok(closed)) => {
+                    self.board.show_standing(Standing::Stopped);
+                    return closed;
+                }
+                Ok(Err(Stop::Refold { offset, timer, note, .. })) => {
+                    tracing::warn!(
+                        partition = self.board.number,
+                        offset,
+                        timer,
+                        "an input is passed over: the store is made anew"
+                    );
+                    self.faults.insert((offset, timer), note);
+                    if let Err(error) = self.drop_store() {
+                        return self.give_up(&Stop::Store(error));
+                    }
+                }
+                Ok(Err(stop)) => return self.give_up(&stop),
+                Err(_) => {
+                    let panic = "the thread panicked outside of the fold: see the log of this process".to_owned();
+                    let (partition, offset) = (self.board.number, -1);
+                    return self.give_up(&Stop::Panicked { partition, offset, timer: 0, panic });
+                }
+            }
+        }
+    }
+
+    fn give_up(&self, stop: &Stop) -> Result<(), Stop> {
+        tracing::error!(partition = self.board.number, reason = %stop, "halted");
+        self.board.show_stop(stop);
+        Ok(())
+    }
+
+    fn place(&self) -> Option<PathBuf> {
+        let directory = self.common.options.data_dir.as_ref()?;
+        Some(directory.join(format!("partition-{}", self.board.number)))
+    }
+
+    /// The inner result is that of closing.
+    fn live(&self) -> Result<Result<(), Stop>, Stop> {
+        let mut owner = self.open()?;
+        self.board.show_reader(Some(owner.reader()));
+        self.show(&owner)?;
+        let (mut shown_at, mut committed) = (Duration::ZERO, -1);
+        while !self.common.stopping() {
+            let now = SystemClock.since_boot();
+            let turned = owner.turn(now, IDLE)?;
+            if owner.position() != committed {
+                committed = owner.position();
+                self.board.show_committed(committed);
+            }
+            if now.saturating_sub(shown_at) >= SHOW_EVERY {
+                shown_at = now;
+                self.show(&owner)?;
+            }
+            if !turned.pause.is_zero() {
+                thread::park_timeout(turned.pause);
+            }
+        }
+        Ok(owner.close())
+    }
+
+    fn show(&self, owner: &Owner) -> Result<(), Stop> {
+        self.board.show_status(owner.status()?, owner.max_outbox());
+        Ok(())
+    }
+
+    fn open(&self) -> Result<Owner, Stop> {
+        let place = self.place();
+        let (store, known): (Box<dyn Store>, Origin) = match &place {
+            None => (Box::new(MemoryStore::new()), Origin::default()),
+            Some(place) => {
+                let store = RocksStore::open(place, &self.shared)?;
+                let Sidecar { cluster_id, topic_id, .. } = Sidecar::load(place)?;
+                (Box::new(store), Origin { cluster_id, topic_id })
+            }
+        };
+        let options = OwnerOptions {
+            partition: self.board.number,
+            names: self.common.names.clone(),
+            key: self.common.options.key.clone(),
+            node: self.common.options.name.clone(),
+            single_broker: self.common.options.single_broker,
+            faults: self.faults.clone(),
+        };
+        let (owner, origin) = Owner::open(options, store, &known, Arc::clone(&self.common.log))?;
+        if let Some(place) = &place
+            && origin != known
+        {
+            Sidecar { cluster_id: origin.cluster_id, topic_id: origin.topic_id, halted: None }.save(place)?;
+        }
+        Ok(owner)
+    }
+
+    /// Readers in other threads hold a store for a moment only.
+    fn drop_store(&self) -> Result<(), StoreError> {
+        let Some(place) = self.place() else { return Ok(()) };
+        let mut outcome = RocksStore::destroy(&place);
+        for _ in 0..DROP_PATIENCE {
+            if !matches!(outcome, Err(StoreError::InUse { .. })) {
+                break;
+            }
+            thread::park_timeout(Duration::from_millis(10));
+            outcome = RocksStore::destroy(&place);
+        }
+        outcome
+    }
+}

@@ -1,0 +1,171 @@
+//! Reading and folding. A panic decides nothing: the batch is discarded and folded once more on clean caches; if it panics again, the log
+//! is looked through for a person's word, and without one the partition stops (records.md section 3, line 11).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use sagaline_log::{Fetched, LogError};
+use sagaline_partition::state::Folding;
+use sagaline_partition::{FaultNote, Folded, Halt, LogRecord};
+use sagaline_schemas::Offset;
+use sagaline_schemas::record::Body;
+
+use super::{BOUNDS_EVERY, Owner};
+use crate::owner::stop::Stop;
+use crate::owner::term::Term;
+use crate::{BootTime, fail_point, sealed};
+
+/// Records asked of the log at once.
+const READ_AT_ONCE: usize = 1_000;
+/// A turn folds at most so many records,
+const RECORDS: usize = 2_000;
+/// bytes,
+const BYTES: usize = 16 << 20;
+/// and timers.
+const TIMERS: u32 = 2_000;
+
+impl Owner {
+    /// Reads on if nothing is left to fold. False: the log can't be read at the moment.
+    pub(super) fn read(&mut self, now: BootTime, wait: Duration) -> Result<bool, Stop> {
+        if !self.backlog.is_empty() {
+            return Ok(true);
+        }
+        let mut records = Vec::new();
+        let read = self.reader.poll(READ_AT_ONCE, wait, &mut records);
+        self.backlog.extend(records);
+        if self.backlog.is_empty() && now.saturating_sub(self.bounds_at) >= BOUNDS_EVERY {
+            self.bounds_at = now;
+            let said = read.and_then(|()| self.reader.bounds());
+            return self.hear(said.map(Some));
+        }
+        self.hear(read.map(|()| None))
+    }
+
+    /// What the log says of itself: does it still hold our position?
+    fn hear(&mut self, said: Result<Option<(Offset, Offset)>, LogError>) -> Result<bool, Stop> {
+        let (partition, position) = (self.options.partition, self.partition.next());
+        match said {
+            Ok(None) => Ok(true),
+            Ok(Some((start, end))) if position < start || position > end => {
+                Err(Stop::AheadOfLog { partition, position, start, end })
+            }
+            Ok(Some((_, end))) => {
+                self.log_end = end;
+                self.trouble = None;
+                Ok(true)
+            }
+            Err(LogError::OutOfRange { start, end, .. }) => Err(Stop::AheadOfLog { partition, position, start, end }),
+            Err(error @ (LogError::NoTopic { .. } | LogError::Corrupt { .. })) => Err(Stop::Log(error)),
+            Err(error) => {
+                self.trouble = Some(error.to_string());
+                Ok(false)
+            }
+        }
+    }
+
+    /// Folds what was read, within a turn's bounds. Whether anything was.
+    pub(super) fn fold_backlog(&mut self) -> Result<bool, Stop> {
+        let (mut records, mut bytes) = (0, 0);
+        let outputs_before = self.partition.meta().map(|meta| meta.output_hash);
+        while records < RECORDS && bytes < BYTES {
+            let Some(record) = self.backlog.pop_front() else { break };
+            if !record.append_time {
+                return Err(Stop::NoAppendTime { partition: self.options.partition, offset: record.offset });
+            }
+            bytes += record.record.value.len();
+            records += 1;
+            match self.fold_one(&record)? {
+                Some(Folded::Whole) => {}
+                Some(Folded::More) => {
+                    self.backlog.push_front(record);
+                    break;
+                }
+                None => break,
+            }
+        }
+        self.dirty |= records > 0;
+        self.unflushed += bytes;
+        if matches!(self.term, Term::Live { .. })
+            && self.partition.meta().map(|meta| meta.output_hash) != outputs_before
+        {
+            fail_point::pass(fail_point::AFTER_DECIDE);
+        }
+        Ok(records > 0)
+    }
+
+    /// None: it panicked, and is folded again from the last commit on.
+    fn fold_one(&mut self, fetched: &Fetched) -> Result<Option<Folded>, Stop> {
+        let record = LogRecord { offset: fetched.offset, timestamp: fetched.timestamp, value: &fetched.record.value };
+        let partition = &mut self.partition;
+        match catch_unwind(AssertUnwindSafe(|| partition.fold(record, TIMERS))) {
+            Ok(Ok(folded)) => {
+                if folded == Folded::Whole && self.panicked.is_some_and(|(offset, _)| offset <= fetched.offset) {
+                    self.panicked = None;
+                }
+                Ok(Some(folded))
+            }
+            Ok(Err(Halt::PassedOver { offset, timer, .. })) => Err(self.refold(fetched, offset, timer)),
+            Ok(Err(halt)) => Err(Stop::Halt(halt)),
+            Err(panic) => self.after_panic(fetched.offset, panic_text(panic.as_ref())).map(|()| None),
+        }
+    }
+
+    fn refold(&self, fault: &Fetched, offset: Offset, timer: u32) -> Stop {
+        let partition = self.options.partition;
+        let note = match self.proven(fault) {
+            Some(Body::Fault(fault)) => FaultNote { by: fault.by, reason: fault.reason },
+            Some(_) | None => FaultNote { by: String::new(), reason: String::new() },
+        };
+        Stop::Refold { partition, offset, timer, note }
+    }
+
+    fn proven(&self, fetched: &Fetched) -> Option<Body> {
+        let log_id = self.partition.meta()?.log_id;
+        sealed::proven(&self.options.key, log_id, self.options.partition, &fetched.record.value)
+    }
+
+    fn after_panic(&mut self, offset: Offset, panic: String) -> Result<(), Stop> {
+        let partition = self.options.partition;
+        let timer = match self.partition.meta().map(|meta| &meta.folding) {
+            Some(Folding::Firing { timers }) => timers + 1,
+            Some(Folding::Between | Folding::Beginning { .. }) | None => 0,
+        };
+        tracing::error!(partition, offset, timer, panic, "the fold panicked: nothing is decided");
+        self.partition.discard()?;
+        self.dirty = false;
+        self.backlog.clear();
+        if self.panicked == Some((offset, timer)) {
+            let Some(note) = self.find_fault(offset, timer)? else {
+                return Err(Stop::Panicked { partition, offset, timer, panic });
+            };
+            self.partition.learn_fault(offset, timer, note);
+        }
+        self.panicked = Some((offset, timer));
+        self.reader = self.log.reader(&self.inbox, partition, self.partition.next()).map_err(Stop::Log)?;
+        Ok(())
+    }
+
+    /// Looks ahead for a person's word about the input that panics.
+    fn find_fault(&self, offset: Offset, timer: u32) -> Result<Option<FaultNote>, Stop> {
+        let mut reader = self.log.reader(&self.inbox, self.options.partition, offset + 1).map_err(Stop::Log)?;
+        let (_, end) = reader.bounds().map_err(Stop::Log)?;
+        let (mut next, mut records) = (offset + 1, Vec::new());
+        while next < end {
+            reader.poll(READ_AT_ONCE, Duration::from_secs(1), &mut records).map_err(Stop::Log)?;
+            next = records.last().map_or(next, |last: &Fetched| last.offset + 1);
+            for fetched in records.drain(..) {
+                if let Some(Body::Fault(fault)) = self.proven(&fetched)
+                    && (fault.offset, fault.timer) == (offset, timer)
+                {
+                    return Ok(Some(FaultNote { by: fault.by, reason: fault.reason }));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it said nothing".to_owned())
+}

@@ -1,0 +1,287 @@
+//! The owner of one inbox partition: reads it, folds it, publishes what the fold decides, and appends what time it is and what was
+//! acknowledged. One turn after the other; it never sleeps, and lets time pass only as its caller and the log's clock say.
+
+mod fold;
+pub mod opening;
+mod pace;
+mod publisher;
+mod run;
+pub mod status;
+pub mod stop;
+mod term;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sagaline_log::{Acknowledgement, Fetched, Log, Producer, Reader};
+use sagaline_partition::store::{Reader as StoreReader, Store};
+use sagaline_partition::{Faults, Halt, Partition};
+use sagaline_schemas::proof::Key;
+use sagaline_schemas::{Millis, Offset};
+
+use crate::owner::opening::Origin;
+use crate::owner::status::{ChannelStatus, PartitionStatus, Standing};
+use crate::owner::stop::Stop;
+use crate::owner::term::{Own, Term};
+use crate::window::lane_and_number;
+use crate::{BootTime, Names, fail_point};
+
+/// Two turns that lie further apart than this: the machine slept, or somebody else has taken over.
+const LONGEST_GAP: Duration = Duration::from_secs(10);
+/// The lane of the owner's own records: claims and Progresses.
+const OWN_LANE: u64 = 0;
+/// What is folded is flushed after so many bytes of the log,
+const FLUSH_BYTES: usize = 64 << 20;
+/// or after so long.
+const FLUSH_EVERY: Duration = Duration::from_secs(10);
+/// How often the log is asked for its end: status, and whether it still holds our position.
+const BOUNDS_EVERY: Duration = Duration::from_secs(5);
+/// How long a reader that fails is left alone.
+const READ_BACKOFF: Duration = Duration::from_millis(200);
+
+/// What an owner is told about itself.
+#[derive(Clone, Debug)]
+pub struct OwnerOptions {
+    /// Which partition.
+    pub partition: u32,
+    /// What the topics are called.
+    pub names: Names,
+    /// The log's key.
+    pub key: Key,
+    /// Who this is, for people.
+    pub node: String,
+    /// One replica is enough: development.
+    pub single_broker: bool,
+    /// Inputs to be passed over, learnt from Fault records that an earlier fold of this log met.
+    pub faults: Faults,
+}
+
+/// What a turn brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turned {
+    /// Something was read, folded, published or acknowledged.
+    pub worked: bool,
+    /// The log can't be read: the next turn should wait for so long.
+    pub pause: Duration,
+}
+
+/// The owner of one inbox partition.
+pub struct Owner {
+    options: OwnerOptions,
+    log: Arc<dyn Log>,
+    inbox: String,
+    partition: Partition,
+    reader: Box<dyn Reader>,
+    producer: Box<dyn Producer>,
+    /// Read and not folded.
+    backlog: VecDeque<Fetched>,
+    /// Where the log ended when it was last asked.
+    log_end: Offset,
+    bounds_at: BootTime,
+    term: Term,
+    own: Own,
+    next_lane: u64,
+    last_turn: Option<(BootTime, Millis)>,
+    /// Where the fold has panicked since the store was opened, and no record behind it was folded.
+    panicked: Option<(Offset, u32)>,
+    dirty: bool,
+    unflushed: usize,
+    flushed_at: BootTime,
+    clock_faults: u32,
+    trouble: Option<String>,
+    arrived: Vec<Acknowledgement>,
+}
+
+impl Owner {
+    /// Opens the partition on its store, if store and log fit together. Gives what is to be remembered beside the store.
+    ///
+    /// # Errors
+    /// Why it may not be folded.
+    pub fn open(
+        options: OwnerOptions,
+        store: Box<dyn Store>,
+        known: &Origin,
+        log: Arc<dyn Log>,
+    ) -> Result<(Self, Origin), Stop> {
+        let info = opening::check_inbox(&*log, &options.names, options.single_broker)?;
+        let partition = Partition::open(options.partition, store, options.key.clone(), options.faults.clone())
+            .map_err(Stop::Halt)?;
+        let origin = opening::check_store(&*log, &info, options.partition, &partition, known)?;
+        let mut reader = log.reader(&info.name, options.partition, partition.next()).map_err(Stop::Log)?;
+        let (_, log_end) = reader.bounds().map_err(Stop::Log)?;
+        tracing::info!(partition = options.partition, "store at {}, log at {log_end}", partition.next());
+        let owner = Self {
+            producer: log.producer().map_err(Stop::Log)?,
+            inbox: info.name,
+            partition,
+            reader,
+            backlog: VecDeque::new(),
+            log_end,
+            bounds_at: Duration::ZERO,
+            term: Term::Following { claim_at: Duration::ZERO },
+            own: Own::default(),
+            next_lane: OWN_LANE + 1,
+            last_turn: None,
+            panicked: None,
+            dirty: false,
+            unflushed: 0,
+            flushed_at: Duration::ZERO,
+            clock_faults: 0,
+            trouble: None,
+            arrived: Vec::new(),
+            options,
+            log,
+        };
+        Ok((owner, origin))
+    }
+
+    /// Reads, folds, publishes, reports: at most about a second of work. Waits at most `wait` for the next record where there is none.
+    ///
+    /// # Errors
+    /// Why the partition is given up. What was folded since the last commit is lost, which costs nothing but folding it again.
+    pub fn turn(&mut self, now: BootTime, wait: Duration) -> Result<Turned, Stop> {
+        let wall = self.log.wall_clock();
+        self.notice_gap(now, wall);
+        let answered = self.take_answers(now, wall)?;
+        let wait = self.patience(wall, wait)?;
+        let read = self.read(now, wait)?;
+        let folded = self.fold_backlog()?;
+        self.heed_claims(now)?;
+        let published = self.act(now, wall)?;
+        self.settle(now)?;
+        let worked = answered || folded || published || !self.backlog.is_empty();
+        Ok(Turned { worked, pause: if read { Duration::ZERO } else { READ_BACKOFF } })
+    }
+
+    /// Publishes no more; commits and flushes what is folded.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub fn close(&mut self) -> Result<(), Stop> {
+        self.fall_silent(BootTime::MAX);
+        self.partition.commit()?;
+        Ok(self.partition.flush()?)
+    }
+
+    /// What is committed, for other threads.
+    pub fn reader(&self) -> Arc<dyn StoreReader> {
+        self.partition.reader()
+    }
+
+    /// The record that is folded next.
+    pub fn position(&self) -> Offset {
+        self.partition.next()
+    }
+
+    /// A machine that slept, or a thread that stood still, may have been succeeded long ago.
+    fn notice_gap(&mut self, now: BootTime, wall: Millis) {
+        if let Some((last_boot, last_wall)) = self.last_turn {
+            let apart = now.saturating_sub(last_boot).max(Duration::from_millis(wall.abs_diff(last_wall)));
+            if apart > LONGEST_GAP && !matches!(self.term, Term::Following { .. }) {
+                tracing::warn!(partition = self.options.partition, ?apart, "silent: two turns lay too far apart");
+                self.fall_silent(now);
+            }
+        }
+        self.last_turn = Some((now, wall));
+    }
+
+    fn take_answers(&mut self, now: BootTime, wall: Millis) -> Result<bool, Stop> {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        self.producer.poll(Duration::ZERO, &mut arrived);
+        let some = !arrived.is_empty();
+        for Acknowledgement { ticket, outcome } in arrived.drain(..) {
+            match lane_and_number(ticket) {
+                (OWN_LANE, number) => self.own_answered(number, outcome, now),
+                (lane, number) => {
+                    if let Term::Live { publisher, .. } = &mut self.term {
+                        publisher.answered(lane, number, &outcome, now, wall);
+                    }
+                }
+            }
+        }
+        self.arrived = arrived;
+        if some
+            && let Term::Live { publisher, .. } = &self.term
+            && publisher.has_news()
+        {
+            fail_point::pass(fail_point::AFTER_PUBLISH);
+        }
+        Ok(some)
+    }
+
+    /// How long the reader may be waited for: acknowledgements and timers come meanwhile.
+    fn patience(&mut self, wall: Millis, wait: Duration) -> Result<Duration, Stop> {
+        const ANSWERS: Duration = Duration::from_millis(2);
+        if !self.backlog.is_empty() {
+            return Ok(Duration::ZERO);
+        }
+        let wait = if self.producer.in_flight() > 0 { wait.min(ANSWERS) } else { wait };
+        let due = match &self.term {
+            Term::Live { publisher, .. } if publisher.has_news() => return Ok(wait.min(Duration::from_millis(20))),
+            Term::Live { .. } => self.partition.next_due()?,
+            Term::Following { .. } | Term::Claiming => None,
+        };
+        let until_due = due.map_or(Duration::MAX, |due| Duration::from_millis(due.saturating_sub(wall).max(5) as u64));
+        Ok(wait.min(until_due))
+    }
+
+    /// Everything folded is taken whole by the store, and now and then by the disk.
+    fn settle(&mut self, now: BootTime) -> Result<(), Stop> {
+        if self.dirty {
+            self.partition.commit()?;
+            self.dirty = false;
+        }
+        let long_ago = now.saturating_sub(self.flushed_at) >= FLUSH_EVERY;
+        if self.unflushed >= FLUSH_BYTES || (long_ago && self.unflushed > 0) {
+            self.partition.flush()?;
+            self.unflushed = 0;
+            self.flushed_at = now;
+        }
+        Ok(())
+    }
+
+    /// What people are told.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn status(&self) -> Result<PartitionStatus, Stop> {
+        let mut status = PartitionStatus::opening(self.options.partition);
+        status.position = self.partition.next();
+        status.log_end = self.log_end.max(status.position);
+        status.trouble = self.trouble.clone();
+        (status.standing, status.claim) = match &self.term {
+            Term::Following { .. } => (Standing::Following, None),
+            Term::Claiming => (Standing::Claiming, None),
+            Term::Live { claim, .. } => (Standing::Live, Some(*claim)),
+        };
+        if let Some(meta) = self.partition.meta() {
+            status.log_time = meta.log_time;
+            status.claimed_by = meta.claimed_by.clone();
+            status.clock_fault = meta.clock_fault.clone();
+            status.counters = meta.counters.clone();
+        }
+        for (channel, state) in self.partition.channels()? {
+            let (in_flight, down) = match &self.term {
+                Term::Live { publisher, .. } => publisher.state_of(&channel),
+                Term::Following { .. } | Term::Claiming => (0, None),
+            };
+            status.channels.push(ChannelStatus { channel, outbox: state.length, in_flight, down });
+        }
+        Ok(status)
+    }
+
+    /// Most outputs that one channel may hold, as the log says; none: not known before the first record.
+    pub fn max_outbox(&self) -> Option<u32> {
+        self.partition.meta().map(|meta| meta.settings.max_outbox)
+    }
+}
+
+impl From<Halt> for Stop {
+    fn from(halt: Halt) -> Self {
+        Self::Halt(halt)
+    }
+}
+
+#[cfg(test)]
+mod tests;

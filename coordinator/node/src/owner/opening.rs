@@ -1,0 +1,131 @@
+//! What must hold before a partition is folded on (protocol review M5, M6): the inbox keeps its records, and the store was folded from
+//! this very log. Each refusal names the way out. Nothing is repaired here.
+
+use sagaline_log::{Log, LogError, TopicInfo};
+use sagaline_partition::Partition;
+use sagaline_schemas::{Digest, Offset};
+
+use crate::Names;
+use crate::owner::stop::Stop;
+use crate::sealed;
+
+/// Where a store's log lies, as this machine knows: kept beside the store, never in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The cluster.
+    pub cluster_id: Option<String>,
+    /// The inbox topic there.
+    pub topic_id: Option<String>,
+}
+
+/// Which settings a topic must have: name, value, why it matters.
+const NEEDED: [(&str, &str); 4] = [
+    ("retention.ms", "-1"),
+    ("retention.bytes", "-1"),
+    ("cleanup.policy", "delete"),
+    ("message.timestamp.type", "LogAppendTime"),
+];
+
+/// The inbox topic, if sagas may live in it. `single_broker` allows one replica: for development, where losing the disk is losing the log.
+///
+/// # Errors
+/// `Unsafe` for the first setting that is wrong; `Log` where it is not there, or can't be asked for.
+pub fn check_inbox(log: &dyn Log, names: &Names, single_broker: bool) -> Result<TopicInfo, Stop> {
+    let topic = names.inbox();
+    let info =
+        log.topic(&topic).map_err(Stop::Log)?.ok_or_else(|| Stop::Log(LogError::NoTopic { topic: topic.clone() }))?;
+    let found = |name: &str| info.settings.get(name).cloned().unwrap_or_else(|| "not known".to_owned());
+    for (setting, wanted) in NEEDED {
+        if found(setting) != wanted {
+            let way_out = format!("Set it: kafka-configs --alter --topic {topic} --add-config {setting}={wanted}");
+            return Err(Stop::Unsafe { topic, setting, found: found(setting), wanted: wanted.to_owned(), way_out });
+        }
+    }
+    if single_broker {
+        return Ok(info);
+    }
+    let way_out =
+        "Give the topic three replicas, or set single_broker = true if losing one disk may lose all sagas".to_owned();
+    if info.replicas < 3 {
+        let (found, wanted) = (info.replicas.to_string(), "3 or more".to_owned());
+        return Err(Stop::Unsafe { topic, setting: "the number of replicas", found, wanted, way_out });
+    }
+    if found("min.insync.replicas").parse::<u32>().is_ok_and(|replicas| replicas >= 2) {
+        return Ok(info);
+    }
+    let (found, wanted) = (found("min.insync.replicas"), "2 or more".to_owned());
+    Err(Stop::Unsafe { topic, setting: "min.insync.replicas", found, wanted, way_out })
+}
+
+/// Compares the store with the log; gives what to remember of the log.
+///
+/// # Errors
+/// `OtherLog`, `AheadOfLog`, `Rewritten`, `Unsafe` for a grown topic; `Log` when it can't be read.
+pub fn check_store(
+    log: &dyn Log,
+    info: &TopicInfo,
+    number: u32,
+    partition: &Partition,
+    known: &Origin,
+) -> Result<Origin, Stop> {
+    let cluster_id = log.cluster_id().map_err(Stop::Log)?;
+    let topic_id = info.id.to_string();
+    same(number, "cluster", known.cluster_id.as_ref(), &cluster_id)?;
+    same(number, "topic", known.topic_id.as_ref(), &topic_id)?;
+    let origin = Origin { cluster_id: Some(cluster_id), topic_id: Some(topic_id) };
+    let (start, end) = log
+        .reader(&info.name, number, partition.next())
+        .and_then(|mut reader| reader.bounds())
+        .map_err(|error| match error {
+            LogError::OutOfRange { start, end, .. } => {
+                Stop::AheadOfLog { partition: number, position: partition.next(), start, end }
+            }
+            error => Stop::Log(error),
+        })?;
+    if partition.next() > end || partition.next() < start {
+        return Err(Stop::AheadOfLog { partition: number, position: partition.next(), start, end });
+    }
+    let Some(meta) = partition.meta() else { return Ok(origin) };
+    if let Some(genesis) =
+        (start == 0).then(|| sealed::genesis(log, &info.name, number)).transpose().map_err(Stop::Log)?.flatten()
+    {
+        same(number, "log", Some(&meta.log_id.to_string()), &genesis.log_id.to_string())?;
+    }
+    check_count(info, meta.partitions)?;
+    if let Some(last) = meta.last_record {
+        check_last(log, info, number, meta.next - 1, last)?;
+    }
+    Ok(origin)
+}
+
+fn same(partition: u32, what: &'static str, stored: Option<&String>, found: &str) -> Result<(), Stop> {
+    match stored {
+        Some(stored) if stored != found => {
+            Err(Stop::OtherLog { partition, what, stored: stored.clone(), found: found.to_owned() })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_count(info: &TopicInfo, partitions: u32) -> Result<(), Stop> {
+    if info.partitions == partitions {
+        return Ok(());
+    }
+    Err(Stop::Unsafe {
+        topic: info.name.clone(),
+        setting: "the number of partitions",
+        found: info.partitions.to_string(),
+        wanted: partitions.to_string(),
+        way_out: "It is fixed for ever when the inbox is made: keys would go elsewhere. Make a new inbox under another prefix".to_owned(),
+    })
+}
+
+fn check_last(log: &dyn Log, info: &TopicInfo, partition: u32, offset: Offset, last: Digest) -> Result<(), Stop> {
+    match sealed::read_one(log, &info.name, partition, offset) {
+        Ok(record) if blake3::hash(&record.record.value).as_bytes() == &last.0 => Ok(()),
+        Ok(_) => Err(Stop::Rewritten { partition, offset }),
+        // Trimmed below a verified checkpoint: nothing is left to compare with.
+        Err(LogError::OutOfRange { .. }) => Ok(()),
+        Err(error) => Err(Stop::Log(error)),
+    }
+}

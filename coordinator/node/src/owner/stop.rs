@@ -1,0 +1,126 @@
+//! Why an owner gives its partition up. Each reason says what happened, where, and the way out; none of them decides anything.
+
+use sagaline_log::LogError;
+use sagaline_partition::store::StoreError;
+use sagaline_partition::{FaultNote, Halt};
+use sagaline_schemas::{Offset, Partition};
+
+/// Why an owner gives its partition up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// The fold itself halts.
+    #[error(transparent)]
+    Halt(Halt),
+    /// The store does not do what it should.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log does not do what it should, and asking again does not help.
+    #[error(transparent)]
+    Log(LogError),
+    /// The inbox is not one that sagas may live in.
+    #[error("the topic {topic} is no safe inbox: {setting} is {found}, it must be {wanted}. {way_out}")]
+    Unsafe {
+        /// The inbox.
+        topic: String,
+        /// Which setting.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        wanted: String,
+        /// What a person can do.
+        way_out: String,
+    },
+    /// The store was made from another log.
+    #[error(
+        "the store of inbox partition {partition} was folded from {what} {stored}, this is {found}: point the node to its own data \
+         directory, or run `sagaline rebuild` if the old log is gone for good"
+    )]
+    OtherLog {
+        /// Inbox partition.
+        partition: Partition,
+        /// Cluster, topic or log.
+        what: &'static str,
+        /// What the store knows.
+        stored: String,
+        /// What is there.
+        found: String,
+    },
+    /// The log ends before the store's position: it has lost records.
+    #[error(
+        "the store of inbox partition {partition} is ahead of its log: it has folded up to offset {position}, the log holds {start}..{end}. \
+         The log has lost records. The store is kept; what participants did for the lost records is not undone. After checking the \
+         brokers, `sagaline rebuild` folds what is left"
+    )]
+    AheadOfLog {
+        /// Inbox partition.
+        partition: Partition,
+        /// The store's position.
+        position: Offset,
+        /// First offset of the log.
+        start: Offset,
+        /// First offset that it does not hold.
+        end: Offset,
+    },
+    /// The record before the store's position is another one.
+    #[error(
+        "inbox partition {partition} holds another record at offset {offset} than the store has folded: the log was cut and written anew. \
+         The store is kept. After checking the brokers, `sagaline rebuild` folds the log as it is now"
+    )]
+    Rewritten {
+        /// Inbox partition.
+        partition: Partition,
+        /// Offset of the record.
+        offset: Offset,
+    },
+    /// A record without the broker's own timestamp.
+    #[error(
+        "the record at offset {offset} of inbox partition {partition} has no append time: set message.timestamp.type=LogAppendTime"
+    )]
+    NoAppendTime {
+        /// Inbox partition.
+        partition: Partition,
+        /// Its offset.
+        offset: Offset,
+    },
+    /// The fold panics, twice, the second time on clean caches.
+    #[error(
+        "the fold of inbox partition {partition} panics at {offset}.{timer}: {panic}. Nothing was decided. \
+         `sagaline skip {partition} {offset}.{timer} --reason WHY` has that input passed over"
+    )]
+    Panicked {
+        /// Inbox partition.
+        partition: Partition,
+        /// The record.
+        offset: Offset,
+        /// The timer within it; 0: the record itself.
+        timer: u32,
+        /// What the panic said.
+        panic: String,
+    },
+    /// A person had an input passed over that this store has folded: it must be dropped and folded anew.
+    #[error(
+        "{offset}.{timer} of inbox partition {partition} is to be passed over, and this store has folded it: it is folded anew"
+    )]
+    Refold {
+        /// Inbox partition.
+        partition: Partition,
+        /// The record.
+        offset: Offset,
+        /// The timer within it.
+        timer: u32,
+        /// What the Fault says.
+        note: FaultNote,
+    },
+    /// This node's clock and the broker's disagree.
+    #[error(
+        "this node's clock and the broker's lie {apart} ms apart at inbox partition {partition}: no time can pass, so the partition is given \
+         up. Set both by NTP, then start again"
+    )]
+    ClockFault {
+        /// Inbox partition.
+        partition: Partition,
+        /// Milliseconds between the two.
+        apart: u64,
+    },
+}

@@ -1,0 +1,317 @@
+//! Owners on a simulated log, with a participant that answers: what they publish, when they are silent, and why they stop.
+
+use std::time::Duration;
+
+use sagaline_log::{LogError, Record};
+use sagaline_partition::Halt;
+use sagaline_schemas::record::{Body, Fault, Progress};
+
+use super::opening::Origin;
+use super::status::Standing;
+use super::stop::Stop;
+use super::{Owner, Turned};
+use crate::stage::{Desk, Disk, Stage, ended, sagas};
+use crate::verify::Refold;
+
+fn live(owner: &Owner) -> bool {
+    owner.status().unwrap().standing == Standing::Live
+}
+
+/// Turns until the owner gives up, or ten seconds have passed.
+fn stop_of(stage: &Stage, owner: &mut Owner) -> Stop {
+    for _ in 0..1_000 {
+        if let Err(stop) = owner.turn(stage.now(), Duration::ZERO) {
+            return stop;
+        }
+        stage.simulation.advance(10);
+    }
+    panic!("the owner goes on: {:#?}", owner.status())
+}
+
+fn outbox(owner: &Owner) -> i64 {
+    owner.status().unwrap().channels.iter().map(|channel| channel.outbox).sum()
+}
+
+#[test]
+fn a_saga_runs_from_its_start_to_its_end() {
+    let stage = Stage::new(1);
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
+    stage.start("o-1");
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 1 && outbox(owners[0]) == 0);
+    assert_eq!(desk.done, ["book", "seal"]);
+    assert!(desk.seen.values().all(|times| *times == 1));
+}
+
+#[test]
+fn a_refusal_at_the_pivot_goes_back() {
+    let stage = Stage::new(1);
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
+    desk.refuses = Some(("seal", "Torn"));
+    stage.start("o-1");
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 1);
+    assert_eq!(desk.done, ["book", "seal", "unbook"]);
+}
+
+#[test]
+fn a_restart_goes_on_where_the_store_stands_and_a_crash_where_it_was_flushed() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    for round in 0..6 {
+        let mut owner = stage.owner("one", &disk);
+        for n in 0..20 {
+            stage.start(&format!("o-{round}-{n}"));
+        }
+        // Killed as soon as something was published: before anything is confirmed.
+        let before = desk.seen.len();
+        for _ in 0..200 {
+            owner.turn(stage.now(), Duration::ZERO).unwrap();
+            desk.answer();
+            stage.simulation.advance(5);
+            if desk.seen.len() > before + 5 {
+                break;
+            }
+        }
+        if round % 2 == 0 { disk.crash() } else { owner.close().unwrap() }
+    }
+    let mut owner = stage.owner("one", &disk);
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 120 && outbox(owners[0]) == 0);
+    assert_eq!(desk.seen.len(), 240, "two commands for each of 120 sagas, whatever was sent twice");
+    refolds_to_the_same(&stage, &owner);
+}
+
+fn refolds_to_the_same(stage: &Stage, owner: &Owner) {
+    let refold = Refold { log: &*stage.log, names: &stage.names, key: &stage.key, partition: 0 };
+    let verified = refold.verify(&*owner.reader(), &mut || Ok(Box::new(Disk::default()))).unwrap();
+    assert!(verified.same(), "{verified:?}");
+}
+
+#[test]
+fn two_owners_at_once_cost_duplicates_and_nothing_else() {
+    let stage = Stage::new(1);
+    let mut desk = Desk::new(&stage);
+    let (mut one, mut two) = (stage.owner("one", &Disk::default()), stage.owner("two", &Disk::default()));
+    for n in 0..50 {
+        stage.start(&format!("o-{n}"));
+    }
+    stage.run(&mut [&mut one, &mut two], &mut desk, |owners| {
+        owners.iter().all(|owner| ended(owner) == 50 && outbox(owner) == 0)
+    });
+    assert_eq!(desk.seen.len(), 100);
+    assert!(!(live(&one) && live(&two)) || one.position() != two.position(), "who has folded a newer claim is silent");
+    // Both have folded up to the same record: they are the same, byte for byte.
+    for owner in [&mut one, &mut two] {
+        owner.fall_silent(Duration::MAX);
+    }
+    for _ in 0..100 {
+        one.turn(stage.now(), Duration::ZERO).unwrap();
+        two.turn(stage.now(), Duration::ZERO).unwrap();
+    }
+    assert_eq!(one.position(), two.position());
+    let digest = |owner: &Owner| sagaline_partition::digest::digest(&*owner.reader()).unwrap();
+    assert_eq!(digest(&one), digest(&two));
+}
+
+#[test]
+fn who_folds_a_newer_claim_falls_silent_and_claims_again_later() {
+    let stage = Stage::new(1);
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
+    stage.run(&mut [&mut owner], &mut desk, |owners| live(owners[0]));
+    let first = owner.status().unwrap().claim;
+    stage.put(&Body::Progress(Progress {
+        wall: stage.log.wall_clock(),
+        since: None,
+        acked: Vec::new(),
+        node: "two".to_owned(),
+    }));
+    owner.turn(stage.now(), Duration::ZERO).unwrap();
+    assert_eq!(owner.status().unwrap().standing, Standing::Following);
+    stage.start("o-1");
+    owner.turn(stage.now(), Duration::ZERO).unwrap();
+    desk.answer();
+    assert!(desk.seen.is_empty(), "it folds and publishes nothing");
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 1);
+    assert!(owner.status().unwrap().claim > first);
+}
+
+#[test]
+fn who_slept_wakes_up_silent() {
+    let stage = Stage::new(1);
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
+    stage.run(&mut [&mut owner], &mut desk, |owners| live(owners[0]));
+    stage.start("o-1");
+    stage.simulation.advance(10_001);
+    owner.turn(stage.now(), Duration::ZERO).unwrap();
+    desk.answer();
+    assert_eq!(owner.status().unwrap().standing, Standing::Following);
+    assert!(desk.seen.is_empty(), "what it folds after so long it does not publish");
+}
+
+#[test]
+fn a_channel_that_is_down_keeps_its_outputs_and_stops_nobody_else() {
+    let stage = Stage::new(1);
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
+    stage.run(&mut [&mut owner], &mut desk, |owners| live(owners[0]));
+    let commands = stage.names.of_channel("commands.desk");
+    let detail = "no write access".to_owned();
+    stage.simulation.refuse(&commands, LogError::Forbidden { topic: commands.clone(), detail }).unwrap();
+    for n in 0..30 {
+        stage.start(&format!("o-{n}"));
+    }
+    let down = |owner: &Owner| {
+        let channels = owner.status().unwrap().channels;
+        channels.iter().find(|channel| channel.channel == "commands.desk").and_then(|channel| channel.down.clone())
+    };
+    stage.run(&mut [&mut owner], &mut desk, |owners| down(owners[0]).is_some());
+    let since = stage.simulation.now();
+    // Started events go on while commands don't.
+    let events = |owner: &Owner| {
+        let channels = owner.status().unwrap().channels;
+        channels.iter().find(|channel| channel.channel == "events").map_or(0, |channel| channel.outbox)
+    };
+    stage.run(&mut [&mut owner], &mut desk, |owners| {
+        events(owners[0]) == 0 && outbox(owners[0]) == 30 && stage.simulation.now() > since + 60_000
+    });
+    let told = down(&owner).unwrap();
+    assert!(told.why.contains("no write access") && told.since <= since, "{told:?}");
+    stage.simulation.mend(&commands).unwrap();
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 30);
+    assert_eq!(down(&owner), None);
+    let booked = desk.done.iter().take_while(|operation| *operation == "book").count();
+    assert!(booked >= 1 && desk.seen.len() == 60);
+}
+
+#[test]
+fn lost_appends_are_sent_again_in_order() {
+    let stage = Stage::new(1);
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
+    stage.simulation.set_faults(sagaline_log::simulated::Faults {
+        unknown_lost: 40,
+        unknown_landed: 40,
+        landing_ms: 0..=30,
+        acknowledgement_ms: 0..=30,
+        read_error: 5,
+        ..Default::default()
+    });
+    for n in 0..100 {
+        stage.start(&format!("o-{n}"));
+    }
+    for _ in 0..30_000 {
+        owner.turn(stage.now(), Duration::ZERO).unwrap();
+        // Faults hit the participant's reader and producer, too: it is asked again by the retry.
+        stage.simulation.set_faults(sagaline_log::simulated::Faults::default());
+        desk.answer();
+        stage.simulation.set_faults(sagaline_log::simulated::Faults {
+            unknown_lost: 40,
+            unknown_landed: 40,
+            landing_ms: 0..=30,
+            acknowledgement_ms: 0..=30,
+            read_error: 5,
+            ..Default::default()
+        });
+        stage.simulation.advance(20);
+        if ended(&owner) == 100 && outbox(&owner) == 0 {
+            break;
+        }
+    }
+    assert_eq!((ended(&owner), outbox(&owner)), (100, 0));
+    refolds_to_the_same(&stage, &owner);
+}
+
+#[test]
+fn clocks_that_disagree_twice_give_the_partition_up() {
+    let mut stage = Stage::new(1);
+    stage.log = std::sync::Arc::new(stage.simulation.log_with_clock(3_600_000));
+    let mut owner = stage.owner("one", &Disk::default());
+    stage.start("o-1");
+    assert!(matches!(stop_of(&stage, &mut owner), Stop::ClockFault { apart: 3_600_000, .. }));
+}
+
+#[test]
+fn a_broker_half_a_minute_behind_makes_timers_late_and_costs_few_records() {
+    let stage = Stage::new(1);
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
+    desk.silent = true;
+    stage.run(&mut [&mut owner], &mut desk, |owners| live(owners[0]));
+    stage.start("o-1");
+    stage.run(&mut [&mut owner], &mut desk, |owners| outbox(owners[0]) == 0 && sagas(owners[0]).len() == 1);
+    stage.simulation.set_broker_skew(-30_000);
+    let (before, began) = (owner.position(), stage.simulation.now());
+    // The attempt's 30 s are over by our clock half a minute before the broker's says so.
+    stage.run(&mut [&mut owner], &mut desk, |_| stage.simulation.now() > began + 55_000);
+    let appended = owner.position() - before;
+    assert!(
+        (10..100).contains(&appended),
+        "{appended} Progresses in the half minute in which a timer is armed and not reached"
+    );
+}
+
+#[test]
+fn a_log_that_lost_records_under_the_store_is_seen_at_the_start_and_while_running() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    let mut owner = stage.owner("one", &disk);
+    stage.start("o-1");
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 1);
+    let position = owner.position();
+    stage.simulation.truncate(&stage.names.inbox(), 0, position - 1).unwrap();
+    assert!(matches!(stop_of(&stage, &mut owner), Stop::AheadOfLog { .. }));
+    owner.close().unwrap();
+    let known = Origin::default();
+    assert!(matches!(stage.try_owner("one", &disk, &known).err(), Some(Stop::AheadOfLog { .. })));
+    // Other records in their place are no cure.
+    let other = Record { key: Vec::new(), value: b"another".to_vec(), headers: Vec::new() };
+    let end = owner.position();
+    while stage.simulation.put(&stage.names.inbox(), 0, other.clone()).unwrap() < end {}
+    assert!(matches!(stage.try_owner("one", &disk, &known).err(), Some(Stop::Rewritten { .. })));
+}
+
+#[test]
+fn a_topic_made_anew_is_another_log() {
+    let stage = Stage::new(1);
+    let disk = Disk::default();
+    let (mut owner, origin) = stage.try_owner("one", &disk, &Origin::default()).unwrap();
+    owner.turn(stage.now(), Duration::ZERO).unwrap();
+    stage.simulation.recreate(&stage.names.inbox()).unwrap();
+    let refused = stage.try_owner("one", &disk, &origin).err();
+    assert!(matches!(refused, Some(Stop::OtherLog { what: "topic", .. })), "{refused:?}");
+}
+
+#[test]
+fn a_replica_is_not_enough_where_nobody_said_so() {
+    let stage = Stage::new(1);
+    let options = super::OwnerOptions { single_broker: false, ..stage.options("one") };
+    let refused = Owner::open(options, Box::new(Disk::default()), &Origin::default(), stage.log.clone()).err();
+    let Some(Stop::Unsafe { setting, way_out, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(setting, "the number of replicas");
+    assert!(way_out.contains("single_broker"), "{way_out}");
+}
+
+#[test]
+fn a_node_with_another_key_refuses_the_partition() {
+    let stage = Stage::new(1);
+    let key = sagaline_schemas::proof::Key::new("test", [8; 32]);
+    let options = super::OwnerOptions { key, ..stage.options("one") };
+    let (mut owner, _) =
+        Owner::open(options, Box::new(Disk::default()), &Origin::default(), stage.log.clone()).unwrap();
+    assert!(matches!(stop_of(&stage, &mut owner), Stop::Halt(Halt::WrongKey { .. })));
+}
+
+#[test]
+fn an_input_that_was_folded_and_is_to_be_passed_over_asks_for_a_refold() {
+    let stage = Stage::bare(1);
+    let mut owner = stage.owner("one", &Disk::default());
+    let offset = stage.start("o-1");
+    let (by, reason) = ("ada".to_owned(), "it kills another node".to_owned());
+    stage.put(&Body::Fault(Fault { offset, timer: 0, by, reason }));
+    let Stop::Refold { offset: named, timer: 0, note, .. } = stop_of(&stage, &mut owner) else {
+        panic!("another stop")
+    };
+    assert_eq!((named, note.by.as_str()), (offset, "ada"));
+    // With the Fault known the same log is folded to its end.
+    let mut options = stage.options("one");
+    options.faults.insert((named, 0), note);
+    let (mut owner, _) =
+        Owner::open(options, Box::new(Disk::default()), &Origin::default(), stage.log.clone()).unwrap();
+    let Turned { .. } = owner.turn(stage.now(), Duration::ZERO).unwrap();
+    assert_eq!(owner.status().unwrap().counters.parked, 1);
+}

@@ -1,0 +1,225 @@
+//! Applying definitions in two steps: first every inbox partition knows them, then new starts may name them. Stopped anywhere and repeated,
+//! it goes on: each step is idempotent, and none is taken before all of the one before is acknowledged (protocol review M9).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sagaline_definition::{Contract, Definition};
+use sagaline_log::{Acknowledgement, Log, LogError, Producer, Record};
+use sagaline_schemas::proof::Key;
+use sagaline_schemas::record::{Body, ContractRecord, DefinitionRecord};
+use sagaline_schemas::wire::Bytes;
+use sagaline_schemas::{Digest, Millis};
+
+use super::{Catalogue, Entry};
+use crate::topics::{self, Inbox, Wanted};
+use crate::{Names, sealed};
+
+/// What is to be applied.
+#[derive(Clone, Debug, Default)]
+pub struct ApplyOptions {
+    /// The contracts that the definitions use, and others to be made known.
+    pub contracts: Vec<Contract>,
+    /// The definitions.
+    pub definitions: Vec<Definition>,
+    /// How new command topics are to be made.
+    pub topics: Wanted,
+}
+
+/// What was applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Name and digest of each contract.
+    pub contracts: Vec<(String, Digest)>,
+    /// Name and digest of each definition, now active.
+    pub definitions: Vec<(String, Digest)>,
+}
+
+/// Why nothing, or not all, was applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// One name and version never has two digests.
+    #[error("{kind} {name} {version} is applied already, and was another one: give this one a higher version")]
+    OtherDigest {
+        /// `definition` or `contract`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+    },
+    /// A definition needs a contract that is not there.
+    #[error(
+        "the definition {definition} uses {participant} with the contract {digest}, which is neither known nor given: apply it too"
+    )]
+    NoContract {
+        /// The definition.
+        definition: String,
+        /// The participant.
+        participant: String,
+        /// The contract.
+        digest: Digest,
+    },
+    /// The log does not do what it should.
+    #[error("{0}. Repeating `sagaline apply` goes on where it stopped")]
+    Log(#[from] LogError),
+}
+
+/// Applying, step by step: `turn` until it gives what was applied.
+pub struct Apply {
+    log: Arc<dyn Log>,
+    names: Names,
+    producer: Box<dyn Producer>,
+    applied: Applied,
+    /// Entries of the registry that make the definitions known.
+    known: Vec<Entry>,
+    step: Step,
+    delay: Millis,
+    answers: Vec<Acknowledgement>,
+}
+
+enum Step {
+    /// Contracts and definitions are on their way to every inbox partition.
+    Telling,
+    /// All partitions have them: the registry is told.
+    Announcing,
+    /// Nodes learn of them meanwhile.
+    Waiting { until: Millis },
+    /// New starts are told to name them.
+    Activating,
+}
+
+impl Apply {
+    /// Begins: command topics are made, the inbox is told.
+    ///
+    /// # Errors
+    /// What speaks against it; then nothing has happened but that command topics are there.
+    pub fn begin(
+        log: Arc<dyn Log>,
+        names: &Names,
+        key: &Key,
+        inbox: &Inbox,
+        catalogue: &Catalogue,
+        options: &ApplyOptions,
+    ) -> Result<Self, ApplyError> {
+        check(catalogue, options)?;
+        let mut apply = Self {
+            producer: log.producer()?,
+            log,
+            names: names.clone(),
+            applied: Applied::default(),
+            known: Vec::new(),
+            step: Step::Telling,
+            delay: inbox.settings.activation_delay,
+            answers: Vec::new(),
+        };
+        let mut bodies = Vec::new();
+        for contract in &options.contracts {
+            bodies.push(apply.contract(contract, &options.topics)?);
+        }
+        for definition in &options.definitions {
+            bodies.push(apply.definition(definition));
+        }
+        let topic = names.inbox();
+        for partition in 0..inbox.partitions {
+            for body in &bodies {
+                apply.append(&topic, partition, &sealed::record(key, inbox.log_id, partition, body))?;
+            }
+        }
+        Ok(apply)
+    }
+
+    fn contract(&mut self, contract: &Contract, wanted: &Wanted) -> Result<Body, ApplyError> {
+        let command_partitions = topics::create_commands(&*self.log, &self.names, &contract.participant, wanted)?;
+        let (digest, normal_form) = (contract.digest(), Bytes(contract.normal_form()));
+        self.applied.contracts.push((contract.participant.clone(), digest));
+        self.known.push(Entry::Contract { digest, contract: contract.clone(), command_partitions });
+        Ok(Body::Contract(ContractRecord { digest, normal_form, command_partitions }))
+    }
+
+    fn definition(&mut self, definition: &Definition) -> Body {
+        let (digest, normal_form) = (definition.digest(), Bytes(definition.normal_form()));
+        self.applied.definitions.push((definition.saga.clone(), digest));
+        self.known.push(Entry::Definition { digest, definition: definition.clone() });
+        let contracts = definition.contracts.values().copied().collect();
+        Body::Definition(DefinitionRecord { digest, normal_form, contracts })
+    }
+
+    fn append(&mut self, topic: &str, partition: u32, record: &Record) -> Result<(), ApplyError> {
+        Ok(self.producer.append(topic, partition, record, 0)?)
+    }
+
+    /// Goes on. Waits at most `wait` for acknowledgements. None: it is not over.
+    ///
+    /// # Errors
+    /// When an append failed: repeating the whole goes on.
+    pub fn turn(&mut self, wait: Duration) -> Result<Option<Applied>, ApplyError> {
+        self.producer.poll(wait, &mut self.answers);
+        for answer in self.answers.drain(..) {
+            answer.outcome?;
+        }
+        if self.producer.in_flight() > 0 {
+            return Ok(None);
+        }
+        match self.step {
+            Step::Telling => {
+                let known = std::mem::take(&mut self.known);
+                self.tell_registry(&known)?;
+                self.step = Step::Announcing;
+                Ok(None)
+            }
+            Step::Announcing => {
+                self.step = Step::Waiting { until: self.log.wall_clock().saturating_add(self.delay) };
+                Ok(None)
+            }
+            Step::Waiting { until } if self.log.wall_clock() < until => Ok(None),
+            Step::Waiting { .. } => {
+                let named = |(name, digest): &(String, Digest)| Entry::Active { name: name.clone(), digest: *digest };
+                let active: Vec<Entry> = self.applied.definitions.iter().map(named).collect();
+                self.tell_registry(&active)?;
+                self.step = Step::Activating;
+                Ok(None)
+            }
+            Step::Activating => Ok(Some(std::mem::take(&mut self.applied))),
+        }
+    }
+
+    fn tell_registry(&mut self, entries: &[Entry]) -> Result<(), ApplyError> {
+        let topic = self.names.definitions();
+        entries.iter().try_for_each(|entry| self.append(&topic, 0, &entry.record()))
+    }
+}
+
+fn check(catalogue: &Catalogue, options: &ApplyOptions) -> Result<(), ApplyError> {
+    for contract in &options.contracts {
+        let mut known = catalogue.contracts.values().map(|known| &known.contract);
+        if known.any(|known| {
+            (&known.participant, &known.version) == (&contract.participant, &contract.version) && known != contract
+        }) {
+            let (name, version) = (contract.participant.clone(), contract.version.clone());
+            return Err(ApplyError::OtherDigest { kind: "contract", name, version });
+        }
+    }
+    for definition in &options.definitions {
+        let mut known = catalogue.definitions.values().map(|known| &known.definition);
+        if known.any(|known| {
+            (&known.saga, &known.version) == (&definition.saga, &definition.version) && **known != *definition
+        }) {
+            let (name, version) = (definition.saga.clone(), definition.version.clone());
+            return Err(ApplyError::OtherDigest { kind: "definition", name, version });
+        }
+        check_contracts(catalogue, options, definition)?;
+    }
+    Ok(())
+}
+
+fn check_contracts(catalogue: &Catalogue, options: &ApplyOptions, definition: &Definition) -> Result<(), ApplyError> {
+    for (participant, digest) in &definition.contracts {
+        let given = options.contracts.iter().any(|contract| contract.digest() == *digest);
+        if !given && !catalogue.contracts.contains_key(digest) {
+            let (definition, participant) = (definition.saga.clone(), participant.clone());
+            return Err(ApplyError::NoContract { definition, participant, digest: *digest });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! Writing to the inbox and reading single records of it: what all writers of this node share. Nothing here decides what is written.
+
+use std::time::Duration;
+
+use sagaline_log::{Fetched, Log, LogError, Record};
+use sagaline_schemas::proof::{self, Key};
+use sagaline_schemas::record::{Body, Genesis};
+use sagaline_schemas::{LogId, Offset, Partition, schema};
+
+/// How often, and how long each time, a record that is there is asked for.
+const PATIENCE: (u32, Duration) = (20, Duration::from_millis(500));
+
+/// A record of the inbox, proved by the log's key.
+pub fn record(key: &Key, log_id: LogId, partition: Partition, body: &Body) -> Record {
+    let value = proof::seal(schema::INBOX.fingerprint, key, log_id, partition, body);
+    Record { key: Vec::new(), value, headers: Vec::new() }
+}
+
+/// What a value of the inbox says, where it is proved by this key; none: it is not, or carries a token.
+pub fn proven(key: &Key, log_id: LogId, partition: Partition, value: &[u8]) -> Option<Body> {
+    let opened = proof::open(schema::INBOX.fingerprint, value).ok()?;
+    (opened.inbox.mac == Some(key.mac(log_id, partition, &value[..opened.covered]))).then_some(opened.inbox.body)
+}
+
+/// The record at an offset that the log holds.
+///
+/// # Errors
+/// When it holds it no more, or does not give it in time.
+pub fn read_one(log: &dyn Log, topic: &str, partition: Partition, offset: Offset) -> Result<Fetched, LogError> {
+    let mut reader = log.reader(topic, partition, offset)?;
+    let mut records = Vec::new();
+    for _ in 0..PATIENCE.0 {
+        reader.poll(1, PATIENCE.1, &mut records)?;
+        if let Some(record) = records.pop() {
+            return Ok(record);
+        }
+    }
+    Err(LogError::Io { place: format!("{topic}/{partition}"), detail: format!("offset {offset} did not come in time") })
+}
+
+/// The Genesis of an inbox partition, whatever key proves it; none: the partition is empty, or begins with something else.
+///
+/// # Errors
+/// When the log can't be read.
+pub fn genesis(log: &dyn Log, inbox: &str, partition: Partition) -> Result<Option<Genesis>, LogError> {
+    let (_, end) = log.reader(inbox, partition, 0)?.bounds()?;
+    if end == 0 {
+        return Ok(None);
+    }
+    let first = read_one(log, inbox, partition, 0)?;
+    match proof::open(schema::INBOX.fingerprint, &first.record.value).map(|opened| opened.inbox.body) {
+        Ok(Body::Genesis(genesis)) => Ok(Some(genesis)),
+        Ok(_) | Err(_) => Ok(None),
+    }
+}

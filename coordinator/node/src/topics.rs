@@ -1,0 +1,302 @@
+//! Making and checking the topics of an installation. Killed in the middle and run again, it goes on: what is there is left alone, and
+//! every inbox partition gets the same log id. Nothing is ever deleted here.
+
+use std::time::Duration;
+
+use sagaline_log::{Acknowledgement, Log, LogError, NewTopic, Record, TopicInfo};
+use sagaline_partition::RULES_VERSION;
+use sagaline_schemas::proof::Key;
+use sagaline_schemas::record::{Body, Genesis};
+use sagaline_schemas::settings::Settings;
+use sagaline_schemas::{Fingerprint, LogId, Partition};
+
+use crate::owner::opening::check_inbox;
+use crate::owner::stop::Stop;
+use crate::{Names, sealed};
+
+/// How long an append may take here.
+const PATIENCE: Duration = Duration::from_millis(100);
+const TRIES: u32 = 300;
+
+/// Which topics are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Inbox partitions, for ever.
+    pub partitions: u32,
+    /// Replicas of every topic.
+    pub replicas: u32,
+    /// One replica is enough: development.
+    pub single_broker: bool,
+    /// Participants whose command topics are to be there.
+    pub participants: Vec<String>,
+    /// What the log begins with.
+    pub settings: Settings,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self {
+            partitions: 16,
+            replicas: 3,
+            single_broker: false,
+            participants: Vec::new(),
+            settings: Settings::default(),
+        }
+    }
+}
+
+/// What is there now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inbox {
+    /// Its identity.
+    pub log_id: LogId,
+    /// Its partitions.
+    pub partitions: u32,
+    /// What its log began with.
+    pub settings: Settings,
+}
+
+/// Why topics are not as they should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TopicsError {
+    /// The log does not do what it should.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The inbox is not one that sagas may live in.
+    #[error(transparent)]
+    Unsafe(Stop),
+    /// A topic is there with another number of partitions.
+    #[error(
+        "the topic {topic} has {found} partitions, {wanted} are asked for: the number is fixed for ever; ask for {found}, or use another prefix"
+    )]
+    Partitions {
+        /// Which.
+        topic: String,
+        /// What it has.
+        found: u32,
+        /// What is asked for.
+        wanted: u32,
+    },
+    /// A partition of the inbox begins with something else.
+    #[error("{topic}/{partition} does not begin with a Genesis: it is no inbox of Sagaline. Use another prefix")]
+    NoGenesis {
+        /// The inbox.
+        topic: String,
+        /// Its partition.
+        partition: Partition,
+    },
+    /// Two partitions belong to different logs.
+    #[error(
+        "the partitions of {topic} have different log ids, {one} and {other}: two `topics create` ran at once. Nothing can have run on it: \
+         delete the topic and run `sagaline topics create` again"
+    )]
+    Mixed {
+        /// The inbox.
+        topic: String,
+        /// Log id of one partition.
+        one: LogId,
+        /// Log id of another.
+        other: LogId,
+    },
+    /// The inbox was made with another key.
+    #[error(
+        "{topic} was made with the key {id:?}, fingerprint {wanted}; this one has {held}: give the key that made it"
+    )]
+    WrongKey {
+        /// The inbox.
+        topic: String,
+        /// The key's name.
+        id: String,
+        /// Its fingerprint.
+        wanted: Fingerprint,
+        /// Of the key given.
+        held: Fingerprint,
+    },
+    /// The system gave no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+}
+
+/// Makes what is missing, and checks the whole.
+///
+/// # Errors
+/// When something is there that does not fit, or the log refuses.
+pub fn create(log: &dyn Log, names: &Names, key: &Key, wanted: &Wanted) -> Result<Inbox, TopicsError> {
+    ensure(log, &inbox_topic(names, wanted))?;
+    ensure(log, &plain_topic(names.of_channel("events"), wanted.partitions, wanted))?;
+    ensure(log, &plain_topic(names.of_channel("parked"), 1, wanted))?;
+    ensure(log, &definitions_topic(names, wanted))?;
+    for participant in &wanted.participants {
+        create_commands(log, names, participant, wanted)?;
+    }
+    write_genesis(log, names, key, wanted)?;
+    check(log, names, key, wanted.single_broker)
+}
+
+/// Makes a participant's command topic, if it is missing; gives its number of partitions.
+///
+/// # Errors
+/// When the log refuses.
+pub fn create_commands(log: &dyn Log, names: &Names, participant: &str, wanted: &Wanted) -> Result<u32, LogError> {
+    let topic = names.of_channel(&sagaline_partition::channel_of_commands(participant));
+    match log.topic(&topic)? {
+        Some(there) => Ok(there.partitions),
+        None => Ok(make(log, &plain_topic(topic, wanted.partitions, wanted))?.partitions),
+    }
+}
+
+/// Checks that the topics are there, that sagas may live in the inbox, and that it is one log made with this key.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(log: &dyn Log, names: &Names, key: &Key, single_broker: bool) -> Result<Inbox, TopicsError> {
+    let info = check_inbox(log, names, single_broker).map_err(TopicsError::Unsafe)?;
+    for topic in [names.of_channel("events"), names.of_channel("parked"), names.definitions()] {
+        log.topic(&topic)?.ok_or(LogError::NoTopic { topic })?;
+    }
+    let mut inbox: Option<Inbox> = None;
+    for partition in 0..info.partitions {
+        let genesis = sealed::genesis(log, &info.name, partition)?
+            .ok_or_else(|| TopicsError::NoGenesis { topic: info.name.clone(), partition })?;
+        check_genesis(&info, key, &genesis)?;
+        let one = inbox.get_or_insert(Inbox {
+            log_id: genesis.log_id,
+            partitions: genesis.partitions,
+            settings: genesis.settings,
+        });
+        if one.log_id != genesis.log_id {
+            return Err(TopicsError::Mixed { topic: info.name, one: one.log_id, other: genesis.log_id });
+        }
+    }
+    inbox.ok_or(TopicsError::NoGenesis { topic: info.name, partition: 0 })
+}
+
+fn check_genesis(info: &TopicInfo, key: &Key, genesis: &Genesis) -> Result<(), TopicsError> {
+    if genesis.key_fingerprint != key.fingerprint() {
+        let (wanted, held) = (genesis.key_fingerprint, key.fingerprint());
+        return Err(TopicsError::WrongKey { topic: info.name.clone(), id: genesis.key_id.clone(), wanted, held });
+    }
+    if genesis.partitions != info.partitions {
+        let (found, wanted) = (info.partitions, genesis.partitions);
+        return Err(TopicsError::Partitions { topic: info.name.clone(), found, wanted });
+    }
+    Ok(())
+}
+
+fn ensure(log: &dyn Log, topic: &NewTopic) -> Result<(), TopicsError> {
+    let there = match log.topic(&topic.name)? {
+        Some(there) => there,
+        None => make(log, topic)?,
+    };
+    if there.partitions == topic.partitions {
+        return Ok(());
+    }
+    Err(TopicsError::Partitions { topic: topic.name.clone(), found: there.partitions, wanted: topic.partitions })
+}
+
+/// Somebody else may be making the same topic.
+fn make(log: &dyn Log, topic: &NewTopic) -> Result<TopicInfo, LogError> {
+    match log.create_topic(topic) {
+        Err(LogError::TopicExists { topic }) => log.topic(&topic)?.ok_or(LogError::NoTopic { topic }),
+        made => made,
+    }
+}
+
+fn write_genesis(log: &dyn Log, names: &Names, key: &Key, wanted: &Wanted) -> Result<(), TopicsError> {
+    let inbox = names.inbox();
+    let mut missing = Vec::new();
+    let mut log_id = None;
+    for partition in 0..wanted.partitions {
+        match sealed::genesis(log, &inbox, partition)? {
+            Some(genesis) => log_id = log_id.or(Some(genesis.log_id)),
+            None => missing.push(partition),
+        }
+    }
+    let log_id = log_id.map_or_else(random_log_id, Ok)?;
+    let mut producer = log.producer()?;
+    let mut answers = Vec::new();
+    for partition in missing {
+        let record = sealed::record(
+            key,
+            log_id,
+            partition,
+            &Body::Genesis(genesis(log, &inbox, key, log_id, partition, wanted)),
+        );
+        append_and_wait(producer.as_mut(), &inbox, partition, &record, &mut answers)?;
+    }
+    Ok(())
+}
+
+fn genesis(log: &dyn Log, inbox: &str, key: &Key, log_id: LogId, partition: Partition, wanted: &Wanted) -> Genesis {
+    Genesis {
+        log_id,
+        partition,
+        partitions: wanted.partitions,
+        topic: inbox.to_owned(),
+        rules_version: RULES_VERSION,
+        settings: wanted.settings.clone(),
+        key_id: key.id().to_owned(),
+        key_fingerprint: key.fingerprint(),
+        wall: log.wall_clock(),
+    }
+}
+
+/// Appends one record and waits for its acknowledgement. For administration, not for the hot path.
+pub(crate) fn append_and_wait(
+    producer: &mut dyn sagaline_log::Producer,
+    topic: &str,
+    partition: Partition,
+    record: &Record,
+    answers: &mut Vec<Acknowledgement>,
+) -> Result<i64, LogError> {
+    producer.append(topic, partition, record, 0)?;
+    for _ in 0..TRIES {
+        producer.poll(PATIENCE, answers);
+        if let Some(answer) = answers.pop() {
+            return answer.outcome;
+        }
+    }
+    Err(LogError::OutcomeUnknown { detail: format!("{topic}/{partition} did not answer in time") })
+}
+
+fn random_log_id() -> Result<LogId, TopicsError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| TopicsError::Random(error.to_string()))?;
+    Ok(LogId(bytes))
+}
+
+fn inbox_topic(names: &Names, wanted: &Wanted) -> NewTopic {
+    new_topic(
+        names.inbox(),
+        wanted.partitions,
+        wanted,
+        &[("cleanup.policy", "delete"), ("message.timestamp.type", "LogAppendTime")],
+    )
+}
+
+fn plain_topic(name: String, partitions: u32, wanted: &Wanted) -> NewTopic {
+    new_topic(name, partitions, wanted, &[("cleanup.policy", "delete")])
+}
+
+fn definitions_topic(names: &Names, wanted: &Wanted) -> NewTopic {
+    new_topic(names.definitions(), 1, wanted, &[("cleanup.policy", "compact")])
+}
+
+fn new_topic(name: String, partitions: u32, wanted: &Wanted, own: &[(&str, &str)]) -> NewTopic {
+    // Larger than the fold's own limit by the room of Kafka's framing: what the fold decides must never be refused for its size.
+    let max_bytes = (wanted.settings.max_record + 64 * 1024).to_string();
+    let replicas = if wanted.single_broker { 1 } else { wanted.replicas };
+    let min_insync = if wanted.single_broker { "1" } else { "2" };
+    let common = [
+        ("retention.ms", "-1"),
+        ("retention.bytes", "-1"),
+        ("max.message.bytes", max_bytes.as_str()),
+        ("min.insync.replicas", min_insync),
+        ("unclean.leader.election.enable", "false"),
+    ];
+    let settings = common.iter().chain(own).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    NewTopic { name, partitions, replicas, settings }
+}
+
+#[cfg(test)]
+mod tests;
