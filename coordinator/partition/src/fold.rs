@@ -1,7 +1,7 @@
 //! The fold itself: which record does what. Each record is decoded, proved, deduplicated (lines 1 to 3) and then taken by the file
 //! that its kind names. Total: what can't be used is parked; only what makes going on wrong halts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sagaline_definition::Definition;
@@ -9,12 +9,13 @@ use sagaline_schemas::hash;
 use sagaline_schemas::output::ParkedReason;
 use sagaline_schemas::proof::{self, Key, Opened};
 use sagaline_schemas::record::{Body, ContractRecord, DefinitionRecord, Genesis};
-use sagaline_schemas::{Digest, Millis, Offset, OutputHash, Position, schema};
+use sagaline_schemas::{Digest, Millis, Offset, OutputHash, Position, SagaId, schema};
 
 use crate::halt::Halt;
 use crate::keys;
 use crate::outbox::Published;
 use crate::overlay::{Overlay, decode};
+use crate::progress::corrupt;
 use crate::state::{Counters, Folding, KnownContract, Meta};
 use crate::store::{Family, Reader, Store, StoreError};
 
@@ -63,7 +64,9 @@ pub struct Partition {
     pub(crate) faults: Faults,
     pub(crate) at: Position,
     pub(crate) published: Vec<Published>,
-    pub(crate) answered: std::collections::BTreeSet<[u8; 16]>,
+    pub(crate) answered: BTreeSet<[u8; 16]>,
+    /// `Family::Waiting`, held in memory: it empties at every Progress.
+    pub(crate) waiting: BTreeSet<SagaId>,
     pub(crate) next_due: Option<Option<Millis>>,
 }
 
@@ -75,7 +78,7 @@ impl Partition {
     pub fn open(number: u32, store: Box<dyn Store>, key: Key, faults: Faults) -> Result<Self, Halt> {
         let meta =
             store.get(Family::Meta, keys::META)?.map(|bytes| decode::<Meta>(Family::Meta, &bytes)).transpose()?;
-        let partition = Self {
+        let mut partition = Self {
             number,
             key,
             over: Overlay::new(store),
@@ -84,9 +87,11 @@ impl Partition {
             faults,
             at: Position { offset: 0, timer: 0, index: 0 },
             published: Vec::new(),
-            answered: Default::default(),
+            answered: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             next_due: None,
         };
+        partition.waiting = partition.read_waiting()?;
         if let Some(meta) = &partition.meta {
             partition.check_key(&meta.key_id, meta.key_fingerprint)?;
             check_rules(meta.rules_version)?;
@@ -307,7 +312,14 @@ impl Partition {
         self.published.clear();
         self.next_due = None;
         self.meta = self.over.read::<Meta>(Family::Meta, keys::META)?;
+        self.waiting = self.read_waiting()?;
         Ok(())
+    }
+
+    fn read_waiting(&self) -> Result<BTreeSet<SagaId>, StoreError> {
+        let stored = self.over.scan(Family::Waiting, &[], None, usize::MAX)?;
+        let saga = |key: Vec<u8>| key.try_into().map(SagaId::from_bytes).map_err(|_| corrupt("waiting"));
+        stored.into_iter().map(|(key, _)| saga(key)).collect()
     }
 
     /// Everything committed survives a crash from here on.

@@ -32,6 +32,15 @@ pub fn outbox(name: &str, position: Position) -> Vec<u8> {
     out
 }
 
+/// The least key of a channel's outputs behind a position; none: of all its outputs. Iterators begin here, not at the channel's first key:
+/// what was deleted before would be walked through again and again.
+pub fn outbox_behind(name: &str, position: Option<Position>) -> Vec<u8> {
+    match position {
+        None => channel(name),
+        Some(position) => [outbox(name, position).as_slice(), &[0]].concat(),
+    }
+}
+
 /// The position at the end of an outbox key.
 pub fn outbox_position(key: &[u8]) -> Option<Position> {
     key.last_chunk::<16>().map(|bytes| Position::from_key(*bytes))

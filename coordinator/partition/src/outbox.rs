@@ -131,13 +131,8 @@ impl Partition {
     /// # Errors
     /// When the store can't be read.
     pub fn outbox(&self, channel: &str, after: Option<Position>, max: usize) -> Result<Vec<Published>, StoreError> {
-        let mut from = match after {
-            None => keys::channel(channel),
-            Some(position) => keys::outbox(channel, position),
-        };
-        if after.is_some() {
-            from.push(0);
-        }
+        let after = after.max(self.channel(channel)?.trimmed);
+        let from = keys::outbox_behind(channel, after);
         let to = keys::after_prefix(&keys::channel(channel));
         let entries = self.over.scan(Family::Outbox, &from, to.as_deref(), max)?;
         entries.into_iter().map(|(key, value)| published(channel, &key, &value)).collect()

@@ -98,13 +98,13 @@ impl Partition {
 
     /// Line 5: what is acknowledged leaves the outbox; commands without an answer are SENT and their clocks begin.
     fn trim(&mut self, acked: &Acked, base: Option<Millis>) -> Result<(), Halt> {
-        let from = keys::channel(&acked.channel);
-        let to = [keys::outbox(&acked.channel, acked.through).as_slice(), &[0]].concat();
-        let entries = self.over.scan(Family::Outbox, &from, Some(&to), usize::MAX)?;
         let mut state = self.channel(&acked.channel)?;
         if state.trimmed >= Some(acked.through) {
             return Ok(());
         }
+        let from = keys::outbox_behind(&acked.channel, state.trimmed);
+        let to = keys::outbox_behind(&acked.channel, Some(acked.through));
+        let entries = self.over.scan(Family::Outbox, &from, Some(&to), usize::MAX)?;
         state.trimmed = Some(acked.through);
         state.length -= entries.len() as i64;
         self.over.write(Family::Channels, acked.channel.as_bytes().to_vec(), &state);
@@ -156,10 +156,9 @@ impl Partition {
 
     /// Line 5: durations begun by earlier inputs. False: none is left.
     fn begin_durations(&mut self, base: Millis) -> Result<bool, Halt> {
-        let waiting = self.over.scan(Family::Waiting, &[], None, BEGIN_AT_ONCE)?;
-        for (key, _) in &waiting {
-            let saga = SagaId::from_bytes(key.as_slice().try_into().map_err(|_| corrupt("waiting"))?);
-            self.change_saga(saga, |saga| saga.begin_durations(base))?;
+        let waiting: Vec<SagaId> = self.waiting.iter().copied().take(BEGIN_AT_ONCE).collect();
+        for saga in &waiting {
+            self.change_saga(*saga, |saga| saga.begin_durations(base))?;
         }
         Ok(!waiting.is_empty())
     }
@@ -210,7 +209,7 @@ impl Partition {
     /// # Errors
     /// When the store can't be read.
     pub fn needs_time(&mut self, wall: Millis) -> Result<bool, crate::store::StoreError> {
-        if !self.over.scan(Family::Waiting, &[], None, 1)?.is_empty() {
+        if !self.waiting.is_empty() {
             return Ok(true);
         }
         Ok(self.next_due()?.is_some_and(|due| due <= wall))

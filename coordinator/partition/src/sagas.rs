@@ -89,7 +89,7 @@ impl Partition {
     /// A change that is no turn: only timers move.
     pub(crate) fn change_saga(&mut self, id: SagaId, change: impl FnOnce(&mut Saga)) -> Result<(), Halt> {
         let Some(mut saga) = self.over.take_saga(id)? else {
-            self.over.delete(Family::Waiting, id.as_bytes().to_vec());
+            self.stop_waiting(id);
             return Ok(());
         };
         let definition = self.definition_of(&saga)?;
@@ -213,9 +213,15 @@ impl Partition {
         for number in 0..saga.history.length {
             self.over.delete(Family::History, keys::history(id, number));
         }
-        self.over.delete(Family::Waiting, id.as_bytes().to_vec());
+        self.stop_waiting(id);
         self.over.delete_saga(id);
         Ok(())
+    }
+
+    fn stop_waiting(&mut self, id: SagaId) {
+        if self.waiting.remove(&id) {
+            self.over.delete(Family::Waiting, id.as_bytes().to_vec());
+        }
     }
 
     pub(crate) fn now(&self) -> Millis {

@@ -31,11 +31,12 @@ impl Partition {
                 self.over.put(Family::Timers, key, Vec::new());
             }
         }
-        let waited = before.iter().any(|timer| matches!(timer.start, TimerStart::Waiting { .. }));
-        match (waited, saga.has_waiting_durations()) {
-            (false, true) => self.over.put(Family::Waiting, saga.id.as_bytes().to_vec(), Vec::new()),
-            (true, false) => self.over.delete(Family::Waiting, saga.id.as_bytes().to_vec()),
-            (true, true) | (false, false) => {}
+        let waits = saga.has_waiting_durations();
+        if waits && self.waiting.insert(saga.id) {
+            self.over.put(Family::Waiting, saga.id.as_bytes().to_vec(), Vec::new());
+        }
+        if !waits && self.waiting.remove(&saga.id) {
+            self.over.delete(Family::Waiting, saga.id.as_bytes().to_vec());
         }
         Ok(())
     }

@@ -14,8 +14,8 @@ use sagaline_partition::{Faults, Folded, LogRecord, Partition, Published, RULES_
 use sagaline_schemas::command::Command;
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{
-    Acked, Answer, Body, ClauseKind, Compensated, ContractRecord, DefinitionRecord, Event, EventOrigin, Genesis, Kind, Progress,
-    Refused, Reply, Succeeded, Target,
+    Acked, Answer, Body, ClauseKind, Compensated, ContractRecord, DefinitionRecord, Event, EventOrigin, Genesis, Kind,
+    Progress, Refused, Reply, Succeeded, Target,
 };
 use sagaline_schemas::settings::{Events, Settings};
 use sagaline_schemas::wire::{Bytes, Wire};
@@ -145,7 +145,11 @@ impl Player {
             wall: T0,
         }))?;
         let normal_form = Bytes(contract.normal_form());
-        player.body(&Body::Contract(ContractRecord { digest: contract.digest(), normal_form, command_partitions: 4 }))?;
+        player.body(&Body::Contract(ContractRecord {
+            digest: contract.digest(),
+            normal_form,
+            command_partitions: 4,
+        }))?;
         player.body(&Body::Definition(DefinitionRecord {
             digest: definition.digest(),
             normal_form: Bytes(definition.normal_form()),
@@ -178,7 +182,13 @@ impl Player {
             via: None,
         };
         self.body(&Body::Event(Event {
-            origin: EventOrigin { topic_id: TopicId::from_bytes([1; 16]), partition: 0, generation: 0, prev: at - 1, at },
+            origin: EventOrigin {
+                topic_id: TopicId::from_bytes([1; 16]),
+                partition: 0,
+                generation: 0,
+                prev: at - 1,
+                at,
+            },
             topic: "orders".to_owned(),
             timestamp: self.now,
             data: Bytes::from(data.as_str()),
@@ -205,7 +215,8 @@ impl Player {
             Kind::Compensate | Kind::Probe | Kind::Ask => Answer::Compensated(Compensated { result: None }),
         };
         let carried_out = !matches!(answer, Answer::Refused(_));
-        let reply = Reply { address: command.address, token: command.token, answer, instance: "1".to_owned(), time: self.now };
+        let reply =
+            Reply { address: command.address, token: command.token, answer, instance: "1".to_owned(), time: self.now };
         self.raw(proof::unsealed(schema::INBOX.fingerprint, &Body::Reply(reply)))?;
         Ok(carried_out)
     }
@@ -218,8 +229,13 @@ impl Player {
             hash: *hash,
         });
         let acked = acked.collect();
-        self.body(&Body::Progress(Progress { wall: self.now, since: Some(self.claim), acked, node: "bench".to_owned() }))
-            .context("a Progress over what was answered")
+        self.body(&Body::Progress(Progress {
+            wall: self.now,
+            since: Some(self.claim),
+            acked,
+            node: "bench".to_owned(),
+        }))
+        .context("a Progress over what was answered")
     }
 }
 
