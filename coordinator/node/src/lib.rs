@@ -1,6 +1,8 @@
 //! The node: threads around the folds, ingress, the registry, publishing. What a saga decides is none of its business. Everything but
 //! `node.rs` is poll-driven: it has no threads, no sleeps, and no clock but the log's wall clock and the time that is handed in.
 
+pub mod api;
+pub mod config;
 pub mod fail_point;
 pub mod ingress;
 mod names;

@@ -1,0 +1,372 @@
+//! The command line: what can be asked, and a help text that teaches. What is done about it stands in `command/`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use sagaline_node::api::model::Status;
+
+use crate::client::DEFAULT_API;
+
+const EXAMPLES: &str = "\
+Examples:
+  sagaline init trips && cd trips                  a definition, contracts and events that run
+  sagaline dev --mock flights --mock hotels        try the definition before any service exists
+  sagaline send trips events.jsonl                 events come in
+  sagaline start book-trip T-9 @trip.json --wait   begin one by hand and wait for its end
+  sagaline ps --status stuck                       what needs a person?
+  sagaline show book-trip/T-9                      steps, attempts, timeline, the state of the world
+
+Exit codes:
+";
+
+/// Sagaline coordinates sagas: what state is the world in now that it has finished?
+#[derive(Debug, Parser)]
+#[command(name = "sagaline", version, after_help = format!("{EXAMPLES}{}", crate::exit::help()))]
+pub struct Cli {
+    /// What all commands share.
+    #[command(flatten)]
+    pub common: Common,
+    /// What is asked.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What all commands share.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// The coordinator's API
+    #[arg(long, global = true, env = "SAGALINE_API", hide_env_values = true, default_value = DEFAULT_API, value_name = "URL")]
+    pub api: String,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Who asks, as the history tells it [default: the user's name]
+    #[arg(long, global = true, env = "SAGALINE_BY", hide_env_values = true, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+impl Common {
+    /// Who asks.
+    pub fn by(&self) -> String {
+        let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
+        self.by.clone().or_else(user).unwrap_or_else(|| "somebody".to_owned())
+    }
+}
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a directory with a definition, contracts, a participant, events: `sagaline dev` runs there
+    Init(Init),
+    /// Run everything on this machine, on a log of its own: no broker needed
+    Dev(Dev),
+    /// Run a coordinator on Kafka
+    Serve(Configured),
+    /// Make or check the topics on Kafka
+    Topics(Topics),
+    /// Read definitions and contracts, and tell all that is wrong with them
+    Check(Files),
+    /// Make definitions and contracts known, and let new sagas use them
+    Apply(Files),
+    /// Send events, one JSON document per line, to a domain topic
+    Send(Send),
+    /// Begin a saga by hand
+    Start(Start),
+    /// Have a saga undo what it did
+    Cancel(About),
+    /// Have a stuck saga go on
+    Retry(About),
+    /// End a stuck saga by hand
+    Close(Close),
+    /// List sagas
+    Ps(Ps),
+    /// Show a saga: steps, attempts, timeline, the state of the world
+    Show(Show),
+    /// Watch counts, throughput, channels and lag
+    Watch(Watch),
+    /// Show records that were set aside
+    Parked(Parked),
+    /// Drop the stores of a stopped node and fold its log anew
+    Rebuild(Offline),
+    /// Fold the log into a fresh store and compare it with that of a stopped node
+    Verify(Offline),
+    /// Have an input that kills the fold passed over
+    Skip(Skip),
+    /// List contracts
+    Contracts,
+    /// List definitions
+    Definitions,
+    /// Print the version
+    Version,
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The directory to be made
+    pub dir: PathBuf,
+}
+
+/// `dev`
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Where log, stores and key lie; delete it to begin anew
+    #[arg(long, value_name = "DIR", default_value = "sagaline-data")]
+    pub data: PathBuf,
+    /// Definitions to be applied: a folder, or a file [default: ./definitions, if it is there]
+    #[arg(long, value_name = "DIR")]
+    pub definitions: Option<PathBuf>,
+    /// Answer this participant's commands from its contract; may be given several times
+    #[arg(long, value_name = "PARTICIPANT")]
+    pub mock: Vec<String>,
+    /// The API's port on 127.0.0.1; 0: any free one
+    #[arg(long, default_value_t = 7410)]
+    pub port: u16,
+    /// The port on 127.0.0.1 at which participants reach the log; 0: any free one
+    #[arg(long, default_value_t = 7420)]
+    pub log_port: u16,
+    /// Partitions of the inbox, when it is made
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub partitions: u32,
+    /// What stands before every topic's name
+    #[arg(long, env = "SAGALINE_PREFIX", hide_env_values = true, default_value = "")]
+    pub prefix: String,
+    /// The file with the log's key [default: ./sagaline.key if it is there, else one in --data is made]
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// A configuration file.
+#[derive(Debug, Args)]
+pub struct Configured {
+    /// The configuration; see docs/operations.md for its keys
+    #[arg(long, env = "SAGALINE_CONFIG", hide_env_values = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `topics`
+#[derive(Debug, Args)]
+pub struct Topics {
+    /// What is to be done.
+    #[command(subcommand)]
+    pub what: TopicsCommand,
+}
+
+/// What `topics` can do.
+#[derive(Debug, Subcommand)]
+pub enum TopicsCommand {
+    /// Make the topics that are missing; what is there is left alone
+    Create {
+        /// The configuration.
+        #[command(flatten)]
+        configured: Configured,
+        /// A participant whose command topic is to be there; may be given several times
+        #[arg(long, value_name = "NAME")]
+        participant: Vec<String>,
+        /// A domain topic to be made too, with one partition; may be given several times
+        #[arg(long, value_name = "TOPIC")]
+        domain: Vec<String>,
+    },
+    /// Check that sagas may live in them
+    Check {
+        /// The configuration.
+        #[command(flatten)]
+        configured: Configured,
+    },
+}
+
+/// Files to be read.
+#[derive(Debug, Args)]
+pub struct Files {
+    /// Definitions or contracts; of a folder: all of them. Contracts lie in contracts/ beside a definition
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// `send`
+#[derive(Debug, Args)]
+pub struct Send {
+    /// The domain topic
+    pub topic: String,
+    /// JSON lines; `-`: standard input
+    pub file: PathBuf,
+    /// The member of each event that is its record's key
+    #[arg(long, value_name = "MEMBER")]
+    pub key: Option<String>,
+    /// Straight to this Kafka instead of through the API of `sagaline dev`
+    #[arg(long, value_name = "HOST:PORT")]
+    pub bootstrap: Option<String>,
+    /// A property of the Kafka client; may be given several times
+    #[arg(long = "property", value_name = "KEY=VALUE", value_parser = property, requires = "bootstrap")]
+    pub properties: Vec<(String, String)>,
+}
+
+/// `start`
+#[derive(Debug, Args)]
+pub struct Start {
+    /// The definition's name
+    pub definition: String,
+    /// The saga's key: its correlation id
+    pub key: String,
+    /// What it begins with: JSON, or @FILE, or - for standard input [default: {}]
+    pub input: Option<String>,
+    /// Wait for its end: 0 if it completed, 1 if not
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+    /// The request's own id: asking twice with it is asking once
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+}
+
+/// A saga, and why.
+#[derive(Debug, Args)]
+pub struct About {
+    /// The saga's id, or DEFINITION/KEY
+    #[arg(value_name = "ID|DEFINITION/KEY")]
+    pub saga: String,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// The request's own id: asking twice with it is asking once
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+}
+
+/// `close`
+#[derive(Debug, Args)]
+pub struct Close {
+    /// The saga, and why.
+    #[command(flatten)]
+    pub about: About,
+    /// Where the proof lies that the world is as it should be
+    #[arg(long, default_value = "")]
+    pub evidence: String,
+}
+
+/// `ps`
+#[derive(Debug, Args)]
+pub struct Ps {
+    /// Of this definition
+    #[arg(long, value_name = "NAME")]
+    pub definition: Option<String>,
+    /// With this status
+    #[arg(long, value_parser = status)]
+    pub status: Option<Status>,
+    /// Ended ones too
+    #[arg(long)]
+    pub all: bool,
+    /// Of this owner
+    #[arg(long, value_name = "TEAM")]
+    pub owner: Option<String>,
+    /// That wait for this participant's answer
+    #[arg(long, value_name = "PARTICIPANT")]
+    pub waiting_on: Option<String>,
+    /// Begun at least so long ago
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub older_than: Option<Duration>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: u64,
+    /// What comes behind: as the page before said
+    #[arg(long, value_name = "ID")]
+    pub cursor: Option<String>,
+}
+
+/// `show`
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The saga's id, or DEFINITION/KEY
+    #[arg(value_name = "ID|DEFINITION/KEY")]
+    pub saga: String,
+}
+
+/// `watch`
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Look so often, then end [default: until interrupted]
+    #[arg(long, value_name = "N")]
+    pub times: Option<u64>,
+    /// Between two looks
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    pub every: Duration,
+}
+
+/// `parked`
+#[derive(Debug, Args)]
+pub struct Parked {
+    /// At most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub limit: u64,
+}
+
+/// A stopped node.
+#[derive(Debug, Args)]
+pub struct Offline {
+    /// The data directory of `sagaline dev`
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub data: Option<PathBuf>,
+    /// The configuration of `sagaline serve`
+    #[arg(long, env = "SAGALINE_CONFIG", hide_env_values = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only this inbox partition; may be given several times
+    #[arg(long, value_name = "N")]
+    pub partition: Vec<u32>,
+    /// What stands before every topic's name, with --data
+    #[arg(long, env = "SAGALINE_PREFIX", hide_env_values = true, default_value = "")]
+    pub prefix: String,
+    /// The file with the log's key, with --data [default: as `sagaline dev`]
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// `skip`
+#[derive(Debug, Args)]
+pub struct Skip {
+    /// The inbox partition
+    pub partition: u32,
+    /// The input: OFFSET, or OFFSET.TIMER
+    #[arg(value_parser = input)]
+    pub offset: (i64, u32),
+    /// Why
+    #[arg(long)]
+    pub reason: String,
+}
+
+fn input(text: &str) -> Result<(i64, u32), String> {
+    let (offset, timer) = text.split_once('.').unwrap_or((text, "0"));
+    let wrong = |_| format!("{text:?} is no OFFSET or OFFSET.TIMER");
+    Ok((offset.parse().map_err(wrong)?, timer.parse().map_err(wrong)?))
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn status(text: &str) -> Result<Status, String> {
+    let words = || Status::ALL.map(Status::word).join(", ");
+    Status::ALL
+        .into_iter()
+        .find(|status| status.word() == text)
+        .ok_or_else(|| format!("a status is one of {}", words()))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no duration: 500ms, 30s, 5m, 2h, 3d");
+    let unit = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(unit);
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
+}

@@ -1,0 +1,100 @@
+//! `check` and `apply`: definitions and contracts from files, all mistakes at once.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sagaline_language::{LoadError, Loaded, Report};
+use sagaline_node::api::model::{Applied, Apply};
+use serde_json::json;
+
+use crate::args::{Common, Files};
+use crate::client::Client;
+use crate::exit::Failure;
+use crate::print;
+
+/// Longest activation delay that is waited for, and then some.
+const APPLYING: Duration = Duration::from_secs(120);
+/// How wide drawings are.
+const WIDTH: usize = 120;
+
+/// `sagaline check`
+pub fn check(files: &Files, common: &Common) -> Result<(), Failure> {
+    let loaded = load(&files.files, common)?;
+    if common.json {
+        let definitions: Vec<_> = loaded.definitions.values().collect();
+        let contracts: Vec<_> = loaded.contracts.iter().collect();
+        let found = loaded.warnings.json();
+        return print::json(&json!({ "definitions": definitions, "contracts": contracts, "diagnostics": found }));
+    }
+    for (path, definition) in &loaded.definitions {
+        let (name, version) = (&definition.saga, &definition.version);
+        let steps = definition.steps.len();
+        print::line(format_args!("{}: {name} {version}, {steps} steps, {}", path.display(), definition.digest()))?;
+    }
+    let contracts = loaded.contracts.iter().count();
+    print::line(format_args!("ok: {} definitions, {contracts} contracts", loaded.definitions.len()))
+}
+
+/// `sagaline apply`
+pub fn apply(files: &Files, common: &Common, client: &Client) -> Result<(), Failure> {
+    let loaded = load(&files.files, common)?;
+    let wanted = Apply {
+        by: common.by(),
+        contracts: loaded.contracts.iter().cloned().collect(),
+        definitions: loaded.definitions.into_values().collect(),
+    };
+    let applied: Applied = client.post("/v1/definitions", &wanted, APPLYING)?;
+    if common.json {
+        return print::json(&applied);
+    }
+    for (name, digest) in &applied.contracts {
+        print::line(format_args!("known: contract of {name}, {digest}"))?;
+    }
+    for (name, digest) in &applied.definitions {
+        print::line(format_args!("active: {name}, {digest}"))?;
+    }
+    Ok(())
+}
+
+/// Reads files, and shows what is found in them.
+///
+/// # Errors
+/// When something is wrong in them.
+pub fn load(files: &[PathBuf], common: &Common) -> Result<Loaded, Failure> {
+    match sagaline_language::load(files) {
+        Ok(loaded) => {
+            if !common.json {
+                show(&loaded.warnings);
+            }
+            Ok(loaded)
+        }
+        Err(LoadError::Wrong(report)) => {
+            if common.json {
+                print::json(&json!({ "diagnostics": report.json() }))?;
+            } else {
+                show(&report);
+            }
+            Err(Failure::usage(summary(&report)))
+        }
+        Err(error @ (LoadError::Unreadable { .. } | LoadError::Empty(_))) => Err(Failure::usage(error)),
+    }
+}
+
+/// Drawn on terminals, line by line in pipes.
+fn show(report: &Report) {
+    if std::io::stderr().is_terminal() {
+        anstream::eprint!("{}", report.graphical(true, WIDTH));
+    } else {
+        anstream::eprint!("{}", report.plain());
+    }
+}
+
+fn summary(report: &Report) -> String {
+    let mistakes =
+        report.diagnostics().iter().filter(|found| found.severity() == sagaline_language::Severity::Error).count();
+    match mistakes {
+        1 => "1 mistake: nothing was applied".to_owned(),
+        more => format!("{more} mistakes: nothing was applied"),
+    }
+}

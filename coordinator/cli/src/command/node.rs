@@ -1,0 +1,267 @@
+//! `dev` and `serve`: a node in this process with its API, until SIGTERM or SIGINT. Tests and scripts wait for the line that begins with
+//! `ready:`; it is printed once every partition is live or halted.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sagaline_language::Loaded;
+use sagaline_log::{Log, loopback};
+use sagaline_node::api::{self, Api};
+use sagaline_node::registry::{ApplyError, ApplyOptions};
+use sagaline_node::topics::{self, Wanted};
+use sagaline_node::{Names, Node, NodeError, NodeOptions, Standing};
+use sagaline_partition::store::StoreError;
+use sagaline_schemas::proof::Key;
+use sagaline_schemas::settings::Settings;
+use sagaline_store::Memory;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use super::init::{KEY_FILE, make_key, read_key};
+use super::{check, topics as configured};
+use crate::args::{Common, Configured, Dev};
+use crate::exit::{Exit, Failure};
+use crate::mock::Mock;
+use crate::print;
+
+/// Answers under way may take so long after the stop was asked for.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// One look at the partitions while they come up.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Where `dev` keeps things below its data directory.
+pub fn log_of(data: &Path) -> String {
+    format!("embedded:{}", data.join("log").display())
+}
+
+/// The stores of `dev`.
+pub fn stores_of(data: &Path) -> PathBuf {
+    data.join("store")
+}
+
+/// `sagaline dev`
+pub fn dev(dev: Dev, common: &Common) -> Result<(), Failure> {
+    trace("warn", common.json);
+    let loaded = definitions(&dev, common)?;
+    std::fs::create_dir_all(&dev.data).map_err(|error| Failure::file(&dev.data, &error))?;
+    let key = dev_key(&dev.data, dev.key_file.as_deref(), true)?;
+    let log = sagaline_log::connect(&log_of(&dev.data), &Default::default())?;
+    let names = Names::new(&dev.prefix);
+    let wanted = dev_topics(&*log, &names, &key, dev.partitions)?;
+    let node = Node::start(options(&stores_of(&dev.data), &dev.prefix, key, "dev", true), Arc::clone(&log))?;
+    apply(&node, &loaded, &wanted)?;
+    let mocks = mocks(&node, &dev.mock)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, dev.log_port)).map_err(|error| {
+        let message = format!("the log can't listen at 127.0.0.1:{}: {error}. Choose another --log-port", dev.log_port);
+        Failure::new(Exit::InUse, message)
+    })?;
+    let served = loopback::serve(listener, log)?;
+    let address = format!("loopback://{}", served.address());
+    let api = Api { node: Arc::new(node), name: "dev".to_owned(), topics: wanted, dev: true };
+    let outcome = run(api, dev.port, &address);
+    drop((mocks, served));
+    outcome
+}
+
+/// `sagaline serve`
+pub fn serve(serve: &Configured, common: &Common) -> Result<(), Failure> {
+    trace("info", common.json);
+    let (config, log) = configured::connect(serve)?;
+    let key = read_key(&config.key_file)?;
+    std::fs::create_dir_all(&config.data).map_err(|error| Failure::file(&config.data, &error))?;
+    let node = Node::start(options(&config.data, &config.prefix, key, &config.node, config.single_broker), log)?;
+    let address = format!("kafka://{}", config.kafka()?);
+    let topics = configured::wanted(&config);
+    run(Api { node: Arc::new(node), name: config.node, topics, dev: false }, config.api_port, &address)
+}
+
+fn options(stores: &Path, prefix: &str, key: Key, name: &str, single_broker: bool) -> NodeOptions {
+    NodeOptions {
+        data_dir: Some(stores.to_owned()),
+        prefix: prefix.to_owned(),
+        key,
+        name: name.to_owned(),
+        single_broker,
+        memory: Memory::default(),
+    }
+}
+
+/// What this process says of itself goes to stderr; `RUST_LOG` says how much.
+fn trace(level: &str, as_json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if as_json {
+        lines.json().init();
+    } else {
+        lines.init();
+    }
+}
+
+fn definitions(dev: &Dev, common: &Common) -> Result<Loaded, Failure> {
+    let beside = Path::new("definitions");
+    match &dev.definitions {
+        Some(path) => check::load(std::slice::from_ref(path), common),
+        None if beside.is_dir() => check::load(&[beside.to_owned()], common),
+        None => Ok(Loaded::default()),
+    }
+}
+
+/// The key of `dev`: given, or beside, or in the data directory, where it may be made.
+///
+/// # Errors
+/// When there is none, or it can't be read.
+pub fn dev_key(data: &Path, given: Option<&Path>, make: bool) -> Result<Key, Failure> {
+    let (beside, own) = (Path::new(KEY_FILE), data.join(KEY_FILE));
+    match given {
+        Some(path) => read_key(path),
+        // The log was made with it: no other key will do.
+        None if own.exists() => read_key(&own),
+        None if beside.exists() => read_key(beside),
+        None if make => make_key(&own),
+        None => read_key(&own),
+    }
+}
+
+fn dev_topics(log: &dyn Log, names: &Names, key: &Key, partitions: u32) -> Result<Wanted, Failure> {
+    // The count is for ever: what is there counts, not what is asked for today.
+    let partitions = log.topic(&names.inbox())?.map_or(partitions, |there| there.partitions);
+    let settings = Settings { activation_delay: 0, ..Settings::default() };
+    let wanted = Wanted { partitions, replicas: 1, single_broker: true, participants: Vec::new(), settings };
+    topics::create(log, names, key, &wanted)?;
+    Ok(wanted)
+}
+
+fn apply(node: &Node, loaded: &Loaded, wanted: &Wanted) -> Result<(), Failure> {
+    for topic in loaded.definitions.values().filter_map(|definition| definition.start.topic.as_deref()) {
+        api::events::ensure_topic(&**node.log(), topic)?;
+    }
+    let options = ApplyOptions {
+        contracts: loaded.contracts.iter().cloned().collect(),
+        definitions: loaded.definitions.values().cloned().collect(),
+        topics: wanted.clone(),
+    };
+    if !options.contracts.is_empty() {
+        node.apply(&options)?;
+    }
+    Ok(())
+}
+
+fn mocks(node: &Node, wanted: &[String]) -> Result<Vec<Mock>, Failure> {
+    wanted.iter().map(|participant| mock(node, participant)).collect()
+}
+
+/// Of several versions of a contract, the last one known answers for all: operations are only ever added.
+fn mock(node: &Node, participant: &str) -> Result<Mock, Failure> {
+    let catalogue = node.registry().catalogue();
+    let contracts = || catalogue.contracts.values().map(|known| &known.contract);
+    let contract =
+        contracts().filter(|contract| contract.participant == participant).max_by(|a, b| a.version.cmp(&b.version));
+    let Some(contract) = contract else {
+        let names: BTreeSet<&str> = contracts().map(|contract| contract.participant.as_str()).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        let known =
+            if names.is_empty() { "none is known".to_owned() } else { format!("known are {}", names.join(", ")) };
+        return Err(Failure::usage(format_args!("--mock {participant}: there is no contract of that name; {known}")));
+    };
+    Ok(Mock::start(Arc::clone(node.log()), node.names(), contract.clone())?)
+}
+
+/// Serves the API and waits; then stops cleanly.
+fn run(api: Api, port: u16, log: &str) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    let stop = signals(&runtime)?;
+    let node = Arc::clone(&api.node);
+    let listener = runtime.block_on(api::bind(port))?;
+    let at = listener.local_addr().map_err(|error| Failure::new(Exit::InUse, error))?;
+    let mut asked = stop.clone();
+    let server = runtime.spawn(api::serve(listener, api, async move { wait_for_stop(&mut asked).await }));
+    if wait_for_partitions(&node, &stop) {
+        print::line(format_args!("ready: api http://{at} log {log}"))?;
+    }
+    let mut asked = stop;
+    let served = runtime.block_on(async {
+        tokio::select! {
+            () = wait_for_stop(&mut asked) => None,
+            served = server => Some(served),
+        }
+    });
+    runtime.shutdown_timeout(LAST_ANSWERS);
+    let stopped = Arc::into_inner(node).map_or(Ok(()), Node::stop);
+    match served {
+        Some(Ok(served)) => served.map_err(Failure::from).and(stopped.map_err(Failure::from)),
+        Some(Err(error)) => Err(Failure::new(Exit::Halted, format_args!("the API panicked: {error}"))),
+        None => stopped.map_err(Failure::from),
+    }
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("api").enable_all().build();
+    runtime.map_err(|error| Failure::new(Exit::Unreachable, format_args!("the system gives no thread: {error}")))
+}
+
+/// Becomes true at the first SIGTERM or SIGINT.
+fn signals(runtime: &Runtime) -> Result<watch::Receiver<bool>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let _inside = runtime.enter();
+    let unheard = |error| Failure::new(Exit::Unreachable, format_args!("signals can't be heard: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
+    let (asked, stop) = watch::channel(false);
+    runtime.spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        asked.send_replace(true);
+    });
+    Ok(stop)
+}
+
+async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
+    // The sender is gone only when the runtime is: that is a stop, too.
+    drop(stop.wait_for(|asked| *asked).await);
+}
+
+/// Until each partition is live or halted. False: the stop was asked for meanwhile.
+fn wait_for_partitions(node: &Node, stop: &watch::Receiver<bool>) -> bool {
+    let settled = |standing: &Standing| matches!(standing, Standing::Live | Standing::Halted { .. });
+    for handle in node.partitions() {
+        while !handle.wait_status(LOOK, |status| settled(&status.standing)) {
+            if *stop.borrow() {
+                return false;
+            }
+        }
+        if let Standing::Halted { reason } = handle.status().standing {
+            anstream::eprintln!("sagaline: inbox partition {} is halted: {reason}", handle.number);
+        }
+    }
+    true
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Topics(error) => error.into(),
+            NodeError::Log(error) | NodeError::Apply(ApplyError::Log(error)) => error.into(),
+            NodeError::Store(error) => error.into(),
+            NodeError::Stopped(_) => Self::new(Exit::Halted, error),
+            NodeError::Apply(ApplyError::OtherDigest { .. } | ApplyError::NoContract { .. })
+            | NodeError::NoPartition { .. } => Self::new(Exit::Refused, error),
+            NodeError::NotFolded { .. } => Self::new(Exit::Timeout, error),
+            NodeError::Stopping | NodeError::Thread(_) => Self::new(Exit::Unreachable, error),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let exit = match &error {
+            StoreError::InUse { .. } => Exit::InUse,
+            StoreError::Corrupt { .. } | StoreError::Format { .. } | StoreError::Io { .. } => Exit::Halted,
+        };
+        Self::new(exit, error)
+    }
+}

@@ -1,0 +1,167 @@
+//! Output for people and for programs: tables whose columns fit, words with colours on terminals, JSON. A reader that goes away, as `head`
+//! does, is no error.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use sagaline_node::api::model::Status;
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure};
+
+/// Prints a text as it is.
+///
+/// # Errors
+/// When it can't be written, for another reason than that nobody reads on.
+pub fn text(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::new(Exit::Refused, format_args!("the output can't be written: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Prints a line.
+///
+/// # Errors
+/// As `text`.
+pub fn line(line: impl std::fmt::Display) -> Result<(), Failure> {
+    text(&format!("{line}\n"))
+}
+
+/// Prints JSON: one document, indented.
+///
+/// # Errors
+/// As `text`.
+pub fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value).expect("answers have text keys and finite numbers only");
+    line(json)
+}
+
+/// A word with a style.
+pub fn styled(style: Style, word: &str) -> String {
+    format!("{style}{word}{style:#}")
+}
+
+/// A heading.
+pub fn bold(word: &str) -> String {
+    styled(Style::new().bold(), word)
+}
+
+/// What matters less.
+pub fn dim(word: &str) -> String {
+    styled(Style::new().dimmed(), word)
+}
+
+/// What needs a person.
+pub fn red(word: &str) -> String {
+    styled(AnsiColor::Red.on_default(), word)
+}
+
+/// A status in its colour.
+pub fn status(status: Status) -> String {
+    let colour = match status {
+        Status::Running => AnsiColor::Blue,
+        Status::Compensating | Status::Compensated | Status::Cancelled | Status::NotStarted => AnsiColor::Yellow,
+        Status::Stuck => AnsiColor::Red,
+        Status::Completed => AnsiColor::Green,
+        Status::Closed => AnsiColor::Cyan,
+    };
+    styled(colour.on_default(), status.word())
+}
+
+/// A table: a heading, then rows. Every column is as wide as its widest cell, styles not counted.
+pub struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// With these columns.
+    pub fn new(heading: &[&str]) -> Self {
+        Self { rows: vec![heading.iter().map(|name| bold(name)).collect()] }
+    }
+
+    /// One more row.
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// As text.
+    pub fn text(&self) -> String {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        self.rows.iter().map(|row| aligned(row, &widths)).collect()
+    }
+}
+
+fn aligned(row: &[String], widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (cell, wanted) in row.iter().zip(widths) {
+        line.push_str(cell);
+        line.push_str(&" ".repeat(wanted.saturating_sub(width(cell)) + 2));
+    }
+    format!("{}\n", line.trim_end())
+}
+
+fn width(cell: &str) -> usize {
+    anstream::adapter::strip_str(cell).to_string().chars().count()
+}
+
+/// A span of milliseconds, as far as it matters: `350 ms`, `12 s`, `5 min`, `3 h`, `12 d`.
+pub fn span(millis: i64) -> String {
+    let millis = millis.max(0);
+    match millis {
+        0..1_000 => format!("{millis} ms"),
+        1_000..120_000 => format!("{} s", millis / 1_000),
+        120_000..7_200_000 => format!("{} min", millis / 60_000),
+        7_200_000..172_800_000 => format!("{} h", millis / 3_600_000),
+        _ => format!("{} d", millis / 86_400_000),
+    }
+}
+
+/// A time of day in UTC: `2026-11-21 04:29:07.120`.
+pub fn time(millis: i64) -> String {
+    let (days, of_day) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
+    let (year, month, day) = civil(days);
+    let (hours, minutes, seconds) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1_000 % 60);
+    format!("{year:04}-{month:02}-{day:02} {hours:02}:{minutes:02}:{seconds:02}.{:03}", of_day % 1_000)
+}
+
+/// The date of a day since 1970-01-01: Howard Hinnant's `civil_from_days`, in which years begin in March.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_fit_their_widest_cell_without_its_colours() {
+        let mut table = Table::new(&["a", "b"]);
+        table.row(vec![red("wide"), "x".to_owned()]);
+        let plain = anstream::adapter::strip_str(&table.text()).to_string();
+        assert_eq!(plain, "a     b\nwide  x\n");
+    }
+
+    #[test]
+    fn times_are_told_as_people_read_them() {
+        assert_eq!(time(0), "1970-01-01 00:00:00.000");
+        assert_eq!(time(951_782_400_000 - 1), "2000-02-28 23:59:59.999");
+        assert_eq!(time(951_782_400_000), "2000-02-29 00:00:00.000");
+        assert_eq!(time(1_795_235_347_120), "2026-11-21 04:29:07.120");
+        assert_eq!([999, 1_000, 120_000, 7_200_000, 172_800_000].map(span), ["999 ms", "1 s", "2 min", "2 h", "2 d"]);
+    }
+}

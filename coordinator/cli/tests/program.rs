@@ -1,0 +1,271 @@
+//! The program as people and scripts meet it: exit codes with one line why, help that teaches, and a saga from `init` to its end.
+
+#![allow(clippy::unwrap_used, reason = "a fixture that fails fails its test")]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value as Json;
+
+/// An address of this machine at which nobody listens.
+const NOBODY: &str = "http://127.0.0.1:1";
+
+fn sagaline(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sagaline"));
+    command.current_dir(dir).env_remove("RUST_LOG").env("USER", "ada").env("SAGALINE_API", NOBODY).env("NO_COLOR", "1");
+    command
+}
+
+fn output(dir: &Path, arguments: &[&str]) -> Output {
+    sagaline(dir).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Runs what is to succeed; gives what it printed.
+fn ok(dir: &Path, arguments: &[&str]) -> String {
+    let output = output(dir, arguments);
+    assert!(output.status.success(), "sagaline {arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Runs what is to fail; gives the code and the last line of stderr.
+fn failed(dir: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = output(dir, arguments);
+    let stderr = text(&output.stderr);
+    let why = stderr.lines().rfind(|line| line.starts_with("sagaline: ") || line.starts_with("error: "));
+    (output.status.code().unwrap(), why.unwrap_or_else(|| panic!("nothing says why: {stderr}")).to_owned())
+}
+
+/// `sagaline dev`, stopped when dropped.
+struct Dev {
+    child: Child,
+    api: String,
+}
+
+impl Dev {
+    fn start(dir: &Path, arguments: &[&str]) -> Self {
+        let mut command = sagaline(dir);
+        command.args(["dev", "--port", "0", "--log-port", "0"]).args(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = lines.next().expect("dev says when it is ready").unwrap();
+        let words: Vec<&str> = ready.split_whitespace().collect();
+        assert!(
+            matches!(words[..], ["ready:", "api", _, "log", log] if log.starts_with("loopback://127.0.0.1:")),
+            "{ready}"
+        );
+        Self { child, api: words[2].to_owned() }
+    }
+
+    fn ask(&self, dir: &Path, arguments: &[&str]) -> Output {
+        sagaline(dir).env("SAGALINE_API", &self.api).args(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    fn json(&self, dir: &Path, arguments: &[&str]) -> Json {
+        let output = self.ask(dir, &[arguments, &["--json"]].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)))
+    }
+
+    /// Asks it to stop as a service manager does; gives its exit code.
+    fn stop(&mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // Stopped already, in most tests.
+        let _killed = self.child.kill();
+        let _waited = self.child.wait();
+    }
+}
+
+#[test]
+fn wrong_usage_is_2_and_nobody_there_is_3() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let nobody = "sagaline: no coordinator answers at http://127.0.0.1:1 (io: Connection refused (os error 111)): start one with \
+                  `sagaline dev` or `sagaline serve --config FILE`, or name another with --api URL";
+    let cases: [(&[&str], i32, &str); 14] = [
+        (&["pss"], 2, "error: unrecognized subcommand 'pss'"),
+        (
+            &["ps", "--status", "dead"],
+            2,
+            "error: invalid value 'dead' for '--status <STATUS>': a status is one of running, compensating, stuck, completed, compensated, cancelled, closed, not_started",
+        ),
+        (
+            &["ps", "--older-than", "5"],
+            2,
+            "error: invalid value '5' for '--older-than <DURATION>': \"5\" is no duration: 500ms, 30s, 5m, 2h, 3d",
+        ),
+        (
+            &["skip", "1", "x", "--reason", "r"],
+            2,
+            "error: invalid value 'x' for '<OFFSET>': \"x\" is no OFFSET or OFFSET.TIMER",
+        ),
+        (&["ps", "--api", "127.0.0.1:7410"], 2, "sagaline: --api 127.0.0.1:7410: an API is at http://127.0.0.1:PORT"),
+        (&["show", "T-1"], 2, "sagaline: \"T-1\" names no saga: give its id, or DEFINITION/KEY"),
+        (
+            &["check", "nowhere.yaml"],
+            2,
+            "sagaline: nowhere.yaml: No such file or directory (os error 2): give the path of a definition, or of a folder with definitions",
+        ),
+        (
+            &["start", "book-trip", "T-1", "{"],
+            2,
+            "sagaline: the input is no JSON: EOF while parsing an object at line 1 column 1",
+        ),
+        (&["send", "trips", "nowhere.jsonl"], 2, "sagaline: nowhere.jsonl: No such file or directory (os error 2)"),
+        (&["verify", "--data", "nowhere"], 2, "sagaline: nowhere is no data directory of `sagaline dev`"),
+        (
+            &["topics", "check"],
+            2,
+            "sagaline: the configuration lacks `kafka.bootstrap`: brokers: HOST:PORT[,HOST:PORT]. Set it in the file or as SAGALINE_KAFKA_BOOTSTRAP",
+        ),
+        (&["ps"], 3, nobody),
+        (&["start", "book-trip", "T-1", "--wait"], 3, nobody),
+        (&["watch", "--times", "1"], 3, nobody),
+    ];
+    for (arguments, code, why) in cases {
+        assert_eq!(failed(dir, arguments), (code, why.to_owned()), "sagaline {arguments:?}");
+    }
+}
+
+#[test]
+fn the_configuration_is_checked_before_anybody_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let config = dir.join("sagaline.toml");
+    let serve = |text: &str| {
+        std::fs::write(&config, text).unwrap();
+        failed(dir, &["serve", "--config", "sagaline.toml"])
+    };
+    let unknown = "sagaline: sagaline.toml: there is no key `kafka.bootstap`: did you mean `kafka.bootstrap`?";
+    assert_eq!(serve("[kafka]\nbootstap = 'x'"), (2, unknown.to_owned()));
+    let wrong = "sagaline: sagaline.toml: `api.port` must be a port: 0 to 65535";
+    assert_eq!(serve("[api]\nport = 'x'"), (2, wrong.to_owned()));
+    let (code, why) = serve("[kafka]\nbootstrap = '127.0.0.1:1'");
+    assert_eq!(code, 3, "{why}");
+    assert!(why.starts_with("sagaline: no broker answers at 127.0.0.1:1"), "{why}");
+}
+
+#[test]
+fn help_teaches() {
+    let dir = tempfile::tempdir().unwrap();
+    expect_test::expect_file!["help.txt"].assert_eq(&ok(dir.path(), &["--help"]));
+    assert_eq!(ok(dir.path(), &["version"]), format!("sagaline {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn init_makes_what_check_accepts_and_overwrites_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    ok(dir, &["init", "trips"]);
+    let key = std::fs::metadata(dir.join("trips/sagaline.key")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    let checked = ok(dir, &["check", "trips/definitions"]);
+    assert!(checked.ends_with("ok: 1 definitions, 2 contracts\n"), "{checked}");
+    let (code, why) = failed(dir, &["init", "trips"]);
+    assert_eq!((code, why.contains("is there already: nothing was written")), (1, true), "{why}");
+
+    let file = dir.join("trips/definitions/book-trip.yaml");
+    let broken = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("flights.issue", "flights.isue")
+        .replace("owner: team-trips", "ower: x");
+    std::fs::write(&file, broken).unwrap();
+    let (code, why) = failed(dir, &["check", "trips/definitions"]);
+    assert_eq!(code, 2, "{why}");
+    let told: Json = serde_json::from_slice(&output(dir, &["check", "trips/definitions", "--json"]).stdout).unwrap();
+    let errors = told["diagnostics"].as_array().unwrap().iter().filter(|found| found["severity"] == "error").count();
+    assert!(errors >= 2, "all mistakes at once: {told}");
+    assert_eq!(why, format!("sagaline: {errors} mistakes: nothing was applied"));
+}
+
+#[test]
+fn a_saga_runs_from_init_to_its_end_and_over_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(dir.path(), &["init", "trips"]);
+    let dir = &dir.path().join("trips");
+    let mut dev = Dev::start(dir, &["--mock", "flights", "--mock", "hotels"]);
+    let started = dev.json(dir, &["start", "book-trip", "T-9", "@trip.json", "--wait"]);
+    assert_eq!(started["status"], "completed", "{started}");
+    let effects = started["report"]["effects"].as_array().unwrap();
+    assert!(effects.len() == 3 && effects.iter().all(|effect| effect["stands"] == true), "{started}");
+
+    let sent = dev.ask(dir, &["send", "trips", "events.jsonl", "--key", "trip_id"]);
+    assert_eq!(text(&sent.stdout), "sent: 4 events to trips\n");
+    let keys = || {
+        let page = dev.json(dir, &["ps", "--all", "--status", "completed"]);
+        let mut keys: Vec<String> =
+            page["sagas"].as_array().unwrap().iter().map(|saga| saga["key"].as_str().unwrap().to_owned()).collect();
+        keys.sort();
+        keys
+    };
+    wait_until(|| keys() == ["T-1", "T-2", "T-9"]);
+    let shown = dev.json(dir, &["show", "book-trip/T-1"]);
+    assert_eq!(shown["history"].as_array().unwrap().last().unwrap()["what"], "ended: completed");
+    let refused = dev.ask(dir, &["cancel", "book-trip/T-1"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(text(&refused.stderr), "sagaline: refused: the saga has ended already: Completed\n");
+    let watched = text(&dev.ask(dir, &["watch", "--times", "1"]).stdout);
+    assert!(watched.starts_with("completed 3; "), "{watched}");
+    assert_eq!(failed(dir, &["verify", "--data", "sagaline-data"]).0, 6, "a running node's log is in use");
+    assert_eq!(dev.stop(), Some(0));
+
+    let verified: Json = serde_json::from_str(&ok(dir, &["verify", "--data", "sagaline-data", "--json"])).unwrap();
+    assert!(verified.as_array().unwrap().iter().all(|partition| partition["same"] == true), "{verified}");
+    ok(dir, &["rebuild", "--data", "sagaline-data"]);
+    let mut again = Dev::start(dir, &[]);
+    let page = again.json(dir, &["ps", "--all"]);
+    assert_eq!(page["sagas"].as_array().unwrap().len(), 3, "the log was folded anew: {page}");
+    assert_eq!(again.stop(), Some(0));
+}
+
+#[test]
+fn what_is_in_the_way_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(dir.path(), &["init", "trips"]);
+    let dir = &dir.path().join("trips");
+    let unknown = failed(dir, &["dev", "--port", "0", "--log-port", "0", "--mock", "trains"]);
+    assert_eq!(
+        unknown,
+        (2, "sagaline: --mock trains: there is no contract of that name; known are flights, hotels".to_owned())
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, why) = failed(dir, &["dev", "--port", &port, "--log-port", "0"]);
+    assert_eq!(code, 6, "{why}");
+    assert!(why.starts_with(&format!("sagaline: the API can't listen at 127.0.0.1:{port}: ")), "{why}");
+    let dev = Dev::start(dir, &[]);
+    let (code, why) = failed(dir, &["dev", "--port", "0", "--log-port", "0"]);
+    assert_eq!((code, why.ends_with("is in use by another process")), (6, true), "{why}");
+    let timeout = dev.ask(
+        dir,
+        &[
+            "start",
+            "book-trip",
+            "T-1",
+            "{\"traveller\":\"Ada\",\"to\":\"Rome\",\"nights\":1}",
+            "--wait",
+            "--timeout",
+            "100ms",
+        ],
+    );
+    assert_eq!(timeout.status.code(), Some(5), "nobody answers: {}", text(&timeout.stderr));
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !condition() {
+        assert!(begun.elapsed().as_secs() < 20, "it does not come to be");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,68 @@
+//! How the node does: health for machines, partitions with their channels for people.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::Api;
+use crate::ingress::IngressStatus;
+use crate::{PartitionStatus, Standing};
+
+/// Health in a word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Health {
+    /// Every partition is live.
+    healthy: bool,
+    /// This program.
+    version: &'static str,
+    /// Why not, a line each.
+    why: Vec<String>,
+}
+
+pub(super) async fn health(State(api): State<Api>) -> (StatusCode, Json<Health>) {
+    let mut why: Vec<String> = api.node.partitions().iter().filter_map(|handle| unhealthy(&handle.status())).collect();
+    why.extend(api.node.ingress().trouble.map(|trouble| format!("ingress: {trouble}")));
+    let status = if why.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Health { healthy: why.is_empty(), version: env!("CARGO_PKG_VERSION"), why }))
+}
+
+fn unhealthy(status: &PartitionStatus) -> Option<String> {
+    let number = status.partition;
+    match &status.standing {
+        Standing::Live => status.trouble.as_ref().map(|trouble| format!("partition {number}: {trouble}")),
+        Standing::Halted { reason } => Some(format!("partition {number} is halted: {reason}")),
+        Standing::Opening | Standing::Following | Standing::Claiming => {
+            Some(format!("partition {number} is not live yet"))
+        }
+        Standing::Stopped => Some(format!("partition {number} is stopped")),
+    }
+}
+
+/// The node and its partitions.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct NodeStatus {
+    /// This program.
+    version: &'static str,
+    /// The node's name.
+    node: String,
+    /// Its log.
+    log: String,
+    /// Wall clock of the log, milliseconds since 1970.
+    wall: i64,
+    /// Its partitions.
+    partitions: Vec<PartitionStatus>,
+    /// What ingress does.
+    ingress: IngressStatus,
+}
+
+pub(super) async fn status(State(api): State<Api>) -> Json<NodeStatus> {
+    Json(NodeStatus {
+        version: env!("CARGO_PKG_VERSION"),
+        node: api.name.clone(),
+        log: api.node.log().name(),
+        wall: api.node.log().wall_clock(),
+        partitions: api.node.partitions().iter().map(|handle| handle.status()).collect(),
+        ingress: api.node.ingress(),
+    })
+}

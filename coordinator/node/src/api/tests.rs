@@ -1,0 +1,321 @@
+//! The API over a socket, in front of a whole node on the embedded log: what it answers, what it refuses, and that asking twice is asking once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sagaline_log::embedded::EmbeddedLog;
+use sagaline_log::{Log, NewTopic, Record};
+use sagaline_schemas::proof::Key;
+use sagaline_schemas::settings::Settings;
+use sagaline_store::Memory;
+use serde_json::{Value as Json, json};
+use tokio::runtime::Runtime;
+
+use super::{Api, bind, serve};
+use crate::registry::ApplyOptions;
+use crate::stage::{contract, definition};
+use crate::topics::{self, Wanted};
+use crate::{Names, Node, NodeOptions};
+
+const ORDER: &str = r#"{"order": "A-1"}"#;
+
+/// A node with its API; nobody answers its commands.
+struct Stage {
+    base: String,
+    agent: ureq::Agent,
+    node: Arc<Node>,
+    _runtime: Runtime,
+    _dir: tempfile::TempDir,
+}
+
+fn stage() -> Stage {
+    staged(|_, _| {}, Settings { activation_delay: 0, ..Settings::default() }, true)
+}
+
+fn staged(prepare: impl Fn(&dyn Log, &Names), settings: Settings, dev: bool) -> Stage {
+    let dir = tempfile::tempdir().unwrap();
+    let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(dir.path()).unwrap());
+    let (names, key) = (Names::new("t."), Key::new("test", [7; 32]));
+    let wanted = Wanted { partitions: 2, replicas: 1, single_broker: true, settings, ..Wanted::default() };
+    topics::create(&*log, &names, &key, &wanted).unwrap();
+    prepare(&*log, &names);
+    let (prefix, name) = ("t.".to_owned(), "test".to_owned());
+    let options = NodeOptions { data_dir: None, prefix, key, name, single_broker: true, memory: Memory::default() };
+    let node = Arc::new(Node::start(options, log).unwrap());
+    let apply = ApplyOptions { contracts: vec![contract()], definitions: vec![definition()], topics: wanted.clone() };
+    node.apply(&apply).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(bind(0)).unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let api = Api { node: Arc::clone(&node), name: "test".to_owned(), topics: wanted, dev };
+    runtime.spawn(serve(listener, api, std::future::pending()));
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
+    Stage { base, agent, node, _runtime: runtime, _dir: dir }
+}
+
+impl Stage {
+    fn get(&self, path: &str) -> (u16, Json) {
+        read(self.agent.get(format!("{}{path}", self.base)).call())
+    }
+
+    fn post(&self, path: &str, body: &Json) -> (u16, Json) {
+        read(self.agent.post(format!("{}{path}", self.base)).send_json(body))
+    }
+
+    fn ask(&self, id: &str, body: &Json) -> (u16, Json) {
+        read(self.agent.post(format!("{}/v1/requests", self.base)).header("idempotency-key", id).send_json(body))
+    }
+
+    fn start(&self, key: &str) -> String {
+        let (status, asked) = self.ask(key, &start(key));
+        assert_eq!((status, &asked["outcome"]["is"]), (200, &json!("taken")), "{asked}");
+        asked["outcome"]["saga"].as_str().unwrap().to_owned()
+    }
+
+    fn wait_for(&self, path: &str, wanted: impl Fn(&Json) -> bool) -> Json {
+        let begun = Instant::now();
+        loop {
+            let (_, answer) = self.get(path);
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{path} still says {answer}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, Json) {
+    let mut answer = answer.unwrap();
+    (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+}
+
+fn start(key: &str) -> Json {
+    json!({ "kind": "start", "by": "ada", "definition": "errand", "key": key, "input": { "order": key } })
+}
+
+fn error(answer: &(u16, Json)) -> (u16, &str) {
+    (answer.0, answer.1["error"]["code"].as_str().unwrap_or("no error"))
+}
+
+#[test]
+fn a_start_is_taken_and_shown() {
+    let stage = stage();
+    let id = stage.start("A-1");
+    let (status, saga) = stage.get(&format!("/v1/sagas/{id}"));
+    assert_eq!(status, 200);
+    let shown =
+        json!([saga["definition"], saga["key"], saga["status"], saga["waiting_on"], saga["steps"], saga["input"]]);
+    assert_eq!(shown, json!(["errand", "A-1", "running", ["desk"], ["booked"], { "order": "A-1" }]));
+    assert_eq!(saga["report"]["effects"][0]["input"].to_string(), ORDER.replace(' ', ""));
+    assert_eq!(stage.get("/v1/sagas/by-key?definition=errand&key=A-1").1["id"], json!(id));
+    let (_, history) = stage.get(&format!("/v1/sagas/{id}/history"));
+    let told: Vec<&str> =
+        history["history"].as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap()).collect();
+    assert_eq!(told, ["started", "booked: do decided, attempt 1"]);
+    assert!(saga["fresh"]["log_end"].as_i64() >= saga["fresh"]["position"].as_i64());
+}
+
+#[test]
+fn asking_twice_is_asking_once() {
+    let stage = stage();
+    let first = stage.ask("my own words", &start("A-1"));
+    assert_eq!(stage.ask("my own words", &start("A-1")), first);
+    let id = first.1["id"].as_str().unwrap();
+    assert_eq!(stage.get(&format!("/v1/requests/{id}")), first);
+    let (status, other) = stage.ask("other words", &start("A-1"));
+    assert_eq!((status, &other["outcome"]), (200, &json!({ "is": "exists", "saga": first.1["outcome"]["saga"] })));
+    assert_eq!(stage.get("/v1/sagas/counts").1["by_status"]["running"], json!(1));
+}
+
+#[test]
+fn a_request_that_is_not_folded_in_time_is_accepted_and_answered_later() {
+    let stage = stage();
+    let (status, asked) = stage.post("/v1/requests?wait=0", &start("A-1"));
+    assert!(status == 202 && asked["outcome"].is_null() || status == 200, "{status} {asked}");
+    let path = format!("/v1/requests/{}", asked["id"].as_str().unwrap());
+    let answer = stage.wait_for(&path, |answer| answer["outcome"].is_object());
+    assert_eq!(answer["outcome"]["is"], json!("taken"));
+}
+
+#[test]
+fn what_is_refused_says_why() {
+    let stage = stage();
+    let id = stage.start("A-1");
+    let (status, refused) = stage.ask("r", &json!({ "kind": "retry", "by": "ada", "saga": id }));
+    assert_eq!(status, 409);
+    assert_eq!(refused["outcome"]["reason"], json!("the saga is not stuck: there is nothing to retry"));
+    let cancel =
+        json!({ "kind": "cancel", "by": "ada", "definition": "errand", "key": "A-1", "reason": "changed her mind" });
+    assert_eq!(stage.ask("c", &cancel).1["outcome"], json!({ "is": "taken", "saga": id }));
+    let (_, saga) = stage.get(&format!("/v1/sagas/{id}"));
+    assert_eq!(json!([saga["status"], saga["why"]]), json!(["compensating", "ada asked: changed her mind"]));
+}
+
+#[test]
+fn a_page_goes_on_where_the_last_one_ended_over_all_partitions() {
+    let stage = stage();
+    let mut ids: Vec<String> = (0..7).map(|number| stage.start(&format!("A-{number}"))).collect();
+    ids.sort();
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let (_, page) = stage.get(&format!("/v1/sagas?limit=3{cursor}"));
+        let sagas = page["sagas"].as_array().unwrap();
+        assert!(sagas.len() <= 3, "{page}");
+        seen.extend(sagas.iter().map(|saga| saga["id"].as_str().unwrap().to_owned()));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ids);
+    let partitions: std::collections::BTreeSet<_> =
+        (0..7).map(|number| sagaline_schemas::hash::partition_of(&format!("A-{number}"), 2)).collect();
+    assert_eq!(partitions.len(), 2, "both partitions are to have sagas");
+}
+
+#[test]
+fn filters_take_what_they_say() {
+    let stage = stage();
+    stage.start("A-1");
+    let count = |query: &str| stage.get(&format!("/v1/sagas?{query}")).1["sagas"].as_array().unwrap().len();
+    let taken =
+        ["status=running", "live=true", "definition=errand", "owner=team-desk", "waiting_on=desk", "older_than=0"];
+    let left = ["status=stuck", "definition=other", "owner=nobody", "waiting_on=payment", "older_than=86400000"];
+    assert_eq!(taken.map(count), [1; 6]);
+    assert_eq!(left.map(count), [0; 5]);
+}
+
+#[test]
+fn a_question_that_is_not_well_formed_is_told_what_would_be() {
+    let stage = stage();
+    let unknown = "00000000-0000-0000-0000-000000000000";
+    let ask = |body: Json| stage.post("/v1/requests", &body);
+    let cases = [
+        (stage.get("/v1/nothing"), (404, "not_found")),
+        (stage.get("/v1/sagas/nobody"), (400, "bad_request")),
+        (stage.get(&format!("/v1/sagas/{unknown}")), (404, "not_found")),
+        (stage.get(&format!("/v1/requests/{unknown}")), (404, "not_found")),
+        (stage.get("/v1/sagas?colour=red"), (400, "bad_request")),
+        (stage.get("/v1/sagas/by-key?definition=errand&key=nobody"), (404, "not_found")),
+        (ask(json!({ "kind": "start", "by": "ada" })), (400, "bad_request")),
+        (ask(json!({ "kind": "start", "by": "", "definition": "errand", "key": "A-1" })), (400, "bad_request")),
+        (ask(json!({ "kind": "start", "by": "ada", "definition": "errnd", "key": "A-1" })), (404, "not_found")),
+        (
+            ask(json!({ "kind": "start", "by": "ada", "definition": "errand", "key": "A-1", "colour": 1 })),
+            (400, "bad_request"),
+        ),
+        (ask(json!({ "kind": "cancel", "by": "ada" })), (400, "bad_request")),
+        (ask(json!({ "kind": "cancel", "by": "ada", "saga": unknown })), (404, "not_found")),
+        (stage.post("/v1/definitions", &json!({ "by": "ada" })), (400, "bad_request")),
+        (
+            stage.post("/v1/faults", &json!({ "partition": 9, "offset": 1, "by": "ada", "reason": "r" })),
+            (404, "not_found"),
+        ),
+        (stage.post("/v1/requests", &json!({ "by": "x".repeat(2 << 20) })), (413, "too_large")),
+    ];
+    for (answer, wanted) in cases {
+        assert_eq!(error(&answer), wanted, "{}", answer.1);
+        assert!(answer.1["error"]["help"].as_str().is_some_and(|help| !help.is_empty()), "{}", answer.1);
+    }
+    let near = ask(json!({ "kind": "start", "by": "ada", "definition": "errnd", "key": "A-1" }));
+    assert_eq!(near.1["error"]["message"], json!("there is no active definition \"errnd\": did you mean \"errand\"?"));
+}
+
+#[test]
+fn only_programs_of_this_machine_are_let_in() {
+    let stage = stage();
+    let url = format!("{}/v1/status", stage.base);
+    let foreign = read(stage.agent.get(&url).header("host", "evil.example").call());
+    assert_eq!(error(&foreign), (403, "forbidden"));
+    let form = stage.agent.post(format!("{}/v1/requests", stage.base)).header("content-type", "text/plain");
+    assert_eq!(error(&read(form.send(start("A-1").to_string()))), (400, "bad_request"));
+}
+
+#[test]
+fn events_are_taken_by_dev_and_lead_to_sagas() {
+    let stage = stage();
+    let events = json!({ "topic": "orders", "key": "order", "events": [{ "type": "placed", "order": "A-1" }, { "type": "asked", "order": "A-2" }] });
+    assert_eq!(stage.post("/v1/events", &events), (200, json!({ "sent": 2 })));
+    let page = stage.wait_for("/v1/sagas", |page| page["sagas"].as_array().is_some_and(|sagas| !sagas.is_empty()));
+    assert_eq!(page["sagas"][0]["key"], json!("A-1"));
+    let own = stage.post("/v1/events", &json!({ "topic": "t.inbox", "events": [] }));
+    assert_eq!(error(&own), (409, "refused"));
+    let keyless = stage.post("/v1/events", &json!({ "topic": "orders", "key": "colour", "events": [{}] }));
+    assert_eq!(error(&keyless), (400, "bad_request"));
+}
+
+#[test]
+fn events_are_refused_beside_a_kafka() {
+    let stage = staged(|_, _| {}, Settings { activation_delay: 0, ..Settings::default() }, false);
+    let answer = stage.post("/v1/events", &json!({ "topic": "orders", "events": [{}] }));
+    assert_eq!(error(&answer), (409, "refused"));
+}
+
+#[test]
+fn a_record_that_nobody_can_use_is_shown_as_parked_and_the_partition_goes_on() {
+    let stage = stage();
+    let garbage = Record { value: b"no record".to_vec(), ..Record::default() };
+    stage.node.append_to("t.inbox", 0, garbage).unwrap();
+    let parked = stage.wait_for("/v1/parked", |page| page["total"].as_i64() == Some(1));
+    assert_eq!(json!([parked["parked"][0]["reason"], parked["parked"][0]["length"]]), json!(["Undecodable", 9]));
+    (0..3).for_each(|number| drop(stage.start(&format!("A-{number}"))));
+}
+
+#[test]
+fn nothing_is_started_that_needs_a_crowded_channel() {
+    let tight = |log: &dyn Log, names: &Names| {
+        let settings = vec![("max.message.bytes".to_owned(), "10".to_owned())];
+        let name = names.of_channel("commands.desk");
+        log.create_topic(&NewTopic { name, partitions: 1, replicas: 1, settings }).unwrap();
+    };
+    let stage = staged(tight, Settings { activation_delay: 0, max_outbox: 0, ..Settings::default() }, true);
+    stage.start("A-1");
+    let crowded = |status: &Json| {
+        let channels =
+            status["partitions"].as_array().into_iter().flatten().filter_map(|one| one["channels"].as_array());
+        channels.flatten().any(|channel| channel["channel"] == "commands.desk" && channel["down"].is_object())
+    };
+    stage.wait_for("/v1/status", crowded);
+    let answer = stage.ask("second", &start("A-2"));
+    assert_eq!(error(&answer), (503, "busy"), "{}", answer.1);
+}
+
+#[test]
+fn what_is_known_is_listed_and_more_can_be_applied() {
+    let stage = stage();
+    let (_, definitions) = stage.get("/v1/definitions");
+    assert_eq!(
+        json!([definitions[0]["name"], definitions[0]["active"], definitions[0]["steps"][0]]),
+        json!(["errand", true, "booked: desk.book"])
+    );
+    assert_eq!(stage.get("/v1/contracts").1[0]["operations"], json!(["book", "seal", "unbook"]));
+    let mut next = definition();
+    next.version = "1.1.0".to_owned();
+    let applied = stage.post("/v1/definitions", &json!({ "by": "ada", "definitions": [next] }));
+    assert_eq!((applied.0, &applied.1["definitions"][0][0]), (200, &json!("errand")));
+    let active: Vec<(Json, Json)> = stage
+        .get("/v1/definitions")
+        .1
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| (line["version"].clone(), line["active"].clone()))
+        .collect();
+    assert_eq!(active, [(json!("1.0.0"), json!(false)), (json!("1.1.0"), json!(true))]);
+    next.owner = "team-other".to_owned();
+    let other = stage.post("/v1/definitions", &json!({ "by": "ada", "definitions": [next] }));
+    assert_eq!(error(&other), (409, "refused"));
+}
+
+#[test]
+fn health_is_good_once_every_partition_is_live() {
+    let stage = stage();
+    let health = stage.wait_for("/v1/health", |health| health["healthy"] == json!(true));
+    assert_eq!(health["why"], json!([]));
+    let (_, status) = stage.get("/v1/status");
+    assert_eq!(status["partitions"].as_array().unwrap().len(), 2);
+    let skip = json!({ "partition": 1, "offset": 99, "by": "ada", "reason": "kills the fold" });
+    assert!(stage.post("/v1/faults", &skip).1["fault"].is_i64());
+}
