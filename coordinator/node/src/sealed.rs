@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sagaline_log::{Fetched, Log, LogError, Record};
+use sagaline_log::{Fetched, Log, LogError, Reader, Record};
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{Body, Genesis};
 use sagaline_schemas::{LogId, Offset, Partition, schema};
@@ -27,7 +27,10 @@ pub fn proven(key: &Key, log_id: LogId, partition: Partition, value: &[u8]) -> O
 /// # Errors
 /// When it holds it no more, or does not give it in time.
 pub fn read_one(log: &dyn Log, topic: &str, partition: Partition, offset: Offset) -> Result<Fetched, LogError> {
-    let mut reader = log.reader(topic, partition, offset)?;
+    next_of(log.reader(topic, partition, offset)?.as_mut(), topic)
+}
+
+fn next_of(reader: &mut dyn Reader, topic: &str) -> Result<Fetched, LogError> {
     let mut records = Vec::new();
     for _ in 0..PATIENCE.0 {
         reader.poll(1, PATIENCE.1, &mut records)?;
@@ -35,7 +38,7 @@ pub fn read_one(log: &dyn Log, topic: &str, partition: Partition, offset: Offset
             return Ok(record);
         }
     }
-    Err(LogError::Io { place: format!("{topic}/{partition}"), detail: format!("offset {offset} did not come in time") })
+    Err(LogError::Io { place: topic.to_owned(), detail: "a record that is there did not come in time".to_owned() })
 }
 
 /// The Genesis of an inbox partition, whatever key proves it; none: the partition is empty, or begins with something else.
@@ -43,11 +46,11 @@ pub fn read_one(log: &dyn Log, topic: &str, partition: Partition, offset: Offset
 /// # Errors
 /// When the log can't be read.
 pub fn genesis(log: &dyn Log, inbox: &str, partition: Partition) -> Result<Option<Genesis>, LogError> {
-    let (_, end) = log.reader(inbox, partition, 0)?.bounds()?;
-    if end == 0 {
+    let mut reader = log.reader(inbox, partition, 0)?;
+    if reader.bounds()?.1 == 0 {
         return Ok(None);
     }
-    let first = read_one(log, inbox, partition, 0)?;
+    let first = next_of(reader.as_mut(), inbox)?;
     match proof::open(schema::INBOX.fingerprint, &first.record.value).map(|opened| opened.inbox.body) {
         Ok(Body::Genesis(genesis)) => Ok(Some(genesis)),
         Ok(_) | Err(_) => Ok(None),

@@ -125,7 +125,7 @@ impl Stage {
     pub fn start(&self, key: &str) -> Offset {
         let start = StartRequest { definition: self.definition, input: input(key), traceparent: None };
         let target = RequestTarget::Key(KeyTarget { definition: "errand".to_owned(), key: key.to_owned() });
-        let id = RequestId(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, key.as_bytes()));
+        let id = request_id(key);
         let (by, issued) = ("a test".to_owned(), self.log.wall_clock());
         self.put(&Body::Request(Request { id, by, issued, target, body: RequestBody::Start(start) }))
     }
@@ -179,6 +179,10 @@ fn definition_of(text: &str) -> Definition {
     sagaline_language::definition("errand.yaml", text, &contracts)
         .unwrap_or_else(|report| panic!("{}", report.plain()))
         .value
+}
+
+fn request_id(key: &str) -> RequestId {
+    RequestId(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, key.as_bytes()))
 }
 
 fn input(key: &str) -> Bytes {
@@ -271,32 +275,54 @@ impl Desk {
 
 /// A store in memory that survives its owner: a restart finds what was committed, a crash what was flushed.
 #[derive(Clone, Default)]
-pub struct Disk(Arc<Mutex<MemoryStore>>);
+pub struct Disk {
+    store: Arc<Mutex<MemoryStore>>,
+    /// Whoever asks for this request panics, so many times.
+    mine: Arc<Mutex<Option<(RequestId, u32)>>>,
+}
 
 impl Disk {
+    /// Folding the request for this saga panics, so many times.
+    pub fn mine(&self, key: &str, times: u32) {
+        *self.mine.lock().unwrap() = Some((request_id(key), times));
+    }
+
+    fn step_on(&self, family: Family, key: &[u8]) {
+        let mut mine = self.mine.lock().unwrap();
+        if let Some((request, times @ 1..)) = mine.as_mut()
+            && family == Family::Requests
+            && key == request.as_bytes()
+        {
+            *times -= 1;
+            drop(mine);
+            panic!("a mine, as the test wants");
+        }
+    }
+
     pub fn crash(&self) {
-        let mut store = self.0.lock().unwrap();
+        let mut store = self.store.lock().unwrap();
         *store = std::mem::take(&mut *store).crash();
     }
 }
 
 impl Read for Disk {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.lock().unwrap().get(family, key)
+        self.step_on(family, key);
+        self.store.lock().unwrap().get(family, key)
     }
     fn scan(&self, family: Family, from: &[u8], to: Option<&[u8]>, max: usize) -> Result<Vec<Entry>, StoreError> {
-        self.0.lock().unwrap().scan(family, from, to, max)
+        self.store.lock().unwrap().scan(family, from, to, max)
     }
 }
 
 impl Store for Disk {
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        self.0.lock().unwrap().commit(batch)
+        self.store.lock().unwrap().commit(batch)
     }
     fn flush(&mut self) -> Result<(), StoreError> {
-        self.0.lock().unwrap().flush()
+        self.store.lock().unwrap().flush()
     }
     fn reader(&self) -> Arc<dyn Reader> {
-        self.0.lock().unwrap().reader()
+        self.store.lock().unwrap().reader()
     }
 }

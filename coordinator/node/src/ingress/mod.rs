@@ -152,7 +152,7 @@ impl Ingress {
         self.follow_registry()?;
         if let Run::Ended { again_at } = self.run {
             if self.producer.in_flight() == 0 && now >= again_at {
-                self.begin_run()?;
+                self.begin_run().inspect_err(|_| self.leave())?;
             }
             return Ok(answered);
         }
@@ -179,17 +179,14 @@ impl Ingress {
         self.producer.poll(Duration::ZERO, &mut arrived);
         let some = !arrived.is_empty();
         for Acknowledgement { ticket, outcome } in arrived.drain(..) {
-            // Behind an error acknowledgements are void: those records are sent again.
-            if matches!(self.run, Run::Ended { .. }) {
-                continue;
-            }
+            let (lane, number) = lane_and_number(ticket);
+            // Behind an error acknowledgements are void: those records are sent again. Of a source that is gone nobody asks any more.
+            let source = self.sources.iter_mut().find(|source| source.lane == lane);
+            let (Run::On, Some(source)) = (&self.run, source) else { continue };
             match outcome {
                 Ok(_) => {
-                    let (lane, number) = lane_and_number(ticket);
                     self.failures = 0;
-                    if let Some(source) = self.sources.iter_mut().find(|source| source.lane == lane) {
-                        source.landed(number);
-                    }
+                    source.landed(number);
                 }
                 Err(error) => self.end_run(&error, now),
             }
@@ -226,9 +223,7 @@ impl Ingress {
             return Ok(());
         }
         self.commit()?;
-        self.group = None;
-        self.sources.clear();
-        self.producer.purge();
+        self.leave();
         if !topics.is_empty() {
             self.group = Some(self.log.join(&self.options.names.ingress_group(), &self.options.member, &topics)?);
         }
@@ -237,17 +232,26 @@ impl Ingress {
         Ok(())
     }
 
+    /// Gives everything back, to join again: what was read and is not committed is read again. After a failure nobody knows which events
+    /// were handed out and not taken.
+    fn leave(&mut self) {
+        self.group = None;
+        self.sources.clear();
+        self.producer.purge();
+        self.run = Run::On;
+    }
+
     fn read(&mut self, now: BootTime, wait: Duration) -> Result<bool, LogError> {
-        self.heed_crowds()?;
+        self.heed_crowds().inspect_err(|_| self.leave())?;
         let Some(group) = self.group.as_mut() else { return Ok(false) };
         let mut events = Vec::new();
         let wait = if self.producer.in_flight() > 0 { wait.min(Duration::from_millis(2)) } else { wait };
-        group.poll(READ_AT_ONCE, wait, &mut events)?;
+        let polled = group.poll(READ_AT_ONCE, wait, &mut events);
         let some = !events.is_empty();
         let catalogue = Arc::clone(&self.catalogue);
         for event in events {
             match event {
-                GroupEvent::Assigned(places) => self.assigned(places)?,
+                GroupEvent::Assigned(places) => self.assigned(places).inspect_err(|_| self.leave())?,
                 GroupEvent::Revoked(places) => {
                     self.sources.retain(|source| !places.iter().any(|(topic, partition)| source.is(topic, *partition)))
                 }
@@ -256,7 +260,7 @@ impl Ingress {
                 GroupEvent::Record(record) => self.take(&catalogue, &record, now),
             }
         }
-        Ok(some)
+        polled.map(|()| some)
     }
 
     fn assigned(&mut self, places: Vec<(Arc<str>, Partition, i64)>) -> Result<(), LogError> {
@@ -347,6 +351,9 @@ impl Ingress {
     /// Topics that start sagas for a crowded channel are not read on.
     fn heed_crowds(&mut self) -> Result<(), LogError> {
         let Some(group) = self.group.as_mut() else { return Ok(()) };
+        if self.crowded.is_empty() && self.status.waiting.is_empty() {
+            return Ok(());
+        }
         let crowded = |participant: &String| self.crowded.contains(&channel_of_commands(participant));
         let waits = |topic: &str| {
             let mut starts = self.catalogue.all_active().map(|(_, definition)| definition);

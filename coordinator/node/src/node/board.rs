@@ -67,6 +67,10 @@ impl Board {
         self.change(|shown| shown.status.standing = standing);
     }
 
+    pub fn show_trouble(&self, trouble: String) {
+        self.change(|shown| shown.status.trouble = Some(trouble));
+    }
+
     /// The partition is given up.
     pub fn show_stop(&self, stop: &Stop) {
         self.change(|shown| {

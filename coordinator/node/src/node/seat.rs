@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use sagaline_log::LogError;
 use sagaline_log::clock::{Clock, SystemClock};
 use sagaline_partition::Faults;
 use sagaline_partition::store::{Store, StoreError};
@@ -21,6 +22,8 @@ use crate::owner::{Owner, OwnerOptions};
 
 /// How often the status is copied out.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
+/// How long a log that does not answer is left alone.
+const REOPEN: Duration = Duration::from_secs(1);
 /// How long readers may hold a store that is to be made anew.
 const DROP_PATIENCE: u32 = 1_000;
 
@@ -58,6 +61,11 @@ impl Seat {
                     if let Err(error) = self.drop_store() {
                         return self.give_up(&Stop::Store(error));
                     }
+                }
+                Ok(Err(Stop::Log(error))) if passes(&error) && !self.common.stopping() => {
+                    tracing::warn!(partition = self.board.number, %error, "opened again a little later");
+                    self.board.show_trouble(error.to_string());
+                    thread::park_timeout(REOPEN);
                 }
                 Ok(Err(stop)) => return self.give_up(&stop),
                 Err(_) => {
@@ -148,5 +156,23 @@ impl Seat {
             outcome = RocksStore::destroy(&place);
         }
         outcome
+    }
+}
+
+/// Whether asking again may help.
+fn passes(error: &LogError) -> bool {
+    match error {
+        LogError::Unreachable { .. }
+        | LogError::Io { .. }
+        | LogError::QueueFull { .. }
+        | LogError::OutcomeUnknown { .. } => true,
+        LogError::Address { .. }
+        | LogError::NoTopic { .. }
+        | LogError::TopicExists { .. }
+        | LogError::OutOfRange { .. }
+        | LogError::TooLarge { .. }
+        | LogError::Forbidden { .. }
+        | LogError::Corrupt { .. }
+        | LogError::InUse { .. } => false,
     }
 }

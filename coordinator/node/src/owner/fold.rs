@@ -45,7 +45,10 @@ impl Owner {
     fn hear(&mut self, said: Result<Option<(Offset, Offset)>, LogError>) -> Result<bool, Stop> {
         let (partition, position) = (self.options.partition, self.partition.next());
         match said {
-            Ok(None) => Ok(true),
+            Ok(None) => {
+                self.trouble = None;
+                Ok(true)
+            }
             Ok(Some((start, end))) if position < start || position > end => {
                 Err(Stop::AheadOfLog { partition, position, start, end })
             }
@@ -55,7 +58,8 @@ impl Owner {
                 Ok(true)
             }
             Err(LogError::OutOfRange { start, end, .. }) => Err(Stop::AheadOfLog { partition, position, start, end }),
-            Err(error @ (LogError::NoTopic { .. } | LogError::Corrupt { .. })) => Err(Stop::Log(error)),
+            Err(error @ LogError::Corrupt { .. }) => Err(Stop::Log(error)),
+            // Also `NoTopic`: brokers that are just starting say so of every topic. One made anew is seen by its end.
             Err(error) => {
                 self.trouble = Some(error.to_string());
                 Ok(false)
@@ -131,16 +135,18 @@ impl Owner {
             Some(Folding::Between | Folding::Beginning { .. }) | None => 0,
         };
         tracing::error!(partition, offset, timer, panic, "the fold panicked: nothing is decided");
-        self.partition.discard()?;
-        self.dirty = false;
-        self.backlog.clear();
         if self.panicked == Some((offset, timer)) {
-            let Some(note) = self.find_fault(offset, timer)? else {
-                return Err(Stop::Panicked { partition, offset, timer, panic });
-            };
+            // Before discarding: a partition that never was committed then knows its own log no more.
+            let known = self.options.faults.contains_key(&(offset, timer));
+            let note = if known { None } else { self.find_fault(offset, timer)? };
+            let note = note.ok_or(Stop::Panicked { partition, offset, timer, panic })?;
+            self.options.faults.insert((offset, timer), note.clone());
             self.partition.learn_fault(offset, timer, note);
         }
         self.panicked = Some((offset, timer));
+        self.partition.discard()?;
+        self.dirty = false;
+        self.backlog.clear();
         self.reader = self.log.reader(&self.inbox, partition, self.partition.next()).map_err(Stop::Log)?;
         Ok(())
     }

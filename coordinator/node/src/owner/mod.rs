@@ -249,7 +249,7 @@ impl Owner {
         let mut status = PartitionStatus::opening(self.options.partition);
         status.position = self.partition.next();
         status.log_end = self.log_end.max(status.position);
-        status.trouble = self.trouble.clone();
+        status.trouble = self.trouble.clone().or_else(|| self.own.trouble.clone());
         (status.standing, status.claim) = match &self.term {
             Term::Following { .. } => (Standing::Following, None),
             Term::Claiming => (Standing::Claiming, None),

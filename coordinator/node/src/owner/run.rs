@@ -118,8 +118,8 @@ impl Run {
             return Ok(());
         }
         while self.runs && self.window.len() < MAX_IN_FLIGHT && self.bytes_in_flight < MAX_BYTES_IN_FLIGHT {
-            let Some(output) = self.next(tools.partition)? else { break };
-            match self.append(&output, tools) {
+            let Some(mut output) = self.next(tools.partition)? else { break };
+            match self.append(&mut output, tools) {
                 Ok(()) => {}
                 Err(LogError::QueueFull { .. }) => {
                     self.tail.push_front(output);
@@ -141,15 +141,21 @@ impl Run {
         Ok(self.tail.pop_front())
     }
 
-    fn append(&mut self, published: &Published, tools: &mut Tools<'_>) -> Result<(), LogError> {
-        let output = &published.output;
+    /// The output keeps its bytes where it is not taken.
+    fn append(&mut self, published: &mut Published, tools: &mut Tools<'_>) -> Result<(), LogError> {
+        let output = &mut published.output;
         let partition = match output.partition {
             Some(partition) => partition,
             None => self.by_key(&output.key, tools.log)?,
         };
-        let record = Record { key: output.key.0.clone(), value: output.value.0.clone(), headers: Vec::new() };
+        let (key, value) = (std::mem::take(&mut output.key.0), std::mem::take(&mut output.value.0));
+        let record = Record { key, value, headers: Vec::new() };
         let number = self.window.next_number();
-        tools.producer.append(&self.topic, partition, &record, ticket(self.lane, number))?;
+        let appended = tools.producer.append(&self.topic, partition, &record, ticket(self.lane, number));
+        if let Err(error) = appended {
+            (output.key.0, output.value.0) = (record.key, record.value);
+            return Err(error);
+        }
         let flight = Flight { position: published.position, hash: output.hash, bytes: record.value.len() };
         self.bytes_in_flight += flight.bytes;
         self.in_flight += 1;

@@ -40,6 +40,8 @@ pub struct Own {
     pending: Option<Pending>,
     /// Times that the word was lost or not got since it was last held for long.
     setbacks: u32,
+    /// Why the last one did not get into the log.
+    pub(super) trouble: Option<String>,
 }
 
 #[derive(Debug)]
@@ -168,11 +170,11 @@ impl Owner {
         match outcome {
             Ok(offset) => {
                 pending.offset = Some(offset);
-                self.trouble = None;
+                self.own.trouble = None;
             }
             Err(error) => {
                 // Should it lie in the log all the same: a claim is superseded by the next, a Progress says nothing false.
-                self.trouble = Some(error.to_string());
+                self.own.trouble = Some(error.to_string());
                 match &mut self.term {
                     Term::Live { pace, .. } => {
                         self.own.pending = None;

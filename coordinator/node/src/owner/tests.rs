@@ -297,6 +297,42 @@ fn a_node_with_another_key_refuses_the_partition() {
 }
 
 #[test]
+fn a_panic_that_does_not_come_again_decides_nothing() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    let mut owner = stage.owner("one", &disk);
+    disk.mine("o-1", 1);
+    for key in ["o-0", "o-1", "o-2"] {
+        stage.start(key);
+    }
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 3 && outbox(owners[0]) == 0);
+    assert!(desk.seen.values().all(|times| *times == 1), "folded twice is not published twice");
+    assert_eq!(owner.status().unwrap().counters.parked, 0);
+    refolds_to_the_same(&stage, &owner);
+}
+
+#[test]
+fn a_panic_that_comes_again_stops_the_partition_until_a_person_has_the_input_passed_over() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    let mut owner = stage.owner("one", &disk);
+    disk.mine("o-1", u32::MAX);
+    let good = stage.start("o-0");
+    let offset = stage.start("o-1");
+    stage.start("o-2");
+    let stop = stop_of(&stage, &mut owner);
+    assert!(matches!(stop, Stop::Panicked { offset: at, timer: 0, .. } if at == offset), "{stop}");
+    assert!(stop.to_string().contains(&format!("sagaline skip 0 {offset}")), "{stop}");
+    drop(owner);
+    let (by, reason) = ("ada".to_owned(), "it kills the fold".to_owned());
+    stage.put(&Body::Fault(Fault { offset, timer: 0, by, reason }));
+    let mut owner = stage.owner("one", &disk);
+    assert!(owner.position() <= offset && good < offset);
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 2 && outbox(owners[0]) == 0);
+    assert_eq!(owner.status().unwrap().counters.parked, 1, "in the same partition the others end");
+}
+
+#[test]
 fn an_input_that_was_folded_and_is_to_be_passed_over_asks_for_a_refold() {
     let stage = Stage::bare(1);
     let mut owner = stage.owner("one", &Disk::default());
