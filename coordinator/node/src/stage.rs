@@ -206,6 +206,8 @@ pub struct Desk {
     next: Vec<Offset>,
     /// How often each command came.
     pub seen: BTreeMap<CommandId, u32>,
+    /// Commands that are not the first attempt.
+    pub retries: usize,
     /// Operations, in the order in which they first came.
     pub done: Vec<String>,
     /// Operations that it refuses.
@@ -227,6 +229,7 @@ impl Desk {
             partitions,
             next: vec![0; partitions as usize],
             seen: BTreeMap::new(),
+            retries: 0,
             done: Vec::new(),
             refuses: None,
             silent: false,
@@ -251,6 +254,7 @@ impl Desk {
     fn take(&mut self, value: &[u8]) {
         let mut input = proof::open_single_object(schema::COMMAND.fingerprint, value).unwrap();
         let command = Command::decode(&mut input).unwrap();
+        self.retries += usize::from(command.address.attempt > 1);
         let times = self.seen.entry(command.command_id).or_default();
         *times += 1;
         if *times == 1 {
