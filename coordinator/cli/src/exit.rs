@@ -18,7 +18,7 @@ pub enum Exit {
     Unreachable = 3,
     /// Something must be looked at before it goes on.
     Halted = 4,
-    /// Not in time.
+    /// Not in time, or too busy.
     Timeout = 5,
     /// Somebody else has it.
     InUse = 6,
@@ -31,7 +31,7 @@ pub const TABLE: [(u8, &str); 7] = [
     (2, "wrong usage, or bad input: arguments, definitions, configuration, events"),
     (3, "nobody answers: no coordinator, no broker"),
     (4, "halted, diverged or damaged: a person must look"),
-    (5, "not in time"),
+    (5, "not in time, or too busy: ask again later"),
     (6, "in use: the port, the data directory"),
 ];
 
@@ -105,9 +105,9 @@ impl From<ErrorDetail> for Failure {
         let exit = match error.code {
             ErrorCode::BadRequest | ErrorCode::TooLarge => Exit::Usage,
             ErrorCode::NotFound | ErrorCode::Refused | ErrorCode::Forbidden => Exit::Refused,
-            ErrorCode::Busy | ErrorCode::Unreachable => Exit::Unreachable,
+            ErrorCode::Unreachable => Exit::Unreachable,
             ErrorCode::Halted | ErrorCode::Broken => Exit::Halted,
-            ErrorCode::Timeout => Exit::Timeout,
+            ErrorCode::Busy | ErrorCode::Timeout => Exit::Timeout,
         };
         Self::new(exit, format_args!("{}: {}", error.message, error.help))
     }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sagaline_language::{LoadError, Loaded, Report};
+use sagaline_language::{LoadError, Loaded, Report, Severity};
 use sagaline_node::api::model::{Applied, Apply};
 use serde_json::json;
 
@@ -90,11 +90,14 @@ fn show(report: &Report) {
     }
 }
 
+/// How many, and the first: the one line that says why.
 fn summary(report: &Report) -> String {
-    let mistakes =
-        report.diagnostics().iter().filter(|found| found.severity() == sagaline_language::Severity::Error).count();
-    match mistakes {
-        1 => "1 mistake: nothing was applied".to_owned(),
-        more => format!("{more} mistakes: nothing was applied"),
+    let mut mistakes = report.diagnostics().iter().filter(|found| found.severity() == Severity::Error);
+    let Some(first) = mistakes.next() else { return "nothing is wrong".to_owned() };
+    let (line, column) = first.line_column();
+    let first = format!("{}:{line}:{column}: {}", first.file(), first.message());
+    match mistakes.count() {
+        0 => first,
+        more => format!("{} mistakes, the first: {first}", more + 1),
     }
 }

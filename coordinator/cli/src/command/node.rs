@@ -2,6 +2,7 @@
 //! `ready:`; it is printed once every partition is live or halted.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,9 +11,11 @@ use std::time::Duration;
 use sagaline_language::Loaded;
 use sagaline_log::{Log, loopback};
 use sagaline_node::api::{self, Api};
+use sagaline_node::owner::stop::Stop;
 use sagaline_node::registry::{ApplyError, ApplyOptions};
 use sagaline_node::topics::{self, Wanted};
 use sagaline_node::{Names, Node, NodeError, NodeOptions, Standing};
+use sagaline_partition::Halt;
 use sagaline_partition::store::StoreError;
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::settings::Settings;
@@ -92,7 +95,10 @@ fn options(stores: &Path, prefix: &str, key: Key, name: &str, single_broker: boo
 /// What this process says of itself goes to stderr; `RUST_LOG` says how much.
 fn trace(level: &str, as_json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     if as_json {
         lines.json().init();
     } else {
@@ -247,11 +253,36 @@ impl From<NodeError> for Failure {
             NodeError::Topics(error) => error.into(),
             NodeError::Log(error) | NodeError::Apply(ApplyError::Log(error)) => error.into(),
             NodeError::Store(error) => error.into(),
-            NodeError::Stopped(_) => Self::new(Exit::Halted, error),
+            NodeError::Stopped(stop) => stop.into(),
             NodeError::Apply(ApplyError::OtherDigest { .. } | ApplyError::NoContract { .. })
             | NodeError::NoPartition { .. } => Self::new(Exit::Refused, error),
             NodeError::NotFolded { .. } => Self::new(Exit::Timeout, error),
             NodeError::Stopping | NodeError::Thread(_) => Self::new(Exit::Unreachable, error),
+        }
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Store(error) | Stop::Halt(Halt::Store(error)) => error.into(),
+            Stop::Log(error) => error.into(),
+            Stop::Halt(Halt::WrongKey { .. }) => Self::usage(stop),
+            Stop::Halt(
+                Halt::NoGenesis { .. }
+                | Halt::UnknownRules { .. }
+                | Halt::Hole { .. }
+                | Halt::Diverged { .. }
+                | Halt::PassedOver { .. },
+            )
+            | Stop::Unsafe { .. }
+            | Stop::OtherLog { .. }
+            | Stop::AheadOfLog { .. }
+            | Stop::Rewritten { .. }
+            | Stop::NoAppendTime { .. }
+            | Stop::Panicked { .. }
+            | Stop::Refold { .. }
+            | Stop::ClockFault { .. } => Self::new(Exit::Halted, stop),
         }
     }
 }

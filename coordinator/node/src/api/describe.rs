@@ -28,8 +28,7 @@ pub(super) fn line(partition: Partition, definition: &Definition, saga: &Saga) -
         Phase::Stuck { stuck, .. } => (Some(stuck_in_words(definition, saga, stuck)), None),
         Phase::Ended { at, cause, .. } => (cause.as_ref().map(cause_in_words), Some(*at)),
     };
-    let active =
-        definition.steps.iter().zip(&saga.steps).filter(|(_, state)| matches!(state, StepState::Active { .. }));
+    let active = definition.steps.iter().zip(&saga.steps).filter(|(_, state)| state_word(saga, state) == "active");
     SagaLine {
         id: saga.id,
         partition,
@@ -137,7 +136,7 @@ pub(super) fn steps(definition: &Definition, saga: &Saga) -> Vec<StepLine> {
             let effect = saga.effects.iter().rev().find(|effect| effect.step == number);
             StepLine {
                 step: step.step.clone(),
-                state: state_word(state).to_owned(),
+                state: state_word(saga, state).to_owned(),
                 call: format!("{}.{}", call.participant, call.operation),
                 attempts: effect.map_or(0, |effect| effect.tries.count),
                 outcome: effect.map(|effect| outcome_in_words(&effect.outcome)),
@@ -147,13 +146,19 @@ pub(super) fn steps(definition: &Definition, saga: &Saga) -> Vec<StepLine> {
         .collect()
 }
 
-fn state_word(state: &StepState) -> &'static str {
+/// A step whose effect has got its last answer, and whose word led elsewhere, is under way no more.
+fn state_word(saga: &Saga, state: &StepState) -> &'static str {
     match state {
         StepState::Waiting => "waiting",
         StepState::Skipped => "skipped",
-        StepState::Active { .. } => "active",
         StepState::Done { .. } => "done",
         StepState::Continued => "continued",
+        StepState::Active { effect } => match saga.effects.get(*effect as usize).map(|effect| &effect.outcome) {
+            Some(Outcome::Refused { .. }) => "refused",
+            Some(Outcome::Unknown { .. }) => "failed",
+            Some(Outcome::Contradicted { .. }) => "contradicted",
+            Some(Outcome::Decided | Outcome::Sent | Outcome::Succeeded { .. }) | None => "active",
+        },
     }
 }
 

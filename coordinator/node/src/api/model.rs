@@ -131,7 +131,7 @@ pub struct SagaPage {
 pub struct StepLine {
     /// Its name.
     pub step: String,
-    /// `waiting`, `skipped`, `active`, `done` or `continued`.
+    /// `waiting`, `skipped`, `active`, `done`, `continued`, `refused`, `failed` or `contradicted`.
     pub state: String,
     /// The participant's operation: `payment.charge`.
     pub call: String,

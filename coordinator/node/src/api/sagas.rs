@@ -75,9 +75,10 @@ fn definition_of(read: &dyn Read, saga: &Saga) -> Result<Definition, ApiError> {
     })
 }
 
-pub(super) fn fresh(handle: &PartitionHandle) -> Fresh {
-    let status = handle.status();
-    Fresh { partition: handle.number, position: status.position, log_end: status.log_end }
+/// How far what is read here is folded, and how far the log goes as last heard.
+fn fresh(handle: &PartitionHandle, read: &dyn Read) -> Result<Fresh, ApiError> {
+    let position = view::meta(read)?.map_or(0, |meta| meta.next);
+    Ok(Fresh { partition: handle.number, position, log_end: handle.status().log_end.max(position) })
 }
 
 /// What one partition adds to a page.
@@ -85,6 +86,7 @@ struct Part {
     lines: Vec<SagaLine>,
     /// How far it was looked at; none: to its end.
     through: Option<SagaId>,
+    fresh: Fresh,
 }
 
 pub(super) async fn list(State(api): State<Api>, Params(filter): Params<Filter>) -> Result<Json<SagaPage>, ApiError> {
@@ -96,10 +98,12 @@ fn page(api: &Api, filter: &Filter) -> Result<SagaPage, ApiError> {
     let now = api.node.log().wall_clock();
     let mut lines = Vec::new();
     let mut frontier: Option<SagaId> = None;
+    let mut fresh = Vec::new();
     for handle in api.node.partitions() {
         let part = part(&handle, filter, limit, now)?;
         frontier = [frontier, part.through].into_iter().flatten().min();
         lines.extend(part.lines);
+        fresh.push(part.fresh);
     }
     lines.sort_by_key(|line| line.id);
     // Behind the frontier some partition has not been looked at: its sagas must not be passed over.
@@ -107,14 +111,15 @@ fn page(api: &Api, filter: &Filter) -> Result<SagaPage, ApiError> {
     let more = lines.len() > limit;
     lines.truncate(limit);
     let next = if more { lines.last().map(|line| line.id) } else { frontier };
-    Ok(SagaPage { sagas: lines, next, fresh: api.node.partitions().iter().map(fresh).collect() })
+    Ok(SagaPage { sagas: lines, next, fresh })
 }
 
 fn part(handle: &PartitionHandle, filter: &Filter, limit: usize, now: Millis) -> Result<Part, ApiError> {
     let reader = reader(handle)?;
     let snapshot = reader.snapshot();
     let mut definitions = Definitions::default();
-    let mut part = Part { lines: Vec::new(), through: filter.cursor };
+    let fresh = fresh(handle, snapshot.as_ref())?;
+    let mut part = Part { lines: Vec::new(), through: filter.cursor, fresh };
     let mut looked_at = 0;
     while part.lines.len() <= limit && looked_at < MOST_LOOKED_AT {
         let sagas = view::sagas(snapshot.as_ref(), part.through, AT_ONCE)?;
@@ -137,9 +142,11 @@ pub(super) async fn counts(State(api): State<Api>) -> Result<Json<Counts>, ApiEr
 
 fn count(api: &Api) -> Result<Counts, ApiError> {
     let mut by_status: BTreeMap<Status, u64> = Status::ALL.into_iter().map(|status| (status, 0)).collect();
+    let mut fresh_all = Vec::new();
     for handle in api.node.partitions() {
         let reader = reader(&handle)?;
         let snapshot = reader.snapshot();
+        fresh_all.push(fresh(&handle, snapshot.as_ref())?);
         let mut after = None;
         loop {
             let sagas = view::sagas(snapshot.as_ref(), after, AT_ONCE)?;
@@ -152,7 +159,7 @@ fn count(api: &Api) -> Result<Counts, ApiError> {
             }
         }
     }
-    Ok(Counts { by_status, fresh: api.node.partitions().iter().map(fresh).collect() })
+    Ok(Counts { by_status, fresh: fresh_all })
 }
 
 /// The partition that holds a saga. An id does not tell its partition: each is asked.
@@ -212,7 +219,7 @@ fn detail(handle: &PartitionHandle, id: SagaId) -> Result<SagaDetail, ApiError> 
         steps_in_order: describe::steps(&definition, &saga),
         timers: describe::timers(&definition, &saga),
         report: serde_json::to_value(report).expect("a report has text keys and finite numbers only"),
-        fresh: fresh(handle),
+        fresh: fresh(handle, snapshot.as_ref())?,
     })
 }
 
@@ -231,7 +238,7 @@ fn story(api: &Api, id: SagaId) -> Result<History, ApiError> {
     let definition = definition_of(snapshot.as_ref(), &saga)?;
     let entries = view::history(snapshot.as_ref(), &saga)?;
     let history = entries.iter().flat_map(|entry| describe::happenings(&definition, &saga, entry)).collect();
-    Ok(History { id, history, fresh: fresh(&handle) })
+    Ok(History { id, history, fresh: fresh(&handle, snapshot.as_ref())? })
 }
 
 fn saga_id(text: &str) -> Result<SagaId, ApiError> {
