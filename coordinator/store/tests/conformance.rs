@@ -1,11 +1,16 @@
 //! What every store promises, on each store alike.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::put;
 use sagaline_partition::digest::digest;
 use sagaline_partition::store::{Batch, Entry, Family, Read, Store};
 use sagaline_store::{MemoryStore, RocksStore};
+
+/// A family, a key, and its value or its deletion.
+type Write<'a> = (Family, &'a [u8], Option<&'a [u8]>);
 
 fn on_every_store(check: impl Fn(&mut dyn Store)) {
     check(&mut MemoryStore::new());
@@ -155,7 +160,7 @@ fn the_digest_covers_every_byte_and_is_the_same_on_each_store() {
             commit(store, Family::History, &[(&n.to_be_bytes(), Some(b"happened"))]);
         }
         let before = digest(store).unwrap();
-        let differing: [(Family, &[u8], Option<&[u8]>); 4] = [
+        let differing: [Write<'_>; 4] = [
             (Family::History, &511_u32.to_be_bytes(), Some(b"Happened")),
             (Family::History, &511_u32.to_be_bytes(), None),
             (Family::Requests, b"", Some(b"")),

@@ -1,6 +1,8 @@
 //! A process that writes is killed with SIGKILL, again and again: the store it leaves is one of whole batches, none from before the last
 //! flush lost. The child is this test binary itself, told by its environment.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::io::{BufRead, BufReader, Write};

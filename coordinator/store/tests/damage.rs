@@ -1,6 +1,8 @@
 //! Damaged files: a store that opens holds what it held at some flush (the position is among it, so that folding goes on from there), or it
 //! says that it is damaged. It never holds anything else, and never takes the process down.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::fs;

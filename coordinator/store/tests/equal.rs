@@ -1,5 +1,7 @@
 //! RocksDB and memory hold the same after any batches, flushes and reopenings.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::ops::Range;

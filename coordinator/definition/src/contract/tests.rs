@@ -26,7 +26,8 @@ fn the_normal_form_is_canonical_and_reads_back() {
 
 #[test]
 fn the_digest_is_of_all_that_it_says() {
-    expect_test::expect!["80d1841d0328b9ab12710b1b5d2a113cf14739ffea6a5f35416031f31073a9e5"].assert_eq(&payment().digest().to_string());
+    expect_test::expect!["80d1841d0328b9ab12710b1b5d2a113cf14739ffea6a5f35416031f31073a9e5"]
+        .assert_eq(&payment().digest().to_string());
     let mut other = payment();
     other.limits.rate = Some(51);
     assert_ne!(other.digest(), payment().digest());

@@ -291,7 +291,10 @@ fn contradictions_are_for_people() {
         undone a     -> Cancelled
     "#]],
     );
-    check(&ab, "ok a; no b; ok b; retry; undone a; undone b", &expect![[r#"
+    check(
+        &ab,
+        "ok a; no b; ok b; retry; undone a; undone b",
+        &expect![[r#"
         start        -> a
         ok a         -> b
         no b         -> turns back, un-a
@@ -299,7 +302,8 @@ fn contradictions_are_for_people() {
         retry        ->
         undone a     -> un-b
         undone b     -> Compensated
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
