@@ -9,6 +9,7 @@ use crate::fact::Fact;
 use crate::ledger::{Outcome, Undo};
 use crate::names::SagaNames;
 use crate::saga::{Cause, Direction, Effect, Phase, StepState, Stuck, TimerKind, Tries};
+use crate::text::shortened;
 use crate::turn::Turn;
 
 /// What there is to do for a step that is ready.
@@ -43,7 +44,7 @@ impl Turn<'_> {
 
     fn enter(&mut self, step: u32) {
         match self.look_at(step) {
-            Err(error) => self.become_stuck(Stuck::Expression { step: Some(step), error }),
+            Err(error) => self.become_stuck(Stuck::Expression { step: Some(step), error: shortened(error) }),
             Ok(Ready::Skip) => {
                 self.saga.steps[step as usize] = StepState::Skipped;
                 self.fact(Fact::Skipped { step });

@@ -14,6 +14,7 @@ mod names;
 pub mod report;
 mod request;
 mod saga;
+mod text;
 mod timer;
 mod turn;
 pub mod validate;
@@ -25,6 +26,7 @@ pub use request::Asked;
 pub use saga::{
     Cause, Direction, Effect, HistoryHead, Phase, Route, Saga, StepState, Stuck, Timer, TimerKind, TimerStart, Tries,
 };
+pub use text::{MAX_TEXT, shortened};
 pub use turn::{Input, Limits, Moment, Outgoing, Rejected, Transition, turn};
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use sagaline_schemas::{Offset, Value};
 
 use crate::fold::{LogRecord, Partition};
 use crate::halt::Halt;
-use crate::sagas::Begin;
+use crate::sagas::{Begin, MAX_KEY};
 use crate::store::Family;
 
 /// What the numbered channel says of a record (records.md section 2): accept iff at > highest and prev <= highest.
@@ -91,6 +91,12 @@ impl Partition {
                     format!("{:?} clauses are not yet part of this version", target.clause),
                 )));
             }
+        }
+        if target.key.is_empty() || target.key.len() > MAX_KEY {
+            return Ok(Err((
+                ParkedReason::Refused,
+                format!("a key has between 1 and {MAX_KEY} bytes, this has {}", target.key.len()),
+            )));
         }
         if partition_of(&target.key, self.begun().partitions) != self.number {
             return Ok(Err((ParkedReason::Refused, format!("the key {:?} belongs to another partition", target.key))));

@@ -9,14 +9,14 @@ use sagaline_schemas::hash;
 use sagaline_schemas::output::ParkedReason;
 use sagaline_schemas::proof::{self, Key, Opened};
 use sagaline_schemas::record::{Body, ContractRecord, DefinitionRecord, Genesis};
-use sagaline_schemas::{Digest, Millis, Offset, OutputHash, Position, SagaId, schema};
+use sagaline_schemas::{CommandId, Digest, Millis, Offset, OutputHash, Position, SagaId, schema};
 
 use crate::halt::Halt;
 use crate::keys;
 use crate::outbox::Published;
 use crate::overlay::{Overlay, decode};
 use crate::progress::corrupt;
-use crate::state::{Counters, Folding, KnownContract, Meta};
+use crate::state::{Counters, Folding, KnownContract, Meta, Output};
 use crate::store::{Family, Reader, Store, StoreError};
 
 /// The version of the rules that this program folds by.
@@ -64,7 +64,9 @@ pub struct Partition {
     pub(crate) faults: Faults,
     pub(crate) at: Position,
     pub(crate) published: Vec<Published>,
-    pub(crate) answered: BTreeSet<[u8; 16]>,
+    /// Commands in the outbox that no answer has settled: whose clocks begin when they leave it. Held in memory only: after a restart it is
+    /// every command in the outbox, which costs a look at its saga and changes nothing.
+    pub(crate) unanswered: BTreeSet<CommandId>,
     /// `Family::Waiting`, held in memory: it empties at every Progress.
     pub(crate) waiting: BTreeSet<SagaId>,
     pub(crate) next_due: Option<Option<Millis>>,
@@ -87,11 +89,12 @@ impl Partition {
             faults,
             at: Position { offset: 0, timer: 0, index: 0 },
             published: Vec::new(),
-            answered: BTreeSet::new(),
+            unanswered: BTreeSet::new(),
             waiting: BTreeSet::new(),
             next_due: None,
         };
         partition.waiting = partition.read_waiting()?;
+        partition.unanswered = partition.read_unanswered()?;
         if let Some(meta) = &partition.meta {
             partition.check_key(&meta.key_id, meta.key_fingerprint)?;
             check_rules(meta.rules_version)?;
@@ -308,12 +311,18 @@ impl Partition {
     pub fn discard(&mut self) -> Result<(), StoreError> {
         self.over.discard();
         self.definitions.clear();
-        self.answered.clear();
         self.published.clear();
         self.next_due = None;
         self.meta = self.over.read::<Meta>(Family::Meta, keys::META)?;
         self.waiting = self.read_waiting()?;
+        self.unanswered = self.read_unanswered()?;
         Ok(())
+    }
+
+    fn read_unanswered(&self) -> Result<BTreeSet<CommandId>, StoreError> {
+        let stored = self.over.scan(Family::Outbox, &[], None, usize::MAX)?;
+        let command = |bytes: &[u8]| Ok(decode::<Output>(Family::Outbox, bytes)?.command.map(|command| command.id));
+        stored.iter().filter_map(|(_, bytes)| command(bytes).transpose()).collect()
     }
 
     fn read_waiting(&self) -> Result<BTreeSet<SagaId>, StoreError> {

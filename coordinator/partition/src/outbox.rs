@@ -1,6 +1,7 @@
 //! Line 9: outputs get positions, go into the outbox of their channel, and into the running output hash. What is trimmed, and why it
 //! may be, stands in `progress.rs`. Channels: `commands.<participant>`, `events`, `parked`.
 
+use sagaline_engine::shortened;
 use sagaline_schemas::output::{Parked, ParkedReason};
 use sagaline_schemas::proof::write_single_object;
 use sagaline_schemas::wire::Bytes;
@@ -59,6 +60,7 @@ impl Partition {
             command,
         };
         self.over.write(Family::Outbox, keys::outbox(channel, position), &output);
+        self.unanswered.extend(output.command.as_ref().map(|command| command.id));
         let mut state = self.channel(channel)?;
         state.newest = Some(position);
         state.length += 1;
@@ -84,7 +86,7 @@ impl Partition {
         let parked = Parked {
             id: self.next_output_id(),
             reason,
-            detail,
+            detail: shortened(detail),
             partition: self.number,
             offset: self.at.offset,
             time: self.begun().log_time,

@@ -9,7 +9,7 @@ use sagaline_schemas::wire::Wire;
 use crate::store::{Batch, Entry, Family, Reader, Store, StoreError};
 
 /// Decoded sagas that are kept over a commit.
-const CACHED_SAGAS: usize = 20_000;
+const CACHED_SAGAS: usize = 4_000;
 
 /// The store with what is not committed yet.
 pub struct Overlay {

@@ -112,7 +112,7 @@ impl Partition {
             let entry = published(&acked.channel, &key, &value)?;
             self.over.delete(Family::Outbox, key);
             if let Some(command) = entry.output.command
-                && !self.answered.remove(command.id.as_bytes())
+                && self.unanswered.remove(&command.id)
             {
                 self.sent(&command, base)?;
             }

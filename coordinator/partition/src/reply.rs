@@ -1,8 +1,8 @@
 //! A participant's answer: its address must be known and its token right; then it is the saga's.
 
-use sagaline_engine::{Input, Rejected, Saga};
+use sagaline_engine::{Input, Rejected, Saga, shortened};
 use sagaline_schemas::output::ParkedReason;
-use sagaline_schemas::record::{Answer, Reply};
+use sagaline_schemas::record::{Answer, Failed, Refused, Reply};
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{CommandId, Value, hash};
 
@@ -24,13 +24,13 @@ impl Partition {
         }
         let is_last = answers_for_good(&reply.answer);
         let Reply { address, answer, instance, .. } = reply;
+        let (answer, instance) = (with_short_texts(answer), shortened(instance));
         let input = Input::Answer { effect, kind: address.kind, attempt: address.attempt, answer, instance };
         if let Some(Some(Rejected::Answer(detail) | Rejected::Request(detail))) = self.turn(address.saga, input)? {
             return self.park(record.value, ParkedReason::Refused, detail);
         }
         if is_last {
-            // Only a hint that spares a look at the saga when the command leaves the outbox.
-            self.answered.insert(*command.as_bytes());
+            self.unanswered.remove(&command);
         }
         Ok(())
     }
@@ -80,6 +80,24 @@ fn answers_for_good(answer: &Answer) -> bool {
         | Answer::Compensated(_)
         | Answer::NothingThere(_) => true,
         Answer::Working(_) | Answer::Probed(_) | Answer::Mark(_) => false,
+    }
+}
+
+/// What a participant says for people is cut; what it says for the saga is not.
+fn with_short_texts(answer: Answer) -> Answer {
+    match answer {
+        Answer::Refused(Refused { code, detail }) => {
+            Answer::Refused(Refused { code: shortened(code), detail: shortened(detail) })
+        }
+        Answer::Failed(Failed { error, retry_after }) => {
+            Answer::Failed(Failed { error: shortened(error), retry_after })
+        }
+        Answer::Succeeded(_)
+        | Answer::Working(_)
+        | Answer::Compensated(_)
+        | Answer::NothingThere(_)
+        | Answer::Probed(_)
+        | Answer::Mark(_) => answer,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What people ask: taken once by its id, whatever becomes of it is remembered for who asks again.
 
-use sagaline_engine::{Asked, Input, Rejected};
+use sagaline_engine::{Asked, Input, Rejected, shortened};
 use sagaline_schemas::hash::partition_of;
 use sagaline_schemas::output::ParkedReason;
 use sagaline_schemas::request::{KeyTarget, Request, RequestBody, RequestTarget, StartRequest};
@@ -9,7 +9,7 @@ use sagaline_schemas::{SagaId, Value};
 use crate::fold::{LogRecord, Partition};
 use crate::halt::Halt;
 use crate::keys::{TimerKey, TimerOf};
-use crate::sagas::Begin;
+use crate::sagas::{Begin, MAX_KEY};
 use crate::state::{Answered, RequestOutcome};
 use crate::store::Family;
 
@@ -36,11 +36,12 @@ impl Partition {
 
     fn ask(&mut self, request: Request) -> Result<RequestOutcome, Halt> {
         let Request { id, by, target, body, .. } = request;
+        let by = shortened(by);
         let asked = match body {
             RequestBody::Start(start) => return self.start_request(target, start),
-            RequestBody::Cancel(cancel) => Asked::Cancel { reason: cancel.reason },
-            RequestBody::Retry(retry) if retry.input.is_none() => Asked::Retry { reason: retry.reason },
-            RequestBody::Close(close) => Asked::Close { reason: close.reason },
+            RequestBody::Cancel(cancel) => Asked::Cancel { reason: shortened(cancel.reason) },
+            RequestBody::Retry(retry) if retry.input.is_none() => Asked::Retry { reason: shortened(retry.reason) },
+            RequestBody::Close(close) => Asked::Close { reason: shortened(close.reason) },
             RequestBody::Retry(_) => return Ok(not_yet("retry with other input")),
             RequestBody::Signal(_) => return Ok(not_yet("signal")),
             RequestBody::Decide(_) => return Ok(not_yet("decide")),
@@ -83,6 +84,9 @@ impl Partition {
         };
         if definition.saga != name {
             return Ok(refused("the digest belongs to another definition than the name"));
+        }
+        if key.is_empty() || key.len() > MAX_KEY {
+            return Ok(refused("a key has between 1 and 1024 bytes"));
         }
         if partition_of(&key, self.begun().partitions) != self.number {
             return Ok(refused("the key belongs to another partition"));

@@ -21,6 +21,9 @@ use crate::outbox::channel_of_commands;
 use crate::state::{CommandRef, KnownContract};
 use crate::store::{Family, StoreError};
 
+/// Most bytes of a correlation id: it lies in keys, commands and events.
+pub(crate) const MAX_KEY: usize = 1024;
+
 /// A saga to be.
 pub(crate) struct Begin {
     pub definition: Digest,

@@ -2,7 +2,9 @@
 
 use expect_test::expect;
 use sagaline_schemas::proof::{self, Key};
-use sagaline_schemas::record::{Answer, Body, Compensated, EngineVersion, Fault, Reply, SettingsChange, Succeeded};
+use sagaline_schemas::record::{
+    Answer, Body, Compensated, EngineVersion, Failed, Fault, Reply, SettingsChange, Succeeded,
+};
 use sagaline_schemas::settings::Settings;
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Token, schema};
@@ -124,4 +126,28 @@ fn replies_that_prove_nothing() {
         TooLarge: its result has 000000 bytes, the settings allow 000000
     "#]]
     .assert_eq(&told);
+}
+
+#[test]
+fn long_texts_never_make_an_output_that_no_topic_takes() {
+    let told = attack(|stage| {
+        let command = stage.command("a");
+        let long = "x".repeat(500_000);
+        let mut address = command.address.clone();
+        address.step = long.clone();
+        let reply = Reply {
+            address,
+            token: command.token,
+            answer: Answer::Failed(Failed { error: long.clone(), retry_after: None }),
+            instance: long.clone(),
+            time: 0,
+        };
+        stage.raw(proof::unsealed(schema::INBOX.fingerprint, &Body::Reply(reply)));
+        let event = stage.event(0, 1, &long);
+        stage.body(&Body::Event(event));
+        stage.skip_event();
+        let longest = stage.outputs.iter().map(|output| output.output.value.len()).max();
+        assert!(longest < Some(100_000), "the longest output has {longest:?} bytes");
+    });
+    assert_eq!(told.lines().count(), 2, "{told}");
 }

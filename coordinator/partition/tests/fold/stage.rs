@@ -159,6 +159,11 @@ impl Stage {
         self.body(&Body::Event(event))
     }
 
+    /// An event number that was used by hand.
+    pub fn skip_event(&mut self) {
+        self.events += 1;
+    }
+
     pub fn event(&self, prev: i64, at: i64, key: &str) -> Event {
         Event {
             origin: EventOrigin { topic_id: TopicId::from_bytes([3; 16]), partition: 0, generation: 0, prev, at },
