@@ -8,7 +8,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::{Dev, failed, ok, wait_until};
+use common::{Coordinator, failed, ok, wait_until};
 use sagaline_log::{Log, NewTopic, Record};
 use sagaline_node::api::events::append;
 use sagaline_schemas::proof::{seal, unsealed};
@@ -110,7 +110,7 @@ fn before_it_runs(dir: &Path) -> Vec<Row> {
 
 fn while_it_stands_still(dir: &Path) -> Vec<Row> {
     let dev = |data: &'static str| [&NO_PORTS[..], &["--partitions", "1", "--data", data]].concat();
-    let once = |data: &str| assert_eq!(Dev::start(dir, &["--partitions", "1", "--data", data]).stop(), Some(0));
+    let once = |data: &str| assert_eq!(Coordinator::dev(dir, &["--partitions", "1", "--data", data]).stop(), Some(0));
     once("format");
     std::fs::write(dir.join("format/store/partition-0/FORMAT"), "sagaline store, layout 0, entries 0\n").unwrap();
     once("lost");
@@ -118,7 +118,7 @@ fn while_it_stands_still(dir: &Path) -> Vec<Row> {
     once("key");
     inbox(&dir.join("create-time/log"), &[("message.timestamp.type", "CreateTime")]);
     inbox(&dir.join("retention/log"), &[("message.timestamp.type", "LogAppendTime"), ("retention.ms", "604800000")]);
-    let _held = Dev::start(dir, &["--data", "held"]);
+    let _held = Coordinator::dev(dir, &["--data", "held"]);
     std::fs::write(dir.join("open.key"), "key-1:00").unwrap();
     ok(dir, &["init", "elsewhere"]);
     let with_key = |key: &'static str| [&dev("key")[..], &["--key-file", key]].concat();
@@ -150,7 +150,7 @@ fn inbox(log: &Path, own: &[(&str, &str)]) {
 /// A running node, its log, and how many records were set aside so far.
 struct Running {
     dir: PathBuf,
-    dev: Dev,
+    dev: Coordinator,
     log: std::sync::Arc<dyn Log>,
     parked: usize,
 }
@@ -173,7 +173,7 @@ impl Running {
 }
 
 fn while_it_runs(dir: &Path) -> Vec<Row> {
-    let dev = Dev::start(dir, &["--partitions", "1", "--data", "runs", "--mock", "flights", "--mock", "hotels"]);
+    let dev = Coordinator::dev(dir, &["--partitions", "1", "--data", "runs", "--mock", "flights", "--mock", "hotels"]);
     let log = sagaline_log::connect(&dev.log, &BTreeMap::new()).unwrap();
     let mut running = Running { dir: dir.to_owned(), dev, log, parked: 0 };
     let schema = schema::INBOX.fingerprint;

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Dev, failed, ok, output, text, wait_until};
+use common::{Coordinator, failed, ok, output, text, wait_until};
 use serde_json::Value as Json;
 
 #[test]
@@ -118,7 +118,7 @@ fn a_saga_runs_from_init_to_its_end_and_over_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     ok(dir.path(), &["init", "trips"]);
     let dir = &dir.path().join("trips");
-    let mut dev = Dev::start(dir, &["--mock", "flights", "--mock", "hotels"]);
+    let mut dev = Coordinator::dev(dir, &["--mock", "flights", "--mock", "hotels"]);
     let started = dev.json(dir, &["start", "book-trip", "T-9", "@trip.json", "--wait"]);
     assert_eq!(started["status"], "completed", "{started}");
     let effects = started["report"]["effects"].as_array().unwrap();
@@ -147,7 +147,7 @@ fn a_saga_runs_from_init_to_its_end_and_over_a_restart() {
     let verified: Json = serde_json::from_str(&ok(dir, &["verify", "--data", "sagaline-data", "--json"])).unwrap();
     assert!(verified.as_array().unwrap().iter().all(|partition| partition["same"] == true), "{verified}");
     ok(dir, &["rebuild", "--data", "sagaline-data"]);
-    let mut again = Dev::start(dir, &[]);
+    let mut again = Coordinator::dev(dir, &[]);
     let page = again.json(dir, &["ps", "--all"]);
     assert_eq!(page["sagas"].as_array().unwrap().len(), 3, "the log was folded anew: {page}");
     assert_eq!(again.stop(), Some(0));
@@ -168,7 +168,7 @@ fn what_is_in_the_way_is_told() {
     let (code, why) = failed(dir, &["dev", "--port", &port, "--log-port", "0"]);
     assert_eq!(code, 6, "{why}");
     assert!(why.starts_with(&format!("sagaline: the API can't listen at 127.0.0.1:{port}: ")), "{why}");
-    let dev = Dev::start(dir, &[]);
+    let dev = Coordinator::dev(dir, &[]);
     let (code, why) = failed(dir, &["dev", "--port", "0", "--log-port", "0"]);
     assert_eq!((code, why.ends_with("is in use by another process")), (6, true), "{why}");
     let timeout = dev.ask(

@@ -34,6 +34,8 @@ pub struct Config {
     pub partitions: u32,
     /// `topics.replicas`
     pub replicas: u32,
+    /// `topics.activation_delay`
+    pub activation_delay: u32,
 }
 
 impl fmt::Debug for Config {

@@ -175,31 +175,31 @@ fn mock(node: &Node, participant: &str) -> Result<Mock, Failure> {
     Ok(Mock::start(Arc::clone(node.log()), node.names(), contract.clone())?)
 }
 
-/// Serves the API and waits; then stops cleanly.
+/// Serves the API and waits; then stops cleanly: answers under way are given, then the partitions are closed.
 fn run(api: Api, port: u16, log: &str) -> Result<(), Failure> {
     let runtime = runtime()?;
-    let stop = signals(&runtime)?;
+    let mut stop = signals(&runtime)?;
     let node = Arc::clone(&api.node);
     let listener = runtime.block_on(api::bind(port))?;
     let at = listener.local_addr().map_err(|error| Failure::new(Exit::InUse, error))?;
     let mut asked = stop.clone();
-    let server = runtime.spawn(api::serve(listener, api, async move { wait_for_stop(&mut asked).await }));
+    let mut server = runtime.spawn(api::serve(listener, api, async move { wait_for_stop(&mut asked).await }));
     if wait_for_partitions(&node, &stop) {
         print::line(format_args!("ready: api http://{at} log {log}"))?;
     }
-    let mut asked = stop;
     let served = runtime.block_on(async {
         tokio::select! {
-            () = wait_for_stop(&mut asked) => None,
-            served = server => Some(served),
+            () = wait_for_stop(&mut stop) => tokio::time::timeout(LAST_ANSWERS, &mut server).await.ok(),
+            served = &mut server => Some(served),
         }
     });
-    runtime.shutdown_timeout(LAST_ANSWERS);
+    // Who still waits for an answer asks again: under the same id it is asked once.
+    runtime.shutdown_background();
     let stopped = Arc::into_inner(node).map_or(Ok(()), Node::stop);
     match served {
-        Some(Ok(served)) => served.map_err(Failure::from).and(stopped.map_err(Failure::from)),
-        Some(Err(error)) => Err(Failure::new(Exit::Halted, format_args!("the API panicked: {error}"))),
-        None => stopped.map_err(Failure::from),
+        Some(Err(panic)) => Err(Failure::new(Exit::Halted, format_args!("the API panicked: {panic}"))),
+        Some(Ok(Err(error))) => Err(error.into()),
+        Some(Ok(Ok(()))) | None => stopped.map_err(Failure::from),
     }
 }
 

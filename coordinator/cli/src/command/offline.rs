@@ -123,7 +123,11 @@ fn places(stores: &Path, wanted: &[u32]) -> Result<Vec<(u32, PathBuf)>, Failure>
         return Err(Failure::usage(format_args!("{} holds no store of inbox partition {missing}", stores.display())));
     }
     if places.is_empty() {
-        return Err(Failure::usage(format_args!("{} holds no store", stores.display())));
+        let message = format!(
+            "{} holds no store: name the data directory of `sagaline dev` with --data, or the configuration of `sagaline serve` with --config",
+            stores.display()
+        );
+        return Err(Failure::usage(message));
     }
     Ok(places)
 }

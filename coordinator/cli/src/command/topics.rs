@@ -7,6 +7,7 @@ use sagaline_log::{Log, NewTopic};
 use sagaline_node::Names;
 use sagaline_node::config::Config;
 use sagaline_node::topics::{Inbox, TopicsError, Wanted, check, create};
+use sagaline_schemas::settings::Settings;
 use serde_json::json;
 
 use super::init::read_key;
@@ -39,6 +40,7 @@ pub fn wanted(config: &Config) -> Wanted {
         partitions: config.partitions,
         replicas: config.replicas,
         single_broker: config.single_broker,
+        settings: Settings { activation_delay: i64::from(config.activation_delay), ..Settings::default() },
         ..Wanted::default()
     }
 }
@@ -84,10 +86,10 @@ impl From<TopicsError> for Failure {
         match error {
             TopicsError::Log(error) => error.into(),
             TopicsError::WrongKey { .. } | TopicsError::Partitions { .. } => Self::usage(error),
-            TopicsError::Unsafe(_)
-            | TopicsError::NoGenesis { .. }
-            | TopicsError::Mixed { .. }
-            | TopicsError::Random(_) => Self::new(Exit::Halted, error),
+            TopicsError::Unsafe(stop) => stop.into(),
+            TopicsError::NoGenesis { .. } | TopicsError::Mixed { .. } | TopicsError::Random(_) => {
+                Self::new(Exit::Halted, error)
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use sagaline_definition::model::{Definition, Verb};
 use sagaline_schemas::Digest;
 
 use super::error::ApiError;
-use super::extract::{Body, blocking};
+use super::extract::{Body, LARGE, blocking};
 use super::model::{Applied, Apply, ContractLine, DefinitionLine};
 use super::{Api, failed};
 use crate::registry::ApplyOptions;
@@ -57,7 +57,7 @@ pub(super) async fn contracts(State(api): State<Api>) -> Json<Vec<ContractLine>>
     Json(lines)
 }
 
-pub(super) async fn apply(State(api): State<Api>, Body(wanted): Body<Apply>) -> Result<Json<Applied>, ApiError> {
+pub(super) async fn apply(State(api): State<Api>, Body(wanted): Body<Apply, LARGE>) -> Result<Json<Applied>, ApiError> {
     if wanted.contracts.is_empty() && wanted.definitions.is_empty() {
         return Err(ApiError::bad("there is nothing to apply", "send `contracts` and `definitions`"));
     }

@@ -8,7 +8,7 @@ use sagaline_log::{Log, LogError, NewTopic, Producer, Record};
 use sagaline_schemas::Value;
 
 use super::error::ApiError;
-use super::extract::{Body, blocking};
+use super::extract::{Body, LARGE, blocking};
 use super::model::{ErrorCode, Events, Sent};
 use super::{Api, unreachable};
 
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// One look at the acknowledgements.
 const LOOK: Duration = Duration::from_millis(100);
 
-pub(super) async fn send(State(api): State<Api>, Body(events): Body<Events>) -> Result<Json<Sent>, ApiError> {
+pub(super) async fn send(State(api): State<Api>, Body(events): Body<Events, LARGE>) -> Result<Json<Sent>, ApiError> {
     if !api.dev {
         let help = "send them to Kafka: `sagaline send TOPIC FILE --bootstrap HOST:PORT`";
         return Err(ApiError::new(ErrorCode::Refused, "events are taken by `sagaline dev` only", help));

@@ -1,35 +1,55 @@
 //! Taking questions apart: JSON bodies and query parameters with errors of our own form, and the door: this machine only, and no browser's
 //! cross-site form. Blocking work leaves the async threads here, and nowhere else.
 
-use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
+use tokio_stream::StreamExt;
 
 use super::error::ApiError;
 use super::model::ErrorCode;
 
-/// A JSON body.
-pub(super) struct Body<T>(pub(super) T);
+/// Largest body unless said, bytes; and of events and definitions.
+const MAX_BODY: usize = 1 << 20;
+pub(super) const LARGE: usize = 16 << 20;
+/// Of a body that is too large, so much is read and thrown away: whoever is still sending when we hang up hears no answer.
+const MAX_THROWN_AWAY: usize = 256 << 20;
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+/// A JSON body of at most `MAX` bytes.
+pub(super) struct Body<T, const MAX: usize = MAX_BODY>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for Body<T, MAX> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejected| match rejected.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                ApiError::new(ErrorCode::TooLarge, "the body is larger than allowed", "send it in smaller pieces")
-            }
-            _ => ApiError::bad(rejected.body_text(), "send the body whole"),
-        })?;
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let bytes = read(request, MAX).await?;
         let parsed = serde_json::from_slice(&bytes);
         let parsed = parsed
             .map_err(|error| ApiError::bad(format!("the body: {error}"), "see docs/operations.md for its form"))?;
         Ok(Self(parsed))
     }
+}
+
+async fn read(request: Request, max: usize) -> Result<Vec<u8>, ApiError> {
+    let mut chunks = request.into_body().into_data_stream();
+    let (mut bytes, mut length) = (Vec::new(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| ApiError::bad(format!("the body: {error}"), "send the body whole"))?;
+        length += chunk.len();
+        if length <= max {
+            bytes.extend_from_slice(&chunk);
+        } else if length > MAX_THROWN_AWAY {
+            break;
+        }
+    }
+    if length <= max {
+        return Ok(bytes);
+    }
+    let message = format!("the body has more than {max} bytes");
+    Err(ApiError::new(ErrorCode::TooLarge, message, "send it in smaller pieces"))
 }
 
 /// Query parameters.

@@ -16,7 +16,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use sagaline_log::LogError;
@@ -31,10 +30,6 @@ use self::model::ErrorCode;
 use crate::registry::ApplyError;
 use crate::topics::Wanted;
 use crate::{Node, NodeError, PartitionHandle, Standing};
-
-/// Largest body, bytes; of events and definitions: more.
-const MAX_BODY: usize = 1 << 20;
-const MAX_LARGE_BODY: usize = 16 << 20;
 
 /// What the API works with. Cheap to clone.
 #[derive(Clone)]
@@ -87,7 +82,6 @@ pub async fn serve(
 }
 
 fn router(api: Api) -> Router {
-    let large = DefaultBodyLimit::max(MAX_LARGE_BODY);
     Router::new()
         .route("/v1/health", get(status::health))
         .route("/v1/status", get(status::status))
@@ -98,14 +92,13 @@ fn router(api: Api) -> Router {
         .route("/v1/sagas/{id}/history", get(sagas::history))
         .route("/v1/requests", post(requests::ask))
         .route("/v1/requests/{id}", get(requests::show))
-        .route("/v1/definitions", get(definitions::list).post(definitions::apply).layer(large))
+        .route("/v1/definitions", get(definitions::list).post(definitions::apply))
         .route("/v1/contracts", get(definitions::contracts))
         .route("/v1/parked", get(parked::list))
         .route("/v1/faults", post(parked::skip))
-        .route("/v1/events", post(events::send).layer(large))
+        .route("/v1/events", post(events::send))
         .fallback(nowhere)
         .method_not_allowed_fallback(nowhere)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(extract::guard))
         .with_state(api)
 }

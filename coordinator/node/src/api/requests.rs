@@ -77,9 +77,15 @@ fn request_id(headers: &HeaderMap) -> Result<RequestId, ApiError> {
 
 fn asked(api: &Api, id: RequestId, ask: Ask, wait: Duration) -> Result<Asked, ApiError> {
     check_texts(&ask)?;
+    let reason = ask.reason.clone().unwrap_or_default();
     let (handle, target, body) = match ask.kind {
         Wish::Start => start(api, &ask)?,
-        Wish::Cancel | Wish::Retry | Wish::Close => about(api, &ask)?,
+        Wish::Cancel => about(api, &ask, RequestBody::Cancel(CancelRequest { reason }))?,
+        Wish::Retry => about(api, &ask, RequestBody::Retry(RetryRequest { step: None, input: None, reason }))?,
+        Wish::Close => {
+            let evidence = ask.evidence.clone().unwrap_or_default();
+            about(api, &ask, RequestBody::Close(CloseRequest { reason, evidence }))?
+        }
     };
     if let Some(asked) = remembered(&handle, id)? {
         return Ok(asked);
@@ -170,30 +176,21 @@ fn refuse_if_crowded(api: &Api, definition: &Definition) -> Result<(), ApiError>
     }
 }
 
-fn about(api: &Api, ask: &Ask) -> Result<Inquiry, ApiError> {
-    let (handle, target) = match (ask.saga, &ask.definition, &ask.key) {
-        (Some(saga), None, None) => (sagas::find(api, saga)?, RequestTarget::Saga(SagaTarget { saga })),
-        (None, Some(definition), Some(key)) => {
-            let target = KeyTarget { definition: definition.clone(), key: key.clone() };
-            (api.partition_of(key)?, RequestTarget::Key(target))
-        }
-        _ => {
-            return Err(ApiError::bad(
-                "name the saga: by `saga`, or by `definition` and `key`",
-                "the id is what `sagaline ps` shows",
-            ));
-        }
-    };
+fn about(api: &Api, ask: &Ask, body: RequestBody) -> Result<Inquiry, ApiError> {
     if ask.input.is_some() {
         return Err(ApiError::bad("only a start takes an input", "leave `input` out"));
     }
-    let reason = ask.reason.clone().unwrap_or_default();
-    let body = match ask.kind {
-        Wish::Cancel => RequestBody::Cancel(CancelRequest { reason }),
-        Wish::Close => RequestBody::Close(CloseRequest { reason, evidence: ask.evidence.clone().unwrap_or_default() }),
-        Wish::Retry | Wish::Start => RequestBody::Retry(RetryRequest { step: None, input: None, reason }),
-    };
-    Ok((handle, target, body))
+    match (ask.saga, &ask.definition, &ask.key) {
+        (Some(saga), None, None) => Ok((sagas::find(api, saga)?, RequestTarget::Saga(SagaTarget { saga }), body)),
+        (None, Some(definition), Some(key)) => {
+            let target = KeyTarget { definition: definition.clone(), key: key.clone() };
+            Ok((api.partition_of(key)?, RequestTarget::Key(target), body))
+        }
+        _ => {
+            let message = "name the saga: by `saga`, or by `definition` and `key`";
+            Err(ApiError::bad(message, "the id is what `sagaline ps` shows"))
+        }
+    }
 }
 
 pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, ApiError> {

@@ -16,7 +16,7 @@ pub struct Key {
 }
 
 /// Every key. `kafka.properties` is a table of Kafka's own.
-pub const KEYS: [Key; 10] = [
+pub const KEYS: [Key; 11] = [
     Key { name: "node", default: "node-1", meaning: "this node's name, as claims and messages tell it" },
     Key { name: "data", default: "sagaline-data", meaning: "the folder of the stores: a cache, it may be deleted" },
     Key {
@@ -43,6 +43,11 @@ pub const KEYS: [Key; 10] = [
         meaning: "partitions of the inbox, when `topics create` makes it: for ever",
     },
     Key { name: "topics.replicas", default: "3", meaning: "replicas of every topic that Sagaline makes" },
+    Key {
+        name: "topics.activation_delay",
+        default: "30000",
+        meaning: "milliseconds between a definition's becoming known and new sagas' using it, when `topics create` makes the inbox; with several nodes never less than 10000",
+    },
 ];
 
 /// What the environment calls one of Kafka's properties begins with this.

@@ -88,11 +88,12 @@ impl Values {
             data: self.path("data"),
             key_file: self.path("key_file"),
             prefix: self.text("prefix"),
-            api_port: self.number("api.port", "a port: 0 to 65535")?,
+            api_port: self.parsed("api.port", "a port: 0 to 65535")?,
             bootstrap: Some(self.text("kafka.bootstrap")).filter(|bootstrap| !bootstrap.is_empty()),
             single_broker: self.parsed("kafka.single_broker", "true or false")?,
             partitions: self.at_least_one("topics.partitions")?,
             replicas: self.at_least_one("topics.replicas")?,
+            activation_delay: self.parsed("topics.activation_delay", "a whole number of milliseconds")?,
             properties: self.properties,
         })
     }
@@ -112,10 +113,6 @@ impl Values {
     fn parsed<T: std::str::FromStr>(&self, name: &'static str, wanted: &'static str) -> Result<T, ConfigError> {
         let place = self.said.get(name).map_or("the defaults", |said| said.place.as_str());
         self.text(name).parse().map_err(|_| wrong(place, name, wanted))
-    }
-
-    fn number<T: std::str::FromStr>(&self, name: &'static str, wanted: &'static str) -> Result<T, ConfigError> {
-        self.parsed(name, wanted)
     }
 
     fn at_least_one(&self, name: &'static str) -> Result<u32, ConfigError> {
