@@ -1,3 +1,7 @@
-//! What the tests against real processes share: a Kafka broker of their own. Nothing here knows what is tested.
+//! What the tests against real processes share: a Kafka broker of their own, the coordinator and the services, orders and what must come of them.
+//! Nothing here knows what is tested.
 
 pub mod kafka;
+pub mod orders;
+pub mod process;
+pub mod stack;

@@ -1,0 +1,387 @@
+//! The whole of Sagaline as processes: a broker, the coordinator, three services. Services that are killed are started again; the coordinator
+//! lives and dies as the test says. Everything lies in one folder, which is kept unless the test says that it is done.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::kafka::{Broker, unique};
+use crate::orders::{self, Order, Report};
+use crate::process::{Process, program, wait_until};
+
+/// How long a condition may take. Bounds a test that hangs; nothing depends on it.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// After so long without an end or an effect nothing is expected any more.
+const QUIET: Duration = Duration::from_secs(8);
+/// Inbox partitions.
+const PARTITIONS: u32 = 4;
+/// In the demo's definition: an attempt that is not answered soon is made again. Here nothing may heal by that.
+const IMPATIENT: &str = "attempt_timeout: 2s, within: 10m";
+const PATIENT: &str = "attempt_timeout: 30m, within: 50m";
+
+/// One of the three services.
+#[derive(Debug)]
+struct Service {
+    name: &'static str,
+    words: Vec<String>,
+    process: Process,
+}
+
+/// What a service's command line adds: `("shipping", "--slow 1s")`.
+pub type Words<'a> = (&'a str, &'a str);
+
+/// Everything that runs.
+#[derive(Debug)]
+pub struct Stack {
+    dir: TempDir,
+    bootstrap: String,
+    prefix: String,
+    coordinator: Process,
+    services: Vec<Service>,
+    /// Every order that was sent.
+    pub orders: Vec<Order>,
+    /// How often a service was killed.
+    pub services_killed: usize,
+    done: bool,
+}
+
+impl Stack {
+    /// Topics are made, the definition is applied, all run.
+    ///
+    /// # Errors
+    /// What does not come up.
+    pub fn start(words: &[Words<'_>]) -> Result<Self> {
+        let dir = TempDir::with_prefix("sagaline-")?;
+        let coordinator = Process::new("coordinator", "sagaline", dir.path())?;
+        let bootstrap = Broker::shared().bootstrap().to_owned();
+        let prefix = format!("{}.", unique("kill"));
+        let (services, orders) = (Vec::new(), Vec::new());
+        let mut stack = Self { dir, bootstrap, prefix, coordinator, services, orders, services_killed: 0, done: false };
+        stack.write_configuration()?;
+        for name in ["inventory", "payment", "shipping"] {
+            stack.add_service(name)?;
+        }
+        stack.write_definition()?;
+        let topic = stack.topic();
+        let create = "topics create --config sagaline.toml --participant inventory --participant payment --participant shipping --domain";
+        let create: Vec<&str> = create.split(' ').chain([topic.as_str()]).collect();
+        stack.sagaline(&create)?;
+        stack.start_coordinator(None)?;
+        let api = stack.wait_ready()?;
+        stack.sagaline(&["apply", "definitions", "--api", &api])?;
+        for name in ["inventory", "payment", "shipping"] {
+            let more =
+                words.iter().filter(|(of, _)| *of == name).map(|(_, words)| *words).collect::<Vec<_>>().join(" ");
+            stack.start_service(name, &more)?;
+        }
+        Ok(stack)
+    }
+
+    fn write_configuration(&self) -> Result<()> {
+        let dir = self.dir.path();
+        let key = dir.join("sagaline.key");
+        std::fs::write(&key, format!("test:{}", "5a".repeat(32)))?;
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::write(dir.join("accounts.json"), r#"{"poor": 0}"#)?;
+        std::fs::write(dir.join("stock.json"), r#"{"sold-out": 0}"#)?;
+        let (prefix, bootstrap) = (&self.prefix, &self.bootstrap);
+        let configuration = format!(
+            "data = \"coordinator\"\nkey_file = \"sagaline.key\"\nprefix = \"{prefix}\"\n[api]\nport = 0\n\
+             [kafka]\nbootstrap = \"{bootstrap}\"\nsingle_broker = true\n\
+             [topics]\npartitions = {PARTITIONS}\nreplicas = 1\nactivation_delay = 0\n"
+        );
+        Ok(std::fs::write(dir.join("sagaline.toml"), configuration)?)
+    }
+
+    /// The demo's definition, but patient, and with a topic of its own.
+    fn write_definition(&self) -> Result<()> {
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/order.yaml");
+        let text = std::fs::read_to_string(&demo)?;
+        let topic = format!("topic: {}", self.topic());
+        if !text.contains(IMPATIENT) || !text.contains("topic: orders") {
+            bail!("{} is no longer what these tests know", demo.display());
+        }
+        let text = text.replace(IMPATIENT, PATIENT).replace("topic: orders", &topic);
+        Ok(std::fs::write(self.dir.path().join("definitions/order.yaml"), text)?)
+    }
+
+    fn add_service(&mut self, name: &'static str) -> Result<()> {
+        let dir = self.dir.path();
+        let binary = format!("sagaline-{name}");
+        let printed = Command::new(program(&binary)?).arg("--print-contract").current_dir(dir).output()?;
+        if !printed.status.success() {
+            bail!("{binary} --print-contract: {}", String::from_utf8_lossy(&printed.stderr));
+        }
+        let contracts = dir.join("definitions/contracts");
+        std::fs::create_dir_all(&contracts)?;
+        std::fs::write(contracts.join(format!("{name}.yaml")), printed.stdout)?;
+        let process = Process::new(name, &binary, dir)?;
+        self.services.push(Service { name, words: Vec::new(), process });
+        Ok(())
+    }
+
+    fn topic(&self) -> String {
+        format!("{}orders", self.prefix)
+    }
+
+    /// All is as it should be: nobody needs the logs and ledgers any more.
+    pub fn done(mut self) {
+        self.done = true;
+    }
+
+    /// The folder of all that is written.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Runs the command line to its end.
+    ///
+    /// # Errors
+    /// What it says where it fails.
+    pub fn sagaline(&self, words: &[&str]) -> Result<String> {
+        let ran = Command::new(program("sagaline")?).args(words).current_dir(self.dir.path()).output()?;
+        if !ran.status.success() {
+            bail!("sagaline {}: {}", words.join(" "), String::from_utf8_lossy(&ran.stderr));
+        }
+        Ok(String::from_utf8(ran.stdout)?)
+    }
+
+    /// The coordinator's next life; `fail_point` as `SAGALINE_FAIL_POINT` takes it.
+    ///
+    /// # Errors
+    /// When it lives, or can't be run.
+    pub fn start_coordinator(&mut self, fail_point: Option<&str>) -> Result<()> {
+        self.coordinator.start(&["serve", "--config", "sagaline.toml"], fail_point)
+    }
+
+    /// The coordinator ends cleanly.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn stop_coordinator(&mut self) -> Result<()> {
+        self.coordinator.stop()
+    }
+
+    /// `kill -9` to the coordinator.
+    ///
+    /// # Errors
+    /// When it does not live.
+    pub fn kill_coordinator(&mut self) -> Result<()> {
+        self.coordinator.kill()
+    }
+
+    /// Waits until the coordinator's fail point has killed it.
+    ///
+    /// # Errors
+    /// When that does not happen.
+    pub fn wait_killed(&mut self) -> Result<()> {
+        self.wait("the coordinator's death at its fail point", |stack| Ok(stack.coordinator.killed()?.then_some(())))
+    }
+
+    /// What the coordinator wrote in this life, or in its last.
+    ///
+    /// # Errors
+    /// When it never lived.
+    pub fn coordinator_log(&self) -> Result<String> {
+        self.coordinator.log()
+    }
+
+    /// Waits until all partitions of the coordinator are live. Gives the API's address.
+    ///
+    /// # Errors
+    /// When it ends, or takes too long.
+    pub fn wait_ready(&mut self) -> Result<String> {
+        self.wait("the coordinator's ready line", |stack| {
+            if stack.coordinator.killed()? {
+                bail!("the coordinator was killed before it was ready");
+            }
+            stack.api()
+        })
+    }
+
+    fn api(&self) -> Result<Option<String>> {
+        let log = self.coordinator.log()?;
+        let ready = log.lines().find_map(|line| line.strip_prefix("ready: api "));
+        Ok(ready.and_then(|rest| rest.split(' ').next()).map(str::to_owned))
+    }
+
+    /// A service ends cleanly and begins again with other words.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn restart_service(&mut self, name: &str, more: &str) -> Result<()> {
+        self.service(name)?.process.stop()?;
+        self.start_service(name, more)
+    }
+
+    fn start_service(&mut self, name: &str, more: &str) -> Result<()> {
+        let own = match name {
+            "payment" => "--accounts accounts.json",
+            "inventory" => "--stock stock.json --quantity 1000000",
+            _ => "",
+        };
+        let (bootstrap, prefix) = (&self.bootstrap, &self.prefix);
+        let words = format!(
+            "--log kafka://{bootstrap} --prefix {prefix} --data {name}-data --ledger {name}.jsonl {own} {more}"
+        );
+        let service = self.service(name)?;
+        service.words = words.split_whitespace().map(str::to_owned).collect();
+        service.process.start(&service.words, None)
+    }
+
+    fn service(&mut self, name: &str) -> Result<&mut Service> {
+        self.services.iter_mut().find(|service| service.name == name).with_context(|| format!("no service {name}"))
+    }
+
+    /// Services that were killed live again.
+    fn tend(&mut self) -> Result<()> {
+        for service in &mut self.services {
+            if service.process.runs() && service.process.killed()? {
+                self.services_killed += 1;
+                service.process.start(&service.words, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a condition, and tends the services meanwhile.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub fn wait<T>(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> Result<Option<T>>) -> Result<T> {
+        wait_until(what, PATIENCE, || {
+            self.tend()?;
+            look(self)
+        })
+    }
+
+    /// Orders go straight to Kafka, whether the coordinator lives or not.
+    ///
+    /// # Errors
+    /// When Kafka does not take them.
+    pub fn send(&mut self, orders: impl IntoIterator<Item = Order>) -> Result<()> {
+        let before = self.orders.len();
+        self.orders.extend(orders);
+        let events: Vec<String> = self.orders[before..].iter().map(|order| order.event().to_string()).collect();
+        std::fs::write(self.dir.path().join("events.jsonl"), events.join("\n"))?;
+        let topic = self.topic();
+        self.sagaline(&["send", &topic, "events.jsonl", "--key", "order_id", "--bootstrap", &self.bootstrap])?;
+        Ok(())
+    }
+
+    /// How many effects there are.
+    ///
+    /// # Errors
+    /// When a ledger can't be read.
+    pub fn effects(&self) -> Result<usize> {
+        Ok(orders::acts(self.dir.path())?.len())
+    }
+
+    /// Orders of which something was done and something is still to be done, by the services' ledgers alone.
+    ///
+    /// # Errors
+    /// When a ledger can't be read.
+    pub fn under_way(&self) -> Result<usize> {
+        let acts = orders::acts(self.dir.path())?;
+        let begun: BTreeSet<&str> = acts.iter().map(orders::Act::order).collect();
+        let over: BTreeSet<&str> = acts.iter().filter(|act| act.is_last()).map(orders::Act::order).collect();
+        Ok(begun.difference(&over).count())
+    }
+
+    /// How many sagas have ended, as the coordinator says.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn ended(&self, api: &str) -> Result<u64> {
+        let counts = get(&format!("{api}/v1/sagas/counts"))?;
+        let of = |status: &str| counts["by_status"][status].as_u64().unwrap_or(0);
+        Ok(["completed", "compensated", "cancelled", "closed"].map(of).iter().sum())
+    }
+
+    /// Waits until every order has ended.
+    ///
+    /// # Errors
+    /// When they don't.
+    pub fn wait_ended(&mut self, api: &str) -> Result<()> {
+        let all = self.orders.len() as u64;
+        self.wait("the end of every saga", |stack| Ok((stack.ended(api)? >= all).then_some(())))
+    }
+
+    /// Waits until every order has ended, or nothing happens any more.
+    ///
+    /// # Errors
+    /// When it goes on for ever.
+    pub fn wait_quiet(&mut self, api: &str) -> Result<()> {
+        let (mut before, mut since) = ((0, 0), SystemTime::now());
+        self.wait("quiet", |stack| {
+            let now = (stack.ended(api)?, stack.effects()?);
+            if now != before {
+                (before, since) = (now, SystemTime::now());
+            }
+            let over = now.0 >= stack.orders.len() as u64 || since.elapsed().unwrap_or_default() > QUIET;
+            Ok(over.then_some(()))
+        })
+    }
+
+    /// What the coordinator says of every saga.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn reports(&self, api: &str) -> Result<Vec<Report>> {
+        let (mut reports, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = get(&format!("{api}/v1/sagas?limit=500{cursor}"))?;
+            for line in page["sagas"].as_array().into_iter().flatten() {
+                let id = line["id"].as_str().context("a saga has an id")?;
+                reports.push(report(&get(&format!("{api}/v1/sagas/{id}"))?)?);
+            }
+            match page["next"].as_str() {
+                None => return Ok(reports),
+                Some(next) => cursor = format!("&cursor={next}"),
+            }
+        }
+    }
+
+    /// Where world and reports are not as the orders say.
+    ///
+    /// # Errors
+    /// When somebody does not answer.
+    pub fn differences(&self, api: &str) -> Result<Vec<String>> {
+        Ok(orders::differences(&self.orders, &orders::acts(self.dir.path())?, &self.reports(api)?))
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if !self.done {
+            self.dir.disable_cleanup(true);
+            eprintln!("logs and ledgers are kept in {}", self.dir.path().display());
+        }
+    }
+}
+
+fn get(url: &str) -> Result<Value> {
+    let mut response = ureq::get(url).call().with_context(|| format!("GET {url}"))?;
+    Ok(response.body_mut().read_json()?)
+}
+
+fn report(saga: &Value) -> Result<Report> {
+    let text = |value: &Value| value.as_str().map(str::to_owned).context("a saga has a key and a status");
+    let effects = saga["report"]["effects"].as_array().context("a saga has a report")?;
+    let stands = effects.iter().filter(|effect| effect["stands"] != Value::Bool(false));
+    let stands = stands.map(|effect| text(&effect["step"])).collect::<Result<_>>()?;
+    Ok(Report { key: text(&saga["key"])?, status: text(&saga["status"])?, stands })
+}
+
+/// The wall clock: milliseconds since 1970.
+#[must_use]
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
