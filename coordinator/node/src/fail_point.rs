@@ -10,6 +10,8 @@ pub const AFTER_DECIDE: &str = "after-decide";
 pub const AFTER_PUBLISH: &str = "after-publish";
 /// A Progress was folded, and the store is not flushed.
 pub const AFTER_PROGRESS: &str = "after-progress";
+/// No place but a way to be broken: who goes live leaves what the outbox holds unpublished, so that a test can show that it sees the loss.
+pub const NO_REPUBLISHING: &str = "no-republishing";
 
 struct Armed {
     name: String,
@@ -21,6 +23,11 @@ static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
     let (name, count) = wanted.split_once(':')?;
     Some(Armed { name: name.to_owned(), left: AtomicU64::new(count.parse().ok()?) })
 });
+
+/// Whether a process is to be broken in this way, whatever the number says.
+pub fn is_armed(name: &str) -> bool {
+    ARMED.as_ref().is_some_and(|armed| armed.name == name)
+}
 
 /// The process passes a fail point, and may not come out of it.
 pub fn pass(name: &str) {

@@ -10,7 +10,7 @@ use sagaline_schemas::record::Acked;
 
 use crate::owner::run::{Run, Tools};
 use crate::owner::status::Down;
-use crate::{BootTime, Names};
+use crate::{BootTime, Names, fail_point};
 
 /// All channels of one term.
 #[derive(Debug)]
@@ -30,7 +30,10 @@ impl Publisher {
     pub fn begin(names: Names, partition: &Partition, first_lane: u64) -> Result<Self, StoreError> {
         let mut publisher = Self { names, runs: Vec::new(), by_channel: BTreeMap::new(), first_lane };
         for (channel, _) in partition.channels()? {
-            publisher.run_of(&channel);
+            let run = publisher.run_of(&channel);
+            if fail_point::is_armed(fail_point::NO_REPUBLISHING) {
+                run.leave_outbox(partition)?;
+            }
         }
         Ok(publisher)
     }

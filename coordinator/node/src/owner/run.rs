@@ -99,6 +99,14 @@ impl Run {
         }
     }
 
+    /// Loses what the outbox holds: for the fail point that a test must see.
+    pub fn leave_outbox(&mut self, partition: &Partition) -> Result<(), StoreError> {
+        while let Some(last) = partition.outbox(&self.channel, self.cursor, PAGE)?.last() {
+            self.cursor = Some(last.position);
+        }
+        Ok(())
+    }
+
     /// The fold has made an output of this channel.
     pub fn offer(&mut self, output: Published) {
         if !self.at_tail || self.newest >= Some(output.position) {
