@@ -1,0 +1,116 @@
+//! Timers and timeouts, judged from the records of the log alone: by both clocks of each Progress, and without the fold's own arithmetic.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sagaline_schemas::record::{Answer, Body, Kind, Progress};
+use sagaline_schemas::{EffectId, Millis, Offset, Position, hash, proof, schema};
+
+use crate::judge::Refold;
+use crate::orders::commands;
+
+/// The order definition's `attempt_timeout`, and the default's.
+const ATTEMPT_TIMEOUT: Millis = 30_000;
+/// Two clocks further apart let no time pass.
+const TOLERANCE: u64 = 60_000;
+
+fn bodies(refold: &Refold) -> impl Iterator<Item = (Offset, Millis, Body)> {
+    refold.records.iter().filter_map(|fetched| {
+        let opened = proof::open(schema::INBOX.fingerprint, &fetched.record.value).ok()?;
+        Some((fetched.offset, fetched.timestamp, opened.inbox.body))
+    })
+}
+
+/// Every Progress, with its broker timestamp.
+pub fn progresses(refold: &Refold) -> Vec<(Offset, Millis, Progress)> {
+    bodies(refold)
+        .filter_map(|(offset, timestamp, body)| match body {
+            Body::Progress(progress) => Some((offset, timestamp, progress)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// I5: an attempt that follows a silent one was decided at a Progress whose clocks both stand at least the attempt's time behind both
+/// clocks of the Progress that acknowledged the silent one's command.
+pub fn timers_are_never_early(refold: &Refold) -> Result<(), String> {
+    let progresses = progresses(refold);
+    let answered = answers(refold);
+    let mut last: BTreeMap<(EffectId, bool), (Position, String)> = BTreeMap::new();
+    for ((position, command), channel) in commands(refold)?.into_iter().zip(channels(refold)) {
+        let lane = (command.effect_id, command.address.kind == Kind::Compensate);
+        let before = last.insert(lane, (position, channel));
+        let Some((sent, channel)) = before.filter(|_| position.timer > 0) else { continue };
+        let silent = !answered
+            .iter()
+            .any(|(effect, offset, _)| *effect == lane.0 && (sent.offset..position.offset).contains(offset));
+        let fired = progresses.iter().find(|(offset, ..)| *offset == position.offset);
+        let Some((_, timestamp, fired)) = fired else {
+            return Err(format!(
+                "I5: {} was decided by a timer at {position}, which is no Progress",
+                command.command_id
+            ));
+        };
+        let begun = progresses.iter().find(|(_, timestamp, progress)| {
+            progress.wall.abs_diff(*timestamp) <= TOLERANCE
+                && progress.acked.iter().any(|acked| acked.channel == channel && acked.through >= sent)
+        });
+        let Some((_, base_timestamp, base)) = begun else {
+            return Err(format!(
+                "I5: the attempt before {} timed out before its command was acknowledged",
+                command.command_id
+            ));
+        };
+        let (now, base) = (fired.wall.min(*timestamp), base.wall.max(*base_timestamp));
+        if silent && now < base + ATTEMPT_TIMEOUT {
+            return Err(format!(
+                "I5: {} was decided {} ms after the attempt before was sent",
+                command.command_id,
+                now - base
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whatever the backlog answers never times out: nothing is tried again behind an answer in the log.
+pub fn no_timeout_that_the_log_answers(refold: &Refold) -> Result<(), String> {
+    let answered = answers(refold);
+    for (position, command) in commands(refold)? {
+        if command.address.kind != Kind::Do || command.address.attempt == 1 {
+            continue;
+        }
+        let known = answered
+            .iter()
+            .find(|(effect, offset, settles)| *settles && *effect == command.effect_id && *offset < position.offset);
+        if let Some((_, offset, _)) = known {
+            return Err(format!(
+                "the command {} at {position} repeats what offset {offset} had answered",
+                command.command_id
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn channels(refold: &Refold) -> impl Iterator<Item = String> {
+    refold.outputs.iter().filter(|output| output.output.command.is_some()).map(|output| output.channel.clone())
+}
+
+/// Answers to do and undo that lie in the log, true or not, with whether they settle that the effect happened or did not.
+fn answers(refold: &Refold) -> Vec<(EffectId, Offset, bool)> {
+    let commands = refold.outputs.iter().filter(|output| output.output.command.is_some());
+    let tokens: BTreeSet<_> =
+        commands.filter_map(|output| Some(proof::open_command(&output.output.value).ok()?.token)).collect();
+    bodies(refold)
+        .filter_map(|(offset, _, body)| match body {
+            Body::Reply(reply) => {
+                let address = &reply.address;
+                let effect = hash::effect_id(address.saga, &address.step, &address.items, address.round);
+                let decides = matches!(reply.answer, Answer::Succeeded(_) | Answer::Refused(_));
+                let settles = decides && tokens.contains(&reply.token);
+                Some((effect, offset, settles))
+            }
+            _ => None,
+        })
+        .collect()
+}
