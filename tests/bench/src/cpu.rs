@@ -7,11 +7,45 @@ use anyhow::{Context, Result};
 /// Linux counts in hundredths of a second towards programs, whatever the kernel's own tick.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// What processes use from one moment to another.
+pub struct Meter<const N: usize> {
+    pids: [Option<u32>; N],
+    before: [Option<f64>; N],
+}
+
+impl<const N: usize> Meter<N> {
+    /// # Errors
+    /// When a process is not there.
+    pub fn begin(pids: [Option<u32>; N]) -> Result<Self> {
+        Ok(Self { pids, before: used(pids)? })
+    }
+
+    /// Seconds of each since `begin`; none where there is no process.
+    ///
+    /// # Errors
+    /// When a process is no longer there.
+    pub fn spent(self) -> Result<[Option<f64>; N]> {
+        let mut spent = used(self.pids)?;
+        for (after, before) in spent.iter_mut().zip(self.before) {
+            *after = after.zip(before).map(|(after, before)| after - before);
+        }
+        Ok(spent)
+    }
+}
+
+fn used<const N: usize>(pids: [Option<u32>; N]) -> Result<[Option<f64>; N]> {
+    let mut used = [None; N];
+    for (used, pid) in used.iter_mut().zip(pids) {
+        *used = pid.map(seconds).transpose()?;
+    }
+    Ok(used)
+}
+
 /// Seconds of CPU that a process has used, user and system.
 ///
 /// # Errors
 /// When the process is not there.
-pub fn seconds(pid: u32) -> Result<f64> {
+fn seconds(pid: u32) -> Result<f64> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).with_context(|| path.clone())?;
     // The second field is the program's name in brackets, which may hold anything.

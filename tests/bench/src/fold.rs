@@ -5,25 +5,22 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use sagaline_definition::contract::{Contract, Idempotence, Operation};
-use sagaline_definition::model::{
-    Call, Compensate, Deadline, Definition, Jitter, Policy, Start, Step, Template, Verb, Word,
-};
 use sagaline_partition::store::Store;
 use sagaline_partition::{Faults, Folded, LogRecord, Partition, Published, RULES_VERSION, digest};
-use sagaline_schemas::command::Command;
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{
-    Acked, Answer, Body, ClauseKind, Compensated, ContractRecord, DefinitionRecord, Event, EventOrigin, Genesis, Kind,
-    Progress, Refused, Reply, Succeeded, Target,
+    Acked, Answer, Body, ClauseKind, ContractRecord, DefinitionRecord, Event, EventOrigin, Genesis, Progress, Reply,
+    Target,
 };
 use sagaline_schemas::settings::{Events, Settings};
-use sagaline_schemas::wire::{Bytes, Wire};
-use sagaline_schemas::{Digest, LogId, TopicId, Value, schema};
+use sagaline_schemas::wire::Bytes;
+use sagaline_schemas::{Digest, LogId, TopicId, schema};
 use sagaline_store::{Memory, MemoryStore, RocksStore, Shared};
 
-const STEPS: usize = 5;
+use crate::order;
+
 const LOG: LogId = LogId([5; 16]);
+const TOPIC: &str = "orders";
 const T0: i64 = 1_700_000_000_000;
 
 /// `fold`
@@ -121,7 +118,7 @@ struct Player {
 
 impl Player {
     fn new() -> Result<Self> {
-        let (definition, contract) = order();
+        let (definition, contract) = order::definition(TOPIC);
         let partition = Partition::open(0, Box::new(MemoryStore::new()), key(), Faults::new())?;
         let mut player = Self {
             partition,
@@ -173,12 +170,11 @@ impl Player {
 
     fn start(&mut self, number: u32, payload: usize) -> Result<()> {
         let at = i64::from(number);
-        let data = format!("{{\"order\":{number},\"text\":\"{}\"}}", "x".repeat(payload.saturating_sub(32)));
         let target = Target {
             definition: self.definition,
             clause: ClauseKind::Start,
             name: String::new(),
-            key: format!("order-{number}"),
+            key: order::key(number),
             via: None,
         };
         self.body(&Body::Event(Event {
@@ -189,9 +185,9 @@ impl Player {
                 prev: at - 1,
                 at,
             },
-            topic: "orders".to_owned(),
+            topic: TOPIC.to_owned(),
             timestamp: self.now,
-            data: Bytes::from(data.as_str()),
+            data: Bytes(order::event(number, payload)),
             content_type: "application/json".to_owned(),
             traceparent: None,
             targets: vec![target],
@@ -201,19 +197,8 @@ impl Player {
 
     /// Answers a command; tells whether a step was carried out by it.
     fn answer(&mut self, output: &Published, payload: usize) -> Result<bool> {
-        let mut reader = proof::open_single_object(schema::COMMAND.fingerprint, &output.output.value)?;
-        let command = Command::decode(&mut reader)?;
-        let tenth = command.saga.ends_with('7');
-        let answer = match command.address.kind {
-            Kind::Do if tenth && command.operation == "step-3" => {
-                Answer::Refused(Refused { code: "No".to_owned(), detail: String::new() })
-            }
-            Kind::Do => {
-                let result = format!("{{\"text\":\"{}\"}}", "y".repeat(payload.saturating_sub(11)));
-                Answer::Succeeded(Succeeded { result: Bytes::from(result.as_str()) })
-            }
-            Kind::Compensate | Kind::Probe | Kind::Ask => Answer::Compensated(Compensated { result: None }),
-        };
+        let command = proof::open_command(&output.output.value)?;
+        let answer = order::answer(&command, payload);
         let carried_out = !matches!(answer, Answer::Refused(_));
         let reply =
             Reply { address: command.address, token: command.token, answer, instance: "1".to_owned(), time: self.now };
@@ -241,67 +226,4 @@ impl Player {
 
 fn key() -> Key {
     Key::new("bench", [8; 32])
-}
-
-/// Five calls in sequence, each with the saga's input as its payload.
-fn order() -> (Definition, Contract) {
-    let retry = Policy {
-        attempts: 5,
-        backoff: 1_000,
-        cap: 60_000,
-        factor_percent: 200,
-        jitter: Jitter::Full,
-        attempt_timeout: 30_000,
-        within: None,
-    };
-    let operation = |undo: Option<String>| Operation {
-        input: "Any".to_owned(),
-        output: None,
-        idempotent: Idempotence::ByKey,
-        compensate: undo,
-        probe: None,
-        refuses: vec!["No".to_owned()],
-        reads: false,
-    };
-    let mut operations = BTreeMap::new();
-    for step in 0..STEPS {
-        operations.insert(format!("step-{step}"), operation(Some(format!("undo-{step}"))));
-        operations.insert(format!("undo-{step}"), operation(None));
-    }
-    let contract = Contract {
-        participant: "worker".to_owned(),
-        version: "1.0.0".to_owned(),
-        owner: "team".to_owned(),
-        limits: Default::default(),
-        types: BTreeMap::from([("Any".to_owned(), Value::from("null"))]),
-        operations,
-    };
-    let input = sagaline_definition::Expr::parse("input").expect("a name is an expression");
-    let steps = (0..STEPS).map(|step| Step {
-        step: format!("s{step}"),
-        owner: "team".to_owned(),
-        after: step.checked_sub(1).into_iter().collect(),
-        condition: None,
-        verb: Verb::Call(Call {
-            participant: "worker".to_owned(),
-            operation: format!("step-{step}"),
-            with: Template::Expr(input.clone()),
-            retry,
-            refused: BTreeMap::new(),
-            refused_else: Word::Compensate,
-            failed: Word::Compensate,
-            compensate: Compensate::By { operation: format!("undo-{step}"), retry },
-        }),
-        pivot: false,
-    });
-    let definition = Definition {
-        saga: "order".to_owned(),
-        version: "1.0.0".to_owned(),
-        owner: "team".to_owned(),
-        contracts: BTreeMap::from([("worker".to_owned(), contract.digest())]),
-        start: Start { topic: Some("orders".to_owned()), condition: None, key: None, input: None },
-        deadline: Deadline { after: 3_600_000, otherwise: Word::Compensate, after_pivot: Word::Stuck },
-        steps: steps.collect(),
-    };
-    (definition, contract)
 }

@@ -2,12 +2,10 @@
 //! their own, in a closed loop; each level of load has fresh topics.
 
 mod message;
-mod pipe;
+pub mod pipe;
 pub mod role;
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -16,9 +14,11 @@ use sagaline_log::{Log, NewTopic};
 use serde::Serialize;
 
 use crate::cpu;
+use crate::latency::Measured;
+use crate::process::Process;
 use message::Message;
 use pipe::{Client, Pipe};
-use role::{Role, Steps};
+use role::Role;
 
 /// Inbox partitions of the order workload.
 const PARTITIONS: u32 = 4;
@@ -27,42 +27,42 @@ const PARTITIONS: u32 = 4;
 pub struct Options {
     /// The cluster: HOST:PORT.
     #[arg(long, env = "KAFKA_BOOTSTRAP_SERVERS")]
-    bootstrap: String,
+    pub bootstrap: String,
     /// Sagas in flight, one run each.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 512])]
-    in_flight: Vec<u64>,
+    pub in_flight: Vec<u64>,
     /// Seconds measured, per run.
     #[arg(long, default_value_t = 30)]
-    seconds: u64,
+    pub seconds: u64,
     /// Seconds before that.
     #[arg(long, default_value_t = 10)]
-    warm_up: u64,
+    pub warm_up: u64,
     /// What speaks to Kafka: rdkafka itself, or the coordinator's own log.
     #[arg(long, value_enum, default_value_t = Client::Rdkafka)]
-    client: Client,
+    pub client: Client,
     /// Also writes the figures to this file, as JSON.
     #[arg(long)]
-    json: Option<PathBuf>,
+    pub json: Option<PathBuf>,
 }
 
 /// One run.
 #[derive(Serialize)]
-struct Figures {
-    client: Client,
-    in_flight: u64,
-    steps_per_second: f64,
-    latency_p50_us: u32,
-    latency_p99_us: u32,
+pub struct Figures {
+    pub client: Client,
+    pub in_flight: u64,
+    pub steps_per_second: f64,
+    pub latency_p50_us: u32,
+    pub latency_p99_us: u32,
     /// CPU seconds per 1,000 steps, by process; the broker's only when it runs here.
-    cpu: Cpu,
+    pub cpu: Cpu,
 }
 
 #[derive(Serialize)]
-struct Cpu {
-    relay: f64,
-    participant: f64,
-    driver: f64,
-    broker: Option<f64>,
+pub struct Cpu {
+    pub relay: f64,
+    pub participant: f64,
+    pub driver: f64,
+    pub broker: Option<f64>,
 }
 
 /// Runs each level and prints the figures.
@@ -90,37 +90,37 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn measure(options: &Options, in_flight: u64) -> Result<Figures> {
+/// One level of load.
+///
+/// # Errors
+/// When the cluster does not answer or a process ends early.
+pub fn measure(options: &Options, in_flight: u64) -> Result<Figures> {
     let run = format!("raw-{}-{in_flight}", std::process::id());
     create_topics(&options.bootstrap, &run)?;
-    let participant = Process::start(Role::Participant, options, &run)?;
-    let mut relay = Process::start(Role::Relay, options, &run)?;
+    let process = |role: Role| Process::start("raw-role", role.arguments(options.client, &options.bootstrap, &run));
+    let participant = process(Role::Participant)?;
+    let mut relay = process(Role::Relay)?;
     let mut driver = Driver::new(options, &run, in_flight)?;
 
     driver.run(Duration::from_secs(options.warm_up))?;
     relay.order("begin")?;
     let pids = [Some(relay.pid()), Some(participant.pid()), Some(std::process::id()), cpu::broker(&options.bootstrap)];
-    let used = |pid: Option<u32>| pid.map(cpu::seconds).transpose();
-    let before = pids.map(used);
+    let meter = cpu::Meter::begin(pids)?;
     driver.run(Duration::from_secs(options.seconds))?;
-    let after = pids.map(used);
+    let spent = meter.spent()?;
     relay.order("end")?;
-    let steps: Steps = serde_json::from_str(&relay.answer()?)?;
+    let steps: Measured = serde_json::from_str(&relay.answer()?)?;
     ensure!(steps.count > 0, "no step was carried out");
 
     let thousands = f64::from(u32::try_from(steps.count)?) / 1000.0;
-    let mut cpu = [None; 4];
-    for ((cost, before), after) in cpu.iter_mut().zip(before).zip(after) {
-        *cost = before?.zip(after?).map(|(before, after)| (after - before) / thousands);
-    }
-    let [relay, participant, driver, broker] = cpu;
+    let [relay, participant, driver, broker] = spent.map(|seconds| seconds.map(|seconds| seconds / thousands));
     let known = |cost: Option<f64>| cost.context("a process of our own has CPU time");
     Ok(Figures {
         client: options.client,
         in_flight,
         steps_per_second: thousands * 1000.0 / steps.seconds,
-        latency_p50_us: steps.latency_p50_us,
-        latency_p99_us: steps.latency_p99_us,
+        latency_p50_us: steps.p50_us,
+        latency_p99_us: steps.p99_us,
         cpu: Cpu { relay: known(relay)?, participant: known(participant)?, driver: known(driver)?, broker },
     })
 }
@@ -168,51 +168,5 @@ impl Driver {
             }
         }
         Ok(())
-    }
-}
-
-/// A process of this program in another role; it ends when its stdin does.
-struct Process {
-    child: Child,
-    orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(role: Role, options: &Options, run: &str) -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg("raw-role")
-            .args(role.arguments(options.client, &options.bootstrap, run))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let orders = child.stdin.take().context("stdin is piped")?;
-        let answers = BufReader::new(child.stdout.take().context("stdout is piped")?);
-        let mut process = Self { child, orders, answers };
-        ensure!(process.answer()? == "ready", "a process did not start");
-        Ok(process)
-    }
-
-    fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn order(&mut self, order: &str) -> Result<()> {
-        Ok(writeln!(self.orders, "{order}")?)
-    }
-
-    fn answer(&mut self) -> Result<String> {
-        let mut line = String::new();
-        ensure!(self.answers.read_line(&mut line)? > 0, "a process ended early");
-        Ok(line.trim().to_owned())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let ended = self.child.kill().and_then(|()| self.child.wait());
-        if let Err(error) = ended {
-            eprintln!("process {} did not end: {error}", self.child.id());
-        }
     }
 }

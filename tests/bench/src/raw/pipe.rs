@@ -32,7 +32,7 @@ pub trait Pipe {
 pub fn open(client: Client, bootstrap: &str, topic: &str, partitions: u32) -> Result<Box<dyn Pipe>> {
     Ok(match client {
         Client::Rdkafka => Box::new(Raw::open(bootstrap, topic, partitions)?),
-        Client::Log => Box::new(Through::open(bootstrap, topic, partitions)?),
+        Client::Log => Box::new(Through::open(&KafkaLog::connect(bootstrap, &BTreeMap::new())?, topic)?),
     })
 }
 
@@ -89,7 +89,8 @@ impl Pipe for Raw {
     }
 }
 
-struct Through {
+/// Through the coordinator's own log, whichever it is.
+pub struct Through {
     reader: Box<dyn GroupReader>,
     producer: Box<dyn Producer>,
     events: Vec<GroupEvent>,
@@ -98,18 +99,20 @@ struct Through {
 }
 
 impl Through {
-    fn open(bootstrap: &str, topic: &str, partitions: u32) -> Result<Self> {
-        let log = KafkaLog::connect(bootstrap, &BTreeMap::new())?;
-        let mut reader = log.join(topic, "raw", &[topic.to_owned()])?;
-        let (mut events, begin, mut assigned) = (Vec::new(), Instant::now(), 0);
+    /// All partitions of the topic are assigned when this returns.
+    pub fn open(log: &dyn Log, topic: &str) -> Result<Self> {
+        let partitions = log.topic(topic)?.with_context(|| format!("there is no topic {topic}"))?.partitions;
+        let mut reader = log.join(topic, "bench", &[topic.to_owned()])?;
+        let (begin, mut assigned) = (Instant::now(), 0);
+        let mut early = Vec::new();
         while assigned < usize::try_from(partitions)? {
             ensure!(begin.elapsed() < Duration::from_secs(30), "the group does not assign {topic}");
-            reader.poll(1, Duration::from_millis(100), &mut events)?;
+            reader.poll(1, Duration::from_millis(100), &mut early)?;
             assigned =
-                events.iter().map(|event| if let GroupEvent::Assigned(list) = event { list.len() } else { 0 }).sum();
+                early.iter().map(|event| if let GroupEvent::Assigned(list) = event { list.len() } else { 0 }).sum();
         }
-        events.clear();
-        Ok(Self { reader, producer: log.producer()?, events, acknowledgements: Vec::new(), tickets: 0 })
+        early.retain(|event| matches!(event, GroupEvent::Record(_)));
+        Ok(Self { reader, producer: log.producer()?, events: early, acknowledgements: Vec::new(), tickets: 0 })
     }
 }
 
