@@ -35,7 +35,12 @@ impl Turn<'_> {
     /// The newest that is listed, if none is under way. When none is left, the saga ends.
     pub fn undo_next(&mut self) {
         let effects = &self.saga.effects;
-        if effects.iter().any(|effect| matches!(effect.undo, Undo::Decided | Undo::Sent | Undo::UsedUp)) {
+        let open = effects.iter().position(|e| matches!(e.undo, Undo::Decided | Undo::Sent | Undo::UsedUp));
+        if let Some(open) = open {
+            // Its next attempt fell due while the saga was stuck and decided nothing.
+            if effects[open].undo_tries.resting && effects[open].undo != Undo::UsedUp {
+                self.attempt(open as u32, Kind::Compensate);
+            }
             return;
         }
         match effects.iter().rposition(|effect| effect.undo == Undo::Listed) {

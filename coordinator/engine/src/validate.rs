@@ -84,7 +84,8 @@ fn at_rest_something_is_awaited(saga: &Saga) -> Result<(), Violation> {
             saga.effects.iter().any(|effect| effect.outcome.is_open() && !effect.tries.resting)
         }
         Phase::Running { direction: Direction::Back { .. } } => {
-            saga.effects.iter().any(|effect| matches!(effect.undo, Undo::Decided | Undo::Sent))
+            let open = |undo: &Undo| matches!(undo, Undo::Decided | Undo::Sent);
+            saga.effects.iter().any(|effect| open(&effect.undo) && !effect.undo_tries.resting)
         }
         Phase::Stuck { .. } | Phase::Ended { .. } => true,
     };

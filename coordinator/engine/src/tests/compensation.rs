@@ -468,3 +468,22 @@ fn after_the_pivot_only_forward() {
     "#]],
     );
 }
+
+#[test]
+fn an_undoing_whose_next_attempt_fell_due_while_the_saga_was_stuck_goes_on_with_the_retry() {
+    check(
+        &chain(&["a", "b"]),
+        "ok a; no b; fail a; ok b; wait a; retry; undone a; undone b",
+        &expect![[r#"
+            start        -> a
+            ok a         -> b
+            no b         -> turns back, un-a
+            fail a       ->
+            ok b         -> stuck: Contradiction { effect: 1 }
+            wait a       ->
+            retry        -> un-a#2
+            undone a     -> un-b
+            undone b     -> Compensated
+        "#]],
+    );
+}
