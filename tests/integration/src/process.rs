@@ -45,6 +45,15 @@ pub fn program(name: &str) -> Result<PathBuf> {
     Ok(place)
 }
 
+/// What the test itself is told by the environment is not for the programs: they would take it for a misspelt setting.
+pub(crate) fn forget_our_settings(command: &mut Command) {
+    let ours =
+        std::env::vars_os().map(|(name, _)| name).filter(|name| name.as_encoded_bytes().starts_with(b"SAGALINE_"));
+    for name in ours {
+        command.env_remove(name);
+    }
+}
+
 /// A process that may live several times.
 #[derive(Debug)]
 pub struct Process {
@@ -76,9 +85,10 @@ impl Process {
         self.lives += 1;
         let log = File::create(self.log_path(self.lives))?;
         let mut command = Command::new(&self.program);
+        forget_our_settings(&mut command);
         command.args(words.iter().map(AsRef::as_ref)).current_dir(&self.dir);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        command.env_remove("SAGALINE_FAIL_POINT").envs(fail_point.map(|point| ("SAGALINE_FAIL_POINT", point)));
+        command.envs(fail_point.map(|point| ("SAGALINE_FAIL_POINT", point)));
         die_with_us(&mut command);
         self.child = Some(command.spawn().with_context(|| format!("starting {}", self.program.display()))?);
         Ok(())

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::kafka::{Broker, unique};
 use crate::orders::{self, Order, Report};
-use crate::process::{Process, program, wait_until};
+use crate::process::{Process, forget_our_settings, program, wait_until};
 
 /// How long a condition may take. Bounds a test that hangs; nothing depends on it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -146,7 +146,9 @@ impl Stack {
     /// # Errors
     /// What it says where it fails.
     pub fn sagaline(&self, words: &[&str]) -> Result<String> {
-        let ran = Command::new(program("sagaline")?).args(words).current_dir(self.dir.path()).output()?;
+        let mut command = Command::new(program("sagaline")?);
+        forget_our_settings(&mut command);
+        let ran = command.args(words).current_dir(self.dir.path()).output()?;
         if !ran.status.success() {
             bail!("sagaline {}: {}", words.join(" "), String::from_utf8_lossy(&ran.stderr));
         }
