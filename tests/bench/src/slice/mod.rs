@@ -83,7 +83,7 @@ struct Figures {
     step_p99_us: u32,
     /// Kafka records per step, those that start a saga apart.
     records_per_step: f64,
-    /// The same with the topic `events`, which tells of starts and ends.
+    /// The same with the topic `events`, which tells of starts, ends and turning back.
     records_per_step_with_events: f64,
     /// CPU seconds per 1,000 steps, by process; the broker's only when it runs here.
     cpu: Cpu,
