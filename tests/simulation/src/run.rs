@@ -358,6 +358,12 @@ impl World {
             let sagas = self.sagas(partition_of(key, self.inbox.partitions)).unwrap_or_default();
             !sagas.iter().any(|saga| saga.key == **key)
         };
+        for partition in 0..self.inbox.partitions {
+            let sagas = self.sagas(partition).unwrap_or_default();
+            let running = sagas.iter().filter(|saga| saga.goes_forward() || saga.goes_back());
+            reasons
+                .extend(running.map(|saga| format!("{} runs: {:?}, timers {:?}", saga.key, saga.effects, saga.timers)));
+        }
         reasons.extend(self.placed.keys().filter(lives).map(|key| format!("{key} has no saga")));
         reasons.join("; ")
     }
