@@ -40,6 +40,9 @@ const LOOK_EVERY: Millis = 10_000;
 /// How often a person has a stuck saga tried again.
 const MOST_RETRIES: u32 = 2;
 
+/// The value of an output, and the partition where that is fixed.
+pub(crate) type Addressed = (Option<Partition>, Vec<u8>);
+
 /// One run's world.
 pub struct World {
     /// What all share.
@@ -54,7 +57,7 @@ pub struct World {
     /// Values of the topics, as they are looked at.
     topics: BTreeMap<(String, Partition), BTreeSet<Vec<u8>>>,
     /// What refolds make: by channel, the partition where it is fixed, and the value.
-    pub(crate) decided: BTreeMap<String, BTreeSet<(Option<Partition>, Vec<u8>)>>,
+    pub(crate) decided: BTreeMap<String, BTreeSet<Addressed>>,
     /// Orders that were placed.
     pub(crate) placed: BTreeMap<String, u32>,
     participants: Vec<Participant>,

@@ -20,8 +20,10 @@ fn play(seeds: u64) -> Result<Vec<Totals>, Violation> {
     std::thread::scope(|scope| {
         let worker = |first: u64| (first..seeds).step_by(THREADS as usize).map(|seed| simulate(seed, None)).collect();
         let workers: Vec<_> = (0..THREADS).map(|first| scope.spawn(move || worker(first))).collect();
-        let parts: Result<Vec<Vec<Totals>>, Violation> =
-            workers.into_iter().map(|worker| worker.join().unwrap()).collect();
+        let parts: Result<Vec<Vec<Totals>>, Violation> = workers
+            .into_iter()
+            .map(|worker| worker.join().expect("a run gives a violation, it does not panic"))
+            .collect();
         Ok(parts?.into_iter().flatten().collect())
     })
 }
