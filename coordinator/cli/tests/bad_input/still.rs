@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::thread;
 
 use sagaline_log::NewTopic;
 use serde_json::Value as Json;
@@ -14,19 +15,25 @@ use crate::{Ends, NO_PORTS, Row, masked};
 
 const REBUILT: &str = "after `sagaline rebuild` a good saga completes";
 
+const CASES: [fn(&Path) -> Row; 10] = [
+    another_version,
+    another_cluster,
+    another_topic,
+    cut,
+    cut_and_written_anew,
+    another_key,
+    open_key,
+    |dir| unsafe_inbox(dir, "an inbox with CreateTime", "create-time", ("message.timestamp.type", "CreateTime")),
+    |dir| unsafe_inbox(dir, "an inbox with retention", "retention", ("retention.ms", "604800000")),
+    |dir| unsafe_inbox(dir, "an inbox that forgets all but the newest", "compact", ("cleanup.policy", "compact")),
+];
+
+/// Each case has a data directory of its own: they run side by side.
 pub fn rows(dir: &Path) -> Vec<Row> {
-    vec![
-        another_version(dir),
-        another_cluster(dir),
-        another_topic(dir),
-        cut(dir),
-        cut_and_written_anew(dir),
-        another_key(dir),
-        open_key(dir),
-        unsafe_inbox(dir, "an inbox with CreateTime", "create-time", ("message.timestamp.type", "CreateTime")),
-        unsafe_inbox(dir, "an inbox with retention", "retention", ("retention.ms", "604800000")),
-        unsafe_inbox(dir, "an inbox that forgets all but the newest", "compact", ("cleanup.policy", "compact")),
-    ]
+    thread::scope(|scope| {
+        let cases = CASES.map(|case| scope.spawn(move || case(dir)));
+        cases.into_iter().map(|case| case.join().unwrap()).collect()
+    })
 }
 
 /// A coordinator begins, a good saga completes, the coordinator stops.
