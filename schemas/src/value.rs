@@ -35,6 +35,12 @@ impl Value {
         serde_json::from_slice(json)
     }
 
+    /// A type of ours as a value.
+    pub fn of(value: &impl Serialize) -> Self {
+        let json = serde_json::to_vec(value).expect("our own types have text keys and finite numbers");
+        Self::parse(&json).expect("what was just written is JSON")
+    }
+
     /// The canonical JSON text: keys sorted, no spaces, numbers in their shortest form that reads back the same.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("text keys and finite numbers always have a JSON form")

@@ -2,7 +2,7 @@
 
 use sagaline_schemas::record::{Answer, Kind, Mark, MarkKind};
 
-use crate::attempts::timers;
+use crate::attempts::{LONGEST_PATIENCE, timers};
 use crate::fact::{AnswerKind, Fact};
 use crate::ledger::{Change, News, Outcome, Undo, UndoChange, UndoNews, next, next_undo};
 use crate::saga::{Cause, Stuck};
@@ -17,10 +17,15 @@ impl Turn<'_> {
         }
         let newest = self.tries(effect, kind).count == attempt;
         let spot = self.spot(effect);
+        let (facts, repeats) = (self.out.facts.len(), self.effect(effect).repeats);
         self.fact(Fact::Answered { spot, kind, attempt, answer: answer_kind(&answer).1, instance });
         match (kind, answer) {
             (Kind::Compensate, answer) => self.undo_answer(effect, newest, answer),
             (Kind::Do | Kind::Probe | Kind::Ask, answer) => self.do_answer(effect, newest, answer),
+        }
+        if self.effect(effect).repeats > repeats {
+            // Counted, and no more: a history must not grow with every repeat.
+            self.out.facts.truncate(facts);
         }
     }
 
@@ -61,24 +66,23 @@ impl Turn<'_> {
             }
         };
         let waits = self.has_timer(timers(kind).1, Some(effect)) || self.tries(effect, kind).resting;
-        let listed = kind == Kind::Do && self.effect(effect).undo != Undo::No;
-        if !open || waits || listed {
+        if !open || waits || !self.wants(kind) {
             self.effect(effect).repeats += 1;
             return;
         }
-        self.attempt_failed(effect, kind, retry_after.unwrap_or(0).max(0), error);
+        let not_before = retry_after.unwrap_or(0).clamp(0, LONGEST_PATIENCE);
+        self.attempt_failed(effect, kind, not_before, error);
     }
 
     /// The attempt takes longer: its clock moves.
     fn working(&mut self, effect: u32, kind: Kind, until: i64) {
         let open = match kind {
             Kind::Compensate => matches!(self.effect(effect).undo, Undo::Decided | Undo::Sent),
-            Kind::Do | Kind::Probe | Kind::Ask => {
-                self.effect(effect).outcome.is_open() && self.effect(effect).undo == Undo::No
-            }
+            Kind::Do | Kind::Probe | Kind::Ask => self.effect(effect).outcome.is_open(),
         };
         let (clock, backoff) = timers(kind);
-        if !open || self.has_timer(backoff, Some(effect)) || self.tries(effect, kind).resting {
+        let waits = self.has_timer(backoff, Some(effect)) || self.tries(effect, kind).resting;
+        if !open || waits || !self.wants(kind) {
             self.effect(effect).repeats += 1;
             return;
         }
@@ -86,7 +90,8 @@ impl Turn<'_> {
         let total = begun
             .zip(self.policy(effect, kind).within)
             .map_or(i64::MAX, |(begun, within)| begun.saturating_add(within));
-        self.arm_at(clock, Some(effect), until.min(total));
+        let longest = self.moment.log_time.saturating_add(LONGEST_PATIENCE);
+        self.arm_at(clock, Some(effect), until.min(total).min(longest));
     }
 
     /// The ledger's table decides; then the saga does what follows from the change.
@@ -125,7 +130,8 @@ impl Turn<'_> {
 
     /// Both are kept, and it is listed, if the saga goes or went back: it may stand.
     fn contradicted(&mut self, effect: u32) {
-        if self.goes_back_or_ended() && self.compensable(effect) && self.effect(effect).undo == Undo::No {
+        let back = self.goes_back_or_ended() && !self.is_closed();
+        if back && self.compensable(effect) && self.effect(effect).undo == Undo::No {
             self.effect(effect).undo = Undo::Listed;
         }
         self.become_stuck(Stuck::Contradiction { effect });
@@ -133,7 +139,11 @@ impl Turn<'_> {
 
     /// It was said that there was nothing to undo. While the saga goes back it is undone again; else a person decides.
     fn late_success(&mut self, effect: u32) {
+        if self.is_closed() {
+            return;
+        }
         self.effect(effect).undo = Undo::Listed;
+        self.fresh_attempts(effect, Kind::Compensate);
         if !self.saga.goes_back() {
             self.become_stuck(Stuck::LateSuccess { effect });
         }

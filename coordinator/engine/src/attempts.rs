@@ -14,6 +14,9 @@ use crate::ledger::{Change, News, UndoChange, UndoNews, next, next_undo};
 use crate::saga::{TimerKind, Tries};
 use crate::turn::{Outgoing, Turn};
 
+/// How long a participant's own word may stretch an attempt or the wait before the next, milliseconds: seven days.
+pub(crate) const LONGEST_PATIENCE: Millis = 7 * 24 * 3_600_000;
+
 /// The timer that bounds an attempt of this kind, and the one that waits for the next.
 pub(crate) fn timers(kind: Kind) -> (TimerKind, TimerKind) {
     match kind {
@@ -70,16 +73,20 @@ impl Turn<'_> {
             Kind::Do | Kind::Probe | Kind::Ask => next(&self.effect(effect).outcome, News::Sent) == Change::ClockBegins,
         };
         let (clock, backoff) = timers(kind);
-        let runs = self.has_timer(clock, Some(effect)) || self.has_timer(backoff, Some(effect));
-        if !begins || runs || self.tries(effect, kind).resting || !self.wants(kind) {
+        let over = self.has_timer(backoff, Some(effect)) || self.tries(effect, kind).resting;
+        if !begins || over || !self.wants(kind) {
             return;
         }
         self.mark_sent(effect, kind);
+        let begun = base.map(|base| *self.tries(effect, kind).begun.get_or_insert(base));
+        if self.has_timer(clock, Some(effect)) {
+            // Its participant said how long it takes before the log said that it was sent.
+            return;
+        }
         let policy = self.policy(effect, kind);
-        let Some(base) = base else {
+        let (Some(base), Some(begun)) = (base, begun) else {
             return self.arm_after(clock, Some(effect), policy.attempt_timeout);
         };
-        let begun = *self.tries(effect, kind).begun.get_or_insert(base);
         let total = policy.within.map_or(Millis::MAX, |within| begun.saturating_add(within));
         let due = base.saturating_add(policy.attempt_timeout).min(total);
         self.arm_at(clock, Some(effect), due);
@@ -93,10 +100,10 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether attempts of this kind still mean something: none at doing once the saga goes back.
-    fn wants(&self, kind: Kind) -> bool {
+    /// Whether attempts of this kind still mean something: none at doing once the saga goes back, none at all once it has ended.
+    pub fn wants(&self, kind: Kind) -> bool {
         match kind {
-            Kind::Compensate => true,
+            Kind::Compensate => !self.saga.is_ended(),
             Kind::Do | Kind::Probe | Kind::Ask => !self.goes_back_or_ended(),
         }
     }
@@ -150,6 +157,13 @@ impl Turn<'_> {
             Kind::Compensate => self.undo_news(effect, UndoNews::UsedUp, error),
             Kind::Do | Kind::Probe | Kind::Ask => self.news(effect, News::UsedUp { error: error.to_owned() }),
         }
+    }
+
+    /// A person's word, or news that changes all, brings a full set of attempts.
+    pub fn fresh_attempts(&mut self, effect: u32, kind: Kind) {
+        let tries = self.tries(effect, kind);
+        tries.forgiven = tries.count;
+        tries.begun = None;
     }
 
     pub fn command_id(&self, effect: u32, kind: Kind, attempt: u32) -> CommandId {

@@ -39,6 +39,7 @@ impl Turn<'_> {
         if let Some(open) = open {
             // Its next attempt fell due while the saga was stuck and decided nothing.
             if effects[open].undo_tries.resting && effects[open].undo != Undo::UsedUp {
+                self.effect(open as u32).undo_tries.begun = None;
                 self.attempt(open as u32, Kind::Compensate);
             }
             return;
@@ -83,9 +84,7 @@ impl Turn<'_> {
 
     /// A person wants the undoing tried again.
     pub fn undo_again(&mut self, effect: u32) {
-        let tries = self.tries(effect, Kind::Compensate);
-        tries.forgiven = tries.count;
-        tries.begun = None;
+        self.fresh_attempts(effect, Kind::Compensate);
         self.effect(effect).undo = Undo::Decided;
         self.disarm(TimerKind::UndoBackoff, Some(effect));
         self.attempt(effect, Kind::Compensate);

@@ -135,10 +135,16 @@ impl Turn<'_> {
         }
     }
 
+    /// Whether people ended it: what becomes known after that only enters the ledger.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.saga.phase, Phase::Ended { end: End::Closed, .. })
+    }
+
     /// What a person's retry, or a word that was owed, brings back to life.
     pub fn resume_forward(&mut self) {
         for effect in 0..self.saga.effects.len() as u32 {
             if self.saga.goes_forward() && self.effect(effect).tries.resting {
+                self.effect(effect).tries.begun = None;
                 self.attempt(effect, Kind::Do);
             }
             if self.saga.goes_forward() && self.effect(effect).owed {

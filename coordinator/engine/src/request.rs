@@ -127,9 +127,7 @@ impl Turn<'_> {
     }
 
     fn try_again(&mut self, effect: u32) {
-        let tries = self.tries(effect, Kind::Do);
-        tries.forgiven = tries.count;
-        tries.begun = None;
+        self.fresh_attempts(effect, Kind::Do);
         self.effect(effect).outcome = Outcome::Decided;
         self.attempt(effect, Kind::Do);
     }

@@ -355,6 +355,19 @@ impl Saga {
         }
     }
 
+    /// A timer is passed over: the attempt that it stood for is due when a person lets the saga go on.
+    pub fn rest_instead(&mut self, kind: TimerKind, effect: Option<u32>) {
+        self.timers.retain(|timer| (timer.kind, timer.effect) != (kind, effect));
+        let Some(effect) = effect.and_then(|effect| self.effects.get_mut(effect as usize)) else {
+            return;
+        };
+        match kind {
+            TimerKind::Attempt | TimerKind::Backoff => effect.tries.resting = true,
+            TimerKind::UndoAttempt | TimerKind::UndoBackoff => effect.undo_tries.resting = true,
+            TimerKind::Deadline | TimerKind::Forget => {}
+        }
+    }
+
     /// Whether a duration waits to begin.
     pub fn has_waiting_durations(&self) -> bool {
         self.timers.iter().any(|timer| matches!(timer.start, TimerStart::Waiting { .. }))

@@ -194,11 +194,15 @@ impl Turn<'_> {
         self.saga.timers.iter().any(|timer| (timer.kind, timer.effect) == (kind, effect))
     }
 
-    /// It waits for a person. An end that turns out to be wrong ends no longer.
+    /// It waits for a person. An end that turns out to be wrong ends no longer, unless people made it: they have seen the world.
+    /// Of two reasons the first stays, but for a contradiction: no retry mends that one.
     pub fn become_stuck(&mut self, stuck: Stuck) {
+        let contradiction = matches!(stuck, Stuck::Contradiction { .. });
         let direction = match &self.saga.phase {
             Phase::Running { direction } => direction.clone(),
-            Phase::Stuck { .. } => return,
+            Phase::Stuck { stuck: Stuck::Contradiction { .. }, .. } => return,
+            Phase::Stuck { direction, .. } if contradiction => direction.clone(),
+            Phase::Stuck { .. } | Phase::Ended { end: End::Closed, .. } => return,
             Phase::Ended { cause: Some(cause), .. } => Direction::Back { cause: cause.clone() },
             Phase::Ended { cause: None, .. } => Direction::Forward,
         };

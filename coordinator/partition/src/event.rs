@@ -14,7 +14,7 @@ use crate::sagas::{Begin, MAX_KEY};
 use crate::store::Family;
 
 /// What the numbered channel says of a record (records.md section 2): accept iff at > highest and prev <= highest.
-enum Numbered {
+pub(crate) enum Numbered {
     News,
     Repeat,
     Gap { highest: Offset },
@@ -22,8 +22,7 @@ enum Numbered {
 
 impl Partition {
     pub(crate) fn event(&mut self, record: LogRecord<'_>, event: Event) -> Result<(), Halt> {
-        let source = source_key(&event.origin);
-        match self.numbered(&source, event.origin.prev, event.origin.at)? {
+        match self.is_news(&event)? {
             Numbered::News => {}
             Numbered::Repeat => {
                 self.meta_mut().counters.repeated_events += 1;
@@ -35,7 +34,9 @@ impl Partition {
                 return self.park(record.value, ParkedReason::Gap, detail);
             }
         }
-        self.over.write(Family::Sources, source, &event.origin.at);
+        if self.is_too_large(record) {
+            return self.park_too_large(record);
+        }
         if let Some(reason) = event.skipped {
             return self.park(record.value, ParkedReason::Skipped, reason);
         }
@@ -61,12 +62,18 @@ impl Partition {
         Ok(())
     }
 
-    fn numbered(&self, source: &[u8], prev: Offset, at: Offset) -> Result<Numbered, Halt> {
-        let highest = self.over.read::<i64>(Family::Sources, source)?.unwrap_or(-1);
+    /// Line 3, and the channel's new height if it is news.
+    pub(crate) fn is_news(&mut self, event: &Event) -> Result<Numbered, Halt> {
+        let source = source_key(&event.origin);
+        let highest = self.over.read::<i64>(Family::Sources, &source)?.unwrap_or(-1);
+        let EventOrigin { prev, at, .. } = event.origin;
         Ok(match (at > highest, prev <= highest) {
             (false, _) => Numbered::Repeat,
-            (true, true) => Numbered::News,
             (true, false) => Numbered::Gap { highest },
+            (true, true) => {
+                self.over.write(Family::Sources, source, &at);
+                Numbered::News
+            }
         })
     }
 
@@ -109,6 +116,14 @@ impl Partition {
             Ok(input) => input,
             Err(detail) => return Ok(Err((ParkedReason::Refused, detail))),
         };
+        if input.len() > self.begun().settings.max_payload as usize {
+            let detail = format!(
+                "start.input has {} bytes, the settings allow {}",
+                input.len(),
+                self.begun().settings.max_payload
+            );
+            return Ok(Err((ParkedReason::TooLarge, detail)));
+        }
         let begin = Begin {
             definition: target.definition,
             key: target.key.clone(),

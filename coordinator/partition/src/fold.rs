@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sagaline_definition::Definition;
+use sagaline_definition::{Contract, Definition};
 use sagaline_schemas::hash;
 use sagaline_schemas::output::ParkedReason;
 use sagaline_schemas::proof::{self, Key, Opened};
@@ -21,6 +21,9 @@ use crate::store::{Family, Reader, Store, StoreError};
 
 /// The version of the rules that this program folds by.
 pub const RULES_VERSION: u32 = 1;
+
+/// Outputs read at once when a store is opened.
+const PAGE: usize = 1_000;
 
 /// A record of the inbox as the fold reads it: its value and its broker timestamp, nothing else.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +73,8 @@ pub struct Partition {
     /// `Family::Waiting`, held in memory: it empties at every Progress.
     pub(crate) waiting: BTreeSet<SagaId>,
     pub(crate) next_due: Option<Option<Millis>>,
+    /// Behind the timer that fired last in this record: nothing is ever armed before it. After a restart it is looked for anew.
+    pub(crate) fire_from: Option<Vec<u8>>,
 }
 
 impl Partition {
@@ -92,6 +97,7 @@ impl Partition {
             unanswered: BTreeSet::new(),
             waiting: BTreeSet::new(),
             next_due: None,
+            fire_from: None,
         };
         partition.waiting = partition.read_waiting()?;
         partition.unanswered = partition.read_unanswered()?;
@@ -181,21 +187,36 @@ impl Partition {
             Ok(opened) => opened,
             Err(error) => return self.park(record.value, ParkedReason::Undecodable, error.to_string()),
         };
-        if record.value.len() > self.begun().settings.max_record as usize {
-            let detail = format!("the settings allow {} bytes", self.begun().settings.max_record);
-            return self.park(record.value, ParkedReason::TooLarge, detail);
+        if let Err(detail) = self.prove(record, &opened) {
+            return self.park(record.value, ParkedReason::Unproven, detail.to_owned());
         }
-        match (&opened.inbox.body, opened.inbox.mac) {
-            (Body::Reply(_), None) => {}
-            (Body::Reply(_), Some(_)) => {
-                return self.park(record.value, ParkedReason::Unproven, "a reply carries a token, no mac".to_owned());
-            }
-            (_, mac)
-                if mac == Some(self.key.mac(self.begun().log_id, self.number, &record.value[..opened.covered])) => {}
-            (_, Some(_)) => return self.park(record.value, ParkedReason::Unproven, "its mac is wrong".to_owned()),
-            (_, None) => return self.park(record.value, ParkedReason::Unproven, "it has no mac".to_owned()),
+        // An event that is too large still counts in its channel's chain: `event.rs` parks it.
+        if self.is_too_large(record) && !matches!(opened.inbox.body, Body::Event(_)) {
+            return self.park_too_large(record);
         }
         self.dispatch(record, opened)
+    }
+
+    /// Line 2: a mac of the log's key; a reply's token is looked at where its saga is known.
+    pub(crate) fn prove(&self, record: LogRecord<'_>, opened: &Opened) -> Result<(), &'static str> {
+        let own = || self.key.mac(self.begun().log_id, self.number, &record.value[..opened.covered]);
+        match (&opened.inbox.body, opened.inbox.mac) {
+            (Body::Reply(_), None) => Ok(()),
+            (Body::Reply(_), Some(_)) => Err("a reply carries a token, no mac"),
+            (_, None) => Err("it has no mac"),
+            (_, Some(mac)) if mac == own() => Ok(()),
+            (_, Some(_)) => Err("its mac is wrong"),
+        }
+    }
+
+    pub(crate) fn is_too_large(&self, record: LogRecord<'_>) -> bool {
+        record.value.len() > self.begun().settings.max_record as usize
+    }
+
+    pub(crate) fn park_too_large(&mut self, record: LogRecord<'_>) -> Result<(), Halt> {
+        let detail =
+            format!("it has {} bytes, the settings allow {}", record.value.len(), self.begun().settings.max_record);
+        self.park(record.value, ParkedReason::TooLarge, detail)
     }
 
     fn dispatch(&mut self, record: LogRecord<'_>, opened: Opened) -> Result<(), Halt> {
@@ -239,7 +260,16 @@ impl Partition {
 
     /// A contract becomes known; repeating it changes nothing.
     fn contract(&mut self, record: LogRecord<'_>, contract: ContractRecord) -> Result<(), Halt> {
-        if let Err(detail) = check_contract(&contract) {
+        let read = match check_contract(&contract) {
+            Ok(read) => read,
+            Err(detail) => return self.park(record.value, ParkedReason::Refused, detail),
+        };
+        if self.over.get(Family::Contracts, &contract.digest.0)?.is_some() {
+            return Ok(());
+        }
+        if self.has_contract(&read.participant, &read.version)? {
+            let detail =
+                format!("{} {} is known with another digest: raise its version", read.participant, read.version);
             return self.park(record.value, ParkedReason::Refused, detail);
         }
         let known =
@@ -262,6 +292,14 @@ impl Partition {
             Ok(definition) => definition,
             Err(error) => return self.park(record.value, ParkedReason::Undecodable, error.to_string()),
         };
+        if self.over.get(Family::Definitions, &digest.0)?.is_some() {
+            return Ok(());
+        }
+        if self.has_definition(&definition.saga, &definition.version)? {
+            let detail =
+                format!("{} {} is known with another digest: raise its version", definition.saga, definition.version);
+            return self.park(record.value, ParkedReason::Refused, detail);
+        }
         for contract in definition.contracts.values() {
             if self.over.get(Family::Contracts, &contract.0)?.is_none() {
                 return self.park(
@@ -274,6 +312,24 @@ impl Partition {
         self.over.put(Family::Definitions, digest.0.to_vec(), known.normal_form.0);
         self.definitions.insert(digest, Arc::new(definition));
         Ok(())
+    }
+
+    /// Whether a name and version has a contract. There are few, and new ones are rare.
+    fn has_contract(&self, participant: &str, version: &str) -> Result<bool, StoreError> {
+        for (_, known) in self.over.scan(Family::Contracts, &[], None, usize::MAX)? {
+            let known: KnownContract = decode(Family::Contracts, &known)?;
+            let contract = Contract::from_normal_form(&known.normal_form);
+            if contract.is_ok_and(|contract| contract.participant == participant && contract.version == version) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn has_definition(&self, saga: &str, version: &str) -> Result<bool, StoreError> {
+        let known = self.over.scan(Family::Definitions, &[], None, usize::MAX)?;
+        let same = |known: Definition| known.saga == saga && known.version == version;
+        Ok(known.iter().any(|(_, known)| Definition::from_normal_form(known).is_ok_and(same)))
     }
 
     /// The definition of that digest; none: it is not known here.
@@ -313,6 +369,7 @@ impl Partition {
         self.definitions.clear();
         self.published.clear();
         self.next_due = None;
+        self.fire_from = None;
         self.meta = self.over.read::<Meta>(Family::Meta, keys::META)?;
         self.waiting = self.read_waiting()?;
         self.unanswered = self.read_unanswered()?;
@@ -320,9 +377,18 @@ impl Partition {
     }
 
     fn read_unanswered(&self) -> Result<BTreeSet<CommandId>, StoreError> {
-        let stored = self.over.scan(Family::Outbox, &[], None, usize::MAX)?;
-        let command = |bytes: &[u8]| Ok(decode::<Output>(Family::Outbox, bytes)?.command.map(|command| command.id));
-        stored.iter().filter_map(|(_, bytes)| command(bytes).transpose()).collect()
+        let mut unanswered = BTreeSet::new();
+        let mut from = Vec::new();
+        loop {
+            let page = self.over.scan(Family::Outbox, &from, None, PAGE)?;
+            for (_, bytes) in &page {
+                unanswered.extend(decode::<Output>(Family::Outbox, bytes)?.command.map(|command| command.id));
+            }
+            match page.into_iter().nth(PAGE - 1) {
+                Some((last, _)) => from = [last.as_slice(), &[0]].concat(),
+                None => return Ok(unanswered),
+            }
+        }
     }
 
     fn read_waiting(&self) -> Result<BTreeSet<SagaId>, StoreError> {
@@ -357,7 +423,7 @@ fn check_rules(wanted: u32) -> Result<(), Halt> {
     if wanted == RULES_VERSION { Ok(()) } else { Err(Halt::UnknownRules { wanted, known: RULES_VERSION }) }
 }
 
-fn check_contract(contract: &ContractRecord) -> Result<(), String> {
+fn check_contract(contract: &ContractRecord) -> Result<Contract, String> {
     let digest = hash::normal_form_digest("contract", &contract.normal_form);
     if digest != contract.digest {
         return Err(format!("its digest is {digest}, not {}", contract.digest));
@@ -365,9 +431,7 @@ fn check_contract(contract: &ContractRecord) -> Result<(), String> {
     if contract.command_partitions == 0 {
         return Err("a command topic has at least one partition".to_owned());
     }
-    sagaline_definition::Contract::from_normal_form(&contract.normal_form)
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    Contract::from_normal_form(&contract.normal_form).map_err(|error| error.to_string())
 }
 
 fn first_meta(genesis: &Genesis) -> Meta {

@@ -74,13 +74,12 @@ type Told<'a> = (Events, SagaEventKind, Option<&'a Step>, Option<End>, Value);
 /// Which facts are told, from which level on, and how.
 fn told<'a>(definition: &'a Definition, fact: &Fact) -> Option<Told<'a>> {
     let step = |number: u32| definition.steps.get(number as usize);
-    let text = |value: &dyn std::fmt::Debug| Value::String(format!("{value:?}"));
     Some(match fact {
         Fact::Started => (Events::Ends, SagaEventKind::Started, None, None, Value::Null),
         Fact::Ended { end } => (Events::Ends, SagaEventKind::Ended, None, Some(*end), Value::Null),
-        Fact::Stuck { stuck } => (Events::Ends, SagaEventKind::Stuck, None, None, text(stuck)),
+        Fact::Stuck { stuck } => (Events::Ends, SagaEventKind::Stuck, None, None, Value::of(stuck)),
         Fact::Resumed { because } => (Events::Ends, SagaEventKind::Resumed, None, None, Value::String(because.clone())),
-        Fact::TurnedBack { cause } => (Events::Ends, SagaEventKind::Compensating, None, None, text(cause)),
+        Fact::TurnedBack { cause } => (Events::Ends, SagaEventKind::Compensating, None, None, Value::of(cause)),
         Fact::Overdue => (Events::Ends, SagaEventKind::Overdue, None, None, Value::Null),
         Fact::UsedUp { spot, .. } => (Events::Steps, SagaEventKind::StepFailed, step(spot.step), None, Value::Null),
         Fact::Answered { spot, answer, .. } => match answer {

@@ -3,6 +3,7 @@
 
 pub mod digest;
 mod event;
+mod fault;
 mod fold;
 mod halt;
 mod history;

@@ -3,7 +3,7 @@
 
 use sagaline_engine::Input;
 use sagaline_schemas::output::ParkedReason;
-use sagaline_schemas::record::{Acked, Fault, Progress};
+use sagaline_schemas::record::{Acked, Progress};
 use sagaline_schemas::{Millis, SagaId};
 
 use crate::fold::{FaultNote, Folded, LogRecord, Partition};
@@ -15,9 +15,6 @@ use crate::store::Family;
 
 /// How far the owner's clock and the broker's may lie apart, milliseconds.
 const CLOCK_TOLERANCE: Millis = 60_000;
-
-/// Sagas whose durations begin in one step of a divided record.
-const BEGIN_AT_ONCE: usize = 256;
 
 /// What comparing a Progress with our own outputs gives.
 enum Compared {
@@ -132,11 +129,10 @@ impl Partition {
         loop {
             match self.begun().folding.clone() {
                 Folding::Between => return Ok(Folded::Whole),
-                Folding::Beginning { base } => {
-                    if !self.begin_durations(base)? {
-                        self.meta_mut().folding = Folding::Firing { timers: 0 };
-                    }
-                }
+                Folding::Beginning { base } => match self.begin_durations(base, left)? {
+                    0 => self.meta_mut().folding = Folding::Firing { timers: 0 },
+                    begun => left = left.saturating_sub(begun),
+                },
                 Folding::Firing { timers } => {
                     if !self.fire_next(timers + 1)? {
                         let meta = self.meta_mut();
@@ -145,27 +141,27 @@ impl Partition {
                         return Ok(Folded::Whole);
                     }
                     self.meta_mut().folding = Folding::Firing { timers: timers + 1 };
+                    left -= 1;
                 }
             }
-            left -= 1;
             if left == 0 {
                 return Ok(Folded::More);
             }
         }
     }
 
-    /// Line 5: durations begun by earlier inputs. False: none is left.
-    fn begin_durations(&mut self, base: Millis) -> Result<bool, Halt> {
-        let waiting: Vec<SagaId> = self.waiting.iter().copied().take(BEGIN_AT_ONCE).collect();
+    /// Line 5: durations begun by earlier inputs, of so many sagas at most. Gives of how many; 0: none is left.
+    fn begin_durations(&mut self, base: Millis, most: u32) -> Result<u32, Halt> {
+        let waiting: Vec<SagaId> = self.waiting.iter().copied().take(most as usize).collect();
         for saga in &waiting {
             self.change_saga(*saga, |saga| saga.begin_durations(base))?;
         }
-        Ok(!waiting.is_empty())
+        Ok(waiting.len() as u32)
     }
 
     /// Line 6: the next timer that is due, by (due, saga, step path, round, kind). False: none is.
     fn fire_next(&mut self, number: u32) -> Result<bool, Halt> {
-        let from = keys::timers_from(self.begun().fired_through);
+        let from = self.fire_from.take().unwrap_or_else(|| keys::timers_from(self.begun().fired_through));
         let to = keys::timers_from(self.begun().log_time.saturating_add(1));
         let Some((key, _)) = self.over.scan(Family::Timers, &from, Some(&to), 1)?.pop() else {
             return Ok(false);
@@ -173,6 +169,7 @@ impl Partition {
         self.at = sagaline_schemas::Position { offset: self.at.offset, timer: number, index: 0 };
         let timer = TimerKey::from_key(&key).map_err(|_| corrupt("timers"))?;
         let fault = self.faults.get(&(self.at.offset, number)).cloned();
+        self.fire_from = Some([key.as_slice(), &[0]].concat());
         self.fire(key, timer, fault)?;
         Ok(true)
     }
@@ -189,19 +186,6 @@ impl Partition {
                 self.fire_saga(key, saga, (&step, &items, round), kind, fault)
             }
         }
-    }
-
-    /// Fault: an input that kills the fold is passed over, unless this store has folded it.
-    pub(crate) fn fault(&mut self, record: LogRecord<'_>, fault: Fault) -> Result<(), Halt> {
-        let seen = self.begun().newest_progress;
-        if fault.offset >= record.offset || seen.is_some_and(|seen| seen > fault.offset) {
-            let detail = format!("a Progress lies behind offset {}: another node has folded it", fault.offset);
-            return self.park(record.value, ParkedReason::Refused, detail);
-        }
-        if self.faults.contains_key(&(fault.offset, fault.timer)) {
-            return Ok(());
-        }
-        Err(Halt::PassedOver { offset: fault.offset, timer: fault.timer, fault: record.offset })
     }
 
     /// Whether time must pass for something to happen: a duration waits to begin, or a timer is due by the clock given.

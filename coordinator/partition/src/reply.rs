@@ -11,7 +11,7 @@ use crate::halt::Halt;
 use crate::sagas::operation;
 
 /// Why a reply is set aside.
-type Unfit = (ParkedReason, String);
+pub(crate) type Unfit = (ParkedReason, String);
 
 impl Partition {
     pub(crate) fn reply(&mut self, record: LogRecord<'_>, reply: Reply) -> Result<(), Halt> {
@@ -36,7 +36,7 @@ impl Partition {
     }
 
     /// The effect that the reply is about, if there is such a command and the token is the one it carried.
-    fn find_effect(&mut self, reply: &Reply) -> Result<Result<(u32, CommandId), Unfit>, Halt> {
+    pub(crate) fn find_effect(&mut self, reply: &Reply) -> Result<Result<(u32, CommandId), Unfit>, Halt> {
         let address = &reply.address;
         let unknown = |what: &str| {
             Err((ParkedReason::Unknown, format!("{what}: saga {}, step {:?}", address.saga, address.step)))

@@ -28,7 +28,8 @@ impl Partition {
         let outcome = self.ask(request)?;
         let answered = Answered { offset: record.offset, outcome };
         self.over.write(Family::Requests, id.as_bytes().to_vec(), &answered);
-        let due = self.now().saturating_add(keep.max(1));
+        // Log time may stand far back: a request must not be forgotten before anyone could ask for its answer.
+        let due = self.now().max(record.timestamp).saturating_add(keep.max(1));
         self.over.put(Family::Timers, TimerKey { due, of: TimerOf::Request { id } }.to_key(), Vec::new());
         self.next_due = None;
         Ok(())

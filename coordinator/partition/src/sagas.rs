@@ -14,7 +14,7 @@ use sagaline_schemas::record::{Address, Kind};
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Digest, Millis, Position, SagaId, hash, schema};
 
-use crate::fold::{LogRecord, Partition};
+use crate::fold::Partition;
 use crate::halt::Halt;
 use crate::keys;
 use crate::outbox::channel_of_commands;
@@ -23,6 +23,9 @@ use crate::store::{Family, StoreError};
 
 /// Most bytes of a correlation id: it lies in keys, commands and events.
 pub(crate) const MAX_KEY: usize = 1024;
+
+/// Most bytes of a trace context, which every command repeats; a longer one is none (W3C Trace Context has 55).
+const MAX_TRACEPARENT: usize = 256;
 
 /// A saga to be.
 pub(crate) struct Begin {
@@ -60,7 +63,7 @@ impl Partition {
             timers: Vec::new(),
             routes: Vec::new(),
             history: HistoryHead::default(),
-            traceparent: begin.traceparent,
+            traceparent: begin.traceparent.filter(|trace| trace.len() <= MAX_TRACEPARENT),
         };
         self.over.put(Family::Keys, keys::key(&definition.saga, &saga.key), id.as_bytes().to_vec());
         self.over.put_saga(saga);
@@ -181,29 +184,6 @@ impl Partition {
         let partition = hash::partition_of(&saga.key, count);
         saga.routes.push(Route { participant: participant.to_owned(), partition });
         Ok(partition)
-    }
-
-    /// Line 11: a record that kills the fold is set aside; the saga that it names waits for a person.
-    pub(crate) fn pass_over(&mut self, record: LogRecord<'_>, note: &crate::fold::FaultNote) -> Result<(), Halt> {
-        use sagaline_schemas::output::ParkedReason;
-        use sagaline_schemas::proof;
-        use sagaline_schemas::record::Body;
-        use sagaline_schemas::request::RequestTarget;
-        let detail = format!("passed over by {}: {}", note.by, note.reason);
-        self.park(record.value, ParkedReason::Fault, detail)?;
-        let saga = match proof::open(schema::INBOX.fingerprint, record.value).map(|opened| opened.inbox.body) {
-            Ok(Body::Reply(reply)) => Some(reply.address.saga),
-            Ok(Body::Request(request)) => match request.target {
-                RequestTarget::Saga(target) => Some(target.saga),
-                RequestTarget::Key(target) => self.saga_of_key(&target.definition, &target.key)?,
-                RequestTarget::Scope(_) => None,
-            },
-            Ok(_) | Err(_) => None,
-        };
-        if let Some(saga) = saga {
-            self.turn(saga, Input::Fault { offset: record.offset, reason: note.reason.clone() })?;
-        }
-        Ok(())
     }
 
     /// An ended saga's time of being remembered is over.

@@ -62,7 +62,7 @@ impl Partition {
         let definition = self.definition_of(&saga)?;
         let effect = definition.step_index(step).and_then(|step| saga.effect_at(step as u32, items, round));
         if let Some(note) = fault {
-            self.change_saga(id, |saga| saga.timers.retain(|timer| (timer.kind, timer.effect) != (kind, effect)))?;
+            self.change_saga(id, |saga| saga.rest_instead(kind, effect))?;
             self.turn(id, Input::Fault { offset: self.here().offset, reason: note.reason })?;
         } else {
             self.turn(id, Input::Timer { kind, effect })?;

@@ -341,7 +341,7 @@ impl Ingress {
             timestamp: record.timestamp,
             data,
             content_type: "application/json".to_owned(),
-            traceparent: header(record, "traceparent"),
+            traceparent: header(record, "traceparent").filter(|trace| trace.len() <= MAX_TRACEPARENT),
             targets: letter.targets,
             skipped: letter.skipped,
         };
@@ -367,6 +367,9 @@ impl Ingress {
         Ok(())
     }
 }
+
+/// Most bytes of a trace context: a longer one is none (W3C Trace Context has 55), and it must not make a letter too large.
+const MAX_TRACEPARENT: usize = 256;
 
 fn header(record: &Fetched, name: &str) -> Option<String> {
     let (_, value) = record.record.headers.iter().find(|(header, _)| header == name)?;

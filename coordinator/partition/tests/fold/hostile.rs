@@ -1,15 +1,19 @@
 //! Records that nobody should have written: each is parked with its reason, and a good saga in the same partition completes after it.
 
 use expect_test::expect;
+use sagaline_definition::Contract;
+use sagaline_partition::{FaultNote, Faults, LogRecord, Partition};
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{
-    Answer, Body, Compensated, EngineVersion, Failed, Fault, Reply, SettingsChange, Succeeded,
+    Answer, Body, Compensated, ContractRecord, DefinitionRecord, EngineVersion, Failed, Fault, Reply, SettingsChange,
+    Succeeded,
 };
 use sagaline_schemas::settings::Settings;
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Token, schema};
+use sagaline_store::MemoryStore;
 
-use crate::stage::{LOG, Stage, genesis, key, reply};
+use crate::stage::{LOG, Stage, chain, genesis, key, reply};
 
 /// Plays `attack` beside a live saga, then lets a good one run; tells what was parked.
 fn attack(attack: impl FnOnce(&mut Stage)) -> String {
@@ -150,4 +154,60 @@ fn long_texts_never_make_an_output_that_no_topic_takes() {
         assert!(longest < Some(100_000), "the longest output has {longest:?} bytes");
     });
     assert_eq!(told.lines().count(), 2, "{told}");
+}
+
+#[test]
+fn an_event_that_is_too_large_leaves_no_hole_behind_it() {
+    let mut stage = Stage::new(&["a"]);
+    let mut large = stage.event(-1, 0, "large");
+    large.topic = "x".repeat(2_000_000);
+    stage.body(&Body::Event(large));
+    let next = stage.event(0, 1, "next");
+    stage.body(&Body::Event(next));
+    assert_eq!(stage.phase("large"), "none");
+    assert!(stage.phase("next").contains("Running"), "{}", stage.phase("next"));
+    assert_eq!(stage.parked().len(), 1);
+}
+
+#[test]
+fn an_event_that_is_passed_over_leaves_no_hole_behind_it() {
+    let mut stage = Stage::new(&["a"]);
+    let note = FaultNote { by: "ada".to_owned(), reason: "it kills the fold".to_owned() };
+    let next = stage.log.len() as i64;
+    let faults = Faults::from([((next, 0), note)]);
+    let mut passing = Partition::open(0, Box::new(MemoryStore::new()), key(), faults).unwrap();
+    let killer = stage.event(-1, 0, "killer");
+    stage.body(&Body::Event(killer));
+    let next = stage.event(0, 1, "next");
+    stage.body(&Body::Event(next));
+    for (offset, (timestamp, value)) in (0..).zip(&stage.log) {
+        passing.fold(LogRecord { offset, timestamp: *timestamp, value }, 1_000).unwrap();
+    }
+    let meta = passing.meta().unwrap();
+    assert_eq!((meta.counters.started, meta.counters.parked), (1, 1));
+}
+
+#[test]
+fn one_name_and_version_never_has_two_digests() {
+    let told = attack(|stage| {
+        let (mut definition, mut contract) = chain(&["a", "b"]);
+        let record = |contract: &Contract| ContractRecord {
+            digest: contract.digest(),
+            normal_form: Bytes(contract.normal_form()),
+            command_partitions: 9,
+        };
+        stage.body(&Body::Contract(record(&contract)));
+        contract.version = "2.0.0".to_owned();
+        stage.body(&Body::Contract(record(&contract)));
+        definition.contracts.insert("p".to_owned(), contract.digest());
+        stage.body(&Body::Definition(DefinitionRecord {
+            digest: definition.digest(),
+            normal_form: Bytes(definition.normal_form()),
+            contracts: vec![contract.digest()],
+        }));
+    });
+    expect![[r#"
+        Refused: p 1.0.0 is known with another digest: raise its version
+        Refused: test 1.0.0 is known with another digest: raise its version
+    "#]].assert_eq(&told);
 }
