@@ -492,30 +492,41 @@ fn an_undoing_whose_next_attempt_fell_due_while_the_saga_was_stuck_goes_on_with_
 fn a_contradiction_outweighs_the_reason_it_finds() {
     let mut ab = chain(&["a", "b"]);
     call_mut(&mut ab, 0).refused_else = Word::Stuck;
-    check(&ab, "no a; ok a; retry; cancel; undone a", &expect![[r#"
+    check(
+        &ab,
+        "no a; ok a; retry; cancel; undone a",
+        &expect![[r#"
         start        -> a
         no a         -> stuck: Step { step: 0, cause: Refused { step: "a", code: "No" } }
         ok a         -> stuck: Contradiction { effect: 0 }
         retry        -> rejected: the participant contradicts itself: find out what is true, then cancel or close the saga
         cancel       -> turns back, un-a
         undone a     -> Cancelled
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_people_closed_stays_closed() {
     let mut ab = chain(&["a", "b"]);
     call_mut(&mut ab, 1).refused_else = Word::Stuck;
-    check(&ab, "ok a; no b; close; ok b; retry", &expect![[r#"
+    check(
+        &ab,
+        "ok a; no b; close; ok b; retry",
+        &expect![[r#"
         start        -> a
         ok a         -> b
         no b         -> stuck: Step { step: 1, cause: Refused { step: "b", code: "No" } }
         close        -> Closed
         ok b         ->
         retry        -> rejected: the saga has ended already: Closed
-    "#]]);
+    "#]],
+    );
     let ab = chain(&["a", "b"]);
-    check(&ab, "ok a; no b; ok b; close; sent a; fail a; forgotten a; retry", &expect![[r#"
+    check(
+        &ab,
+        "ok a; no b; ok b; close; sent a; fail a; forgotten a; retry",
+        &expect![[r#"
         start        -> a
         ok a         -> b
         no b         -> turns back, un-a
@@ -525,13 +536,17 @@ fn what_people_closed_stays_closed() {
         fail a       ->
         forgotten a  ->
         retry        -> rejected: the saga has ended already: Closed
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn no_participant_can_put_an_undoing_off_for_ever() {
     let a = chain(&["a"]);
-    check(&a, "cancel; sent a; working a 9223372036854775807; time a; wait a; sent a; undone a", &expect![[r#"
+    check(
+        &a,
+        "cancel; sent a; working a 9223372036854775807; time a; wait a; sent a; undone a",
+        &expect![[r#"
         start        -> a
         cancel       -> turns back, un-a
         sent a       ->
@@ -540,8 +555,12 @@ fn no_participant_can_put_an_undoing_off_for_ever() {
         wait a       -> un-a#2
         sent a       ->
         undone a     -> Cancelled
-    "#]]);
-    check(&a, "cancel; sent a; fail a 9223372036854775807; wait a; sent a; undone a", &expect![[r#"
+    "#]],
+    );
+    check(
+        &a,
+        "cancel; sent a; fail a 9223372036854775807; wait a; sent a; undone a",
+        &expect![[r#"
         start        -> a
         cancel       -> turns back, un-a
         sent a       ->
@@ -549,5 +568,6 @@ fn no_participant_can_put_an_undoing_off_for_ever() {
         wait a       -> un-a#2
         sent a       ->
         undone a     -> Cancelled
-    "#]]);
+    "#]],
+    );
 }

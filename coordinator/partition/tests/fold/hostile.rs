@@ -209,5 +209,6 @@ fn one_name_and_version_never_has_two_digests() {
     expect![[r#"
         Refused: p 1.0.0 is known with another digest: raise its version
         Refused: test 1.0.0 is known with another digest: raise its version
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
 }
