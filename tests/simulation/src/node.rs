@@ -101,7 +101,7 @@ impl Node {
     }
 
     /// The machine sleeps, and wakes up as if no time had passed.
-    pub fn fall_asleep(&mut self, scene: &mut Scene, until: Millis) {
+    pub fn nod_off(&mut self, scene: &mut Scene, until: Millis) {
         if matches!(self.state, State::Up) {
             scene.strike("coordinator asleep", format!("{} for {} ms", self.name, until - scene.now()));
             self.state = State::Asleep { until };

@@ -206,7 +206,7 @@ impl World {
             Act::Cancel(number) => self.cancel(number),
             Act::RepeatRequest => self.repeat_request(),
             Act::Crash { node, millis } => self.nodes[node].crash(&mut self.scene, now + millis),
-            Act::Sleep { node, millis } => self.nodes[node].fall_asleep(&mut self.scene, now + millis),
+            Act::Sleep { node, millis } => self.nodes[node].nod_off(&mut self.scene, now + millis),
             Act::CrashIngress { node } => self.nodes[node].crash_ingress(&mut self.scene),
             Act::Outage { millis } => {
                 for node in &mut self.nodes {
