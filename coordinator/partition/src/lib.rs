@@ -22,3 +22,4 @@ pub mod view;
 pub use fold::{FaultNote, Faults, Folded, LogRecord, Partition, RULES_VERSION};
 pub use halt::Halt;
 pub use outbox::{Published, channel_of_commands};
+pub use sagas::MAX_TRACEPARENT;

@@ -25,7 +25,7 @@ use crate::store::{Family, StoreError};
 pub(crate) const MAX_KEY: usize = 1024;
 
 /// Most bytes of a trace context, which every command repeats; a longer one is none (W3C Trace Context has 55).
-const MAX_TRACEPARENT: usize = 256;
+pub const MAX_TRACEPARENT: usize = 256;
 
 /// A saga to be.
 pub(crate) struct Begin {

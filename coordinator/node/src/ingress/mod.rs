@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagaline_log::{Acknowledgement, Fetched, GroupEvent, GroupReader, Log, LogError, Producer};
-use sagaline_partition::channel_of_commands;
+use sagaline_partition::{MAX_TRACEPARENT, channel_of_commands};
 use sagaline_schemas::Partition;
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::record::{Body, Event, EventOrigin};
@@ -367,9 +367,6 @@ impl Ingress {
         Ok(())
     }
 }
-
-/// Most bytes of a trace context: a longer one is none (W3C Trace Context has 55), and it must not make a letter too large.
-const MAX_TRACEPARENT: usize = 256;
 
 fn header(record: &Fetched, name: &str) -> Option<String> {
     let (_, value) = record.record.headers.iter().find(|(header, _)| header == name)?;
