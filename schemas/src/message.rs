@@ -1,7 +1,7 @@
 //! What one inbox partition tells another: child sagas, aliases, broadcasts. Part of the inbox's records: see `record.rs`.
 
 use crate::ids::*;
-use crate::record::Target;
+use crate::record::{EventOrigin, Target};
 use crate::wire::Bytes;
 use crate::{avro_enum, avro_record, avro_union};
 
@@ -44,6 +44,10 @@ avro_union! {
         Release(ReleaseChild),
         /// An alias names a saga from now on.
         Bind(BindAlias),
+        /// An alias names a saga no longer.
+        Unbind(UnbindAlias),
+        /// An alias could not be bound: it names another saga.
+        AliasTaken(AliasTaken),
         /// An event that names a saga by an alias.
         Deliver(DeliverEvent),
         /// The same word to every partition: pause, resume, a circuit's state.
@@ -168,18 +172,52 @@ avro_record! {
 }
 
 avro_record! {
+    /// An alias names a saga no longer: the saga has ended and its key is forgotten.
+    pub struct UnbindAlias {
+        /// Name of the definition.
+        pub definition: String,
+        /// The alias's name.
+        pub alias: String,
+        /// Its value.
+        pub value: String,
+        /// Whom it named.
+        pub saga: SagaId,
+    }
+}
+
+avro_record! {
+    /// An alias could not be bound: it names another saga.
+    pub struct AliasTaken {
+        /// Who wanted it.
+        pub saga: SagaId,
+        /// The alias's name.
+        pub alias: String,
+        /// Its value.
+        pub value: String,
+        /// Whom it names.
+        pub holder: SagaId,
+    }
+}
+
+avro_record! {
     /// An event that names a saga by an alias, on its way from the alias's partition to the saga's.
     pub struct DeliverEvent {
         /// Whom it concerns.
         pub saga: SagaId,
         /// The clause it meets.
         pub target: Target,
+        /// Where it comes from.
+        pub origin: EventOrigin,
         /// The domain topic's name.
         pub topic: String,
+        /// The broker's timestamp of the event there, milliseconds since 1970.
+        pub timestamp: i64,
         /// The event.
         pub data: Bytes,
         /// What `data` is.
         pub content_type: String,
+        /// W3C trace context of the event, for traces only.
+        pub traceparent: Option<String>,
     }
 }
 

@@ -3,7 +3,33 @@
 use crate::ids::*;
 use crate::record::End;
 use crate::wire::Bytes;
-use crate::{avro_enum, avro_record};
+use crate::{avro_enum, avro_record, avro_union};
+
+avro_record! {
+    /// Something happened that others may want to know.
+    pub struct Notice {
+        /// This notice: the same when it is published again.
+        pub id: OutputId,
+        /// Log time, milliseconds since 1970.
+        pub time: i64,
+        /// Inbox partition of the cause.
+        pub partition: u32,
+        /// Its offset there.
+        pub offset: i64,
+        /// What happened.
+        pub body: NoticeBody,
+    }
+}
+
+avro_union! {
+    /// What happened.
+    pub enum NoticeBody {
+        /// To a saga.
+        Saga(SagaEvent),
+        /// To a participant, as this partition sees it.
+        Participant(ParticipantEvent),
+    }
+}
 
 avro_enum! {
     /// What happened to a saga.
@@ -12,10 +38,24 @@ avro_enum! {
         Started,
         /// A step is done.
         StepDone,
+        /// A step counts as done without its effect.
+        StepSkipped,
         /// A step was refused.
         StepRefused,
         /// A step's attempts are used up.
         StepFailed,
+        /// A step waits for an event or a person.
+        Waiting,
+        /// Somebody is reminded of a wait.
+        Reminded,
+        /// A wait goes to somebody else.
+        Escalated,
+        /// An approval or a named decision is taken.
+        Decided,
+        /// A step rests with a work item.
+        Held,
+        /// A held step goes on.
+        Released,
         /// It goes back.
         Compensating,
         /// An effect is undone.
@@ -24,7 +64,7 @@ avro_enum! {
         Stuck,
         /// It goes on again.
         Resumed,
-        /// It takes longer than it should.
+        /// It, or a step of it, takes longer than it should.
         Overdue,
         /// It ended.
         Ended,
@@ -34,8 +74,6 @@ avro_enum! {
 avro_record! {
     /// Something happened to a saga.
     pub struct SagaEvent {
-        /// This event: the same when it is published again.
-        pub id: OutputId,
         /// The saga.
         pub saga: SagaId,
         /// The definition's name.
@@ -50,16 +88,44 @@ avro_record! {
         pub kind: SagaEventKind,
         /// The step concerned.
         pub step: Option<String>,
+        /// Indices of the items; empty outside `for_each`.
+        pub items: Vec<u32>,
         /// How it ended.
         pub end: Option<End>,
         /// Details, canonical JSON: a refusal's code, a cause, the world report at an end.
         pub detail: Bytes,
-        /// Log time, milliseconds since 1970.
-        pub time: i64,
-        /// Inbox partition and offset of the cause.
-        pub partition: u32,
-        /// Offset of the cause.
-        pub offset: i64,
+    }
+}
+
+avro_enum! {
+    /// What happened to a participant.
+    pub enum ParticipantEventKind {
+        /// It does not answer: commands to it are held.
+        CircuitOpened,
+        /// It answers again.
+        CircuitClosed,
+        /// A person holds its commands.
+        Paused,
+        /// They flow again.
+        Resumed,
+    }
+}
+
+avro_record! {
+    /// Something happened to a participant, as one partition sees it.
+    pub struct ParticipantEvent {
+        /// The participant.
+        pub participant: String,
+        /// Whose it is.
+        pub owner: String,
+        /// What happened.
+        pub kind: ParticipantEventKind,
+        /// Log time when the outage or pause began.
+        pub since: i64,
+        /// Steps that it holds in this partition.
+        pub held: i64,
+        /// Why, for people.
+        pub reason: String,
     }
 }
 

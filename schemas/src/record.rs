@@ -77,6 +77,8 @@ avro_record! {
         pub version: i64,
         /// All settings, not only the changed ones.
         pub settings: Settings,
+        /// Who changed them, for people.
+        pub by: String,
     }
 }
 
@@ -85,6 +87,8 @@ avro_record! {
     pub struct EngineVersion {
         /// Higher than the version in force.
         pub version: u32,
+        /// Who raised it, for people.
+        pub by: String,
     }
 }
 
@@ -97,6 +101,8 @@ avro_record! {
         pub normal_form: Bytes,
         /// Partitions of the participant's command topic.
         pub command_partitions: u32,
+        /// Who applied it, for people.
+        pub by: String,
     }
 }
 
@@ -109,6 +115,8 @@ avro_record! {
         pub normal_form: Bytes,
         /// Digests of the contracts it uses, each known before it.
         pub contracts: Vec<Digest>,
+        /// Who applied it, for people.
+        pub by: String,
     }
 }
 

@@ -11,6 +11,8 @@ avro_record! {
         pub id: RequestId,
         /// Who asks, as the API knows them.
         pub by: String,
+        /// The roles that the API knows them to have: `role/NAME`.
+        pub roles: Vec<String>,
         /// When it was asked by the API's wall clock, milliseconds since 1970.
         pub issued: i64,
         /// Whom it concerns.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::Value as Json;
 
 use crate::command::Command;
-use crate::output::{Parked, SagaEvent};
+use crate::output::{Notice, Parked};
 use crate::record::Inbox;
 use crate::wire::{AvroType, Named};
 
@@ -45,6 +45,6 @@ pub static INBOX: LazyLock<TopicSchema> = LazyLock::new(|| TopicSchema::of::<Inb
 /// What lies in `commands.<participant>`.
 pub static COMMAND: LazyLock<TopicSchema> = LazyLock::new(|| TopicSchema::of::<Command>("command"));
 /// What lies in `events`.
-pub static EVENT: LazyLock<TopicSchema> = LazyLock::new(|| TopicSchema::of::<SagaEvent>("event"));
+pub static EVENT: LazyLock<TopicSchema> = LazyLock::new(|| TopicSchema::of::<Notice>("event"));
 /// What lies in `parked`.
 pub static PARKED: LazyLock<TopicSchema> = LazyLock::new(|| TopicSchema::of::<Parked>("parked"));

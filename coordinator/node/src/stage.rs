@@ -86,7 +86,8 @@ impl Stage {
         let registry = Registry::default();
         RegistryReader::new(Arc::clone(&self.log), &self.names, registry.clone()).turn(self.now()).unwrap();
         let topics = wanted(self.inbox.partitions);
-        let options = ApplyOptions { contracts: contracts.to_vec(), definitions: definitions.to_vec(), topics };
+        let by = "a test".to_owned();
+        let options = ApplyOptions { contracts: contracts.to_vec(), definitions: definitions.to_vec(), topics, by };
         let log = Arc::clone(&self.log);
         let mut apply = Apply::begin(log, &self.names, &self.key, &self.inbox, &registry.catalogue(), &options)?;
         for _ in 0..1_000 {
@@ -127,7 +128,7 @@ impl Stage {
         let target = RequestTarget::Key(KeyTarget { definition: "errand".to_owned(), key: key.to_owned() });
         let id = request_id(key);
         let (by, issued) = ("a test".to_owned(), self.log.wall_clock());
-        self.put(&Body::Request(Request { id, by, issued, target, body: RequestBody::Start(start) }))
+        self.put(&Body::Request(Request { id, by, roles: vec![], issued, target, body: RequestBody::Start(start) }))
     }
 
     /// A record in inbox partition 0, proved.

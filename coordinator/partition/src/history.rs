@@ -2,7 +2,7 @@
 
 use sagaline_definition::model::{Definition, Step};
 use sagaline_engine::{AnswerKind, Fact, HistoryHead, Saga};
-use sagaline_schemas::output::{SagaEvent, SagaEventKind};
+use sagaline_schemas::output::{Notice, NoticeBody, SagaEvent, SagaEventKind};
 use sagaline_schemas::proof::write_single_object;
 use sagaline_schemas::record::End;
 use sagaline_schemas::settings::Events;
@@ -48,7 +48,6 @@ impl Partition {
             }
             let id = self.next_output_id();
             let event = SagaEvent {
-                id,
                 saga: saga.id,
                 definition: definition.saga.clone(),
                 version: definition.version.clone(),
@@ -56,13 +55,18 @@ impl Partition {
                 owner: step.map_or(&definition.owner, |step| &step.owner).clone(),
                 kind,
                 step: step.map(|step| step.step.clone()),
+                items: Vec::new(),
                 end,
                 detail: Bytes(detail.to_json()),
+            };
+            let notice = Notice {
+                id,
                 time: self.begun().log_time,
                 partition: self.begun().partition,
                 offset: self.at.offset,
+                body: NoticeBody::Saga(event),
             };
-            let value = write_single_object(schema::EVENT.fingerprint, &event);
+            let value = write_single_object(schema::EVENT.fingerprint, &notice);
             self.output(EVENTS, *id.as_bytes(), saga.id.as_bytes(), None, value, None)?;
         }
         Ok(())

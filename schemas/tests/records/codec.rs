@@ -6,7 +6,7 @@ use apache_avro::Schema;
 use apache_avro::types::Value;
 use proptest::prelude::*;
 use sagaline_schemas::command::Command;
-use sagaline_schemas::output::{Parked, SagaEvent};
+use sagaline_schemas::output::{Notice, Parked};
 use sagaline_schemas::record::Inbox;
 use sagaline_schemas::schema::{COMMAND, EVENT, INBOX, PARKED, TopicSchema};
 use sagaline_schemas::wire::{Reader, Wire, put_long};
@@ -62,7 +62,7 @@ proptest! {
 
     #[test]
     fn event_agrees(value in arbitrary::value(&arbitrary::parsed(&EVENT))) {
-        agrees::<SagaEvent>(&EVENT, value)?;
+        agrees::<Notice>(&EVENT, value)?;
     }
 
     #[test]
@@ -83,7 +83,7 @@ proptest! {
     fn any_bytes_end_in_a_record_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         survives::<Inbox>(&bytes)?;
         survives::<Command>(&bytes)?;
-        survives::<SagaEvent>(&bytes)?;
+        survives::<Notice>(&bytes)?;
         survives::<Parked>(&bytes)?;
     }
 

@@ -146,11 +146,13 @@ impl Player {
             digest: contract.digest(),
             normal_form,
             command_partitions: 4,
+            by: "bench".to_owned(),
         }))?;
         player.body(&Body::Definition(DefinitionRecord {
             digest: definition.digest(),
             normal_form: Bytes(definition.normal_form()),
             contracts: vec![contract.digest()],
+            by: "bench".to_owned(),
         }))?;
         player.body(&Body::Progress(Progress { wall: T0, since: None, acked: vec![], node: "bench".to_owned() }))?;
         Ok(player)

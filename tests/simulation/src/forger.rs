@@ -77,6 +77,7 @@ impl Forger<'_> {
         let request = Request {
             id: RequestId::from_bytes(scene.chance.bytes()),
             by: "mallory".to_owned(),
+            roles: vec![],
             issued: scene.now(),
             target: RequestTarget::Saga(SagaTarget { saga: saga? }),
             body: RequestBody::Close(CloseRequest { reason: "none".to_owned(), evidence: String::new() }),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sagaline_schemas::command::Command;
-use sagaline_schemas::output::SagaEvent;
+use sagaline_schemas::output::{Notice, NoticeBody, SagaEvent};
 use sagaline_schemas::record::Kind;
 use sagaline_schemas::wire::Wire;
 use sagaline_schemas::{EffectId, Position, SagaId, proof, schema};
@@ -87,11 +87,14 @@ pub fn commands(refold: &Refold) -> Result<Vec<(Position, Command)>, String> {
 /// What was told of sagas, in order.
 pub fn saga_events(refold: &Refold) -> Result<Vec<SagaEvent>, String> {
     let events = refold.outputs.iter().filter(|output| output.channel == "events");
-    events
-        .map(|output| {
-            let opened = proof::open_single_object(schema::EVENT.fingerprint, &output.output.value);
-            let mut reader = opened.map_err(|error| error.to_string())?;
-            SagaEvent::decode(&mut reader).map_err(|error| error.to_string())
-        })
-        .collect()
+    let mut told = Vec::new();
+    for output in events {
+        let opened = proof::open_single_object(schema::EVENT.fingerprint, &output.output.value);
+        let mut reader = opened.map_err(|error| error.to_string())?;
+        match Notice::decode(&mut reader).map_err(|error| error.to_string())?.body {
+            NoticeBody::Saga(event) => told.push(event),
+            NoticeBody::Participant(_) => {}
+        }
+    }
+    Ok(told)
 }

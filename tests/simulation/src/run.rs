@@ -272,6 +272,7 @@ impl World {
         let request = Request {
             id: RequestId::from_bytes(self.scene.chance.bytes()),
             by: "eve".to_owned(),
+            roles: vec![],
             issued: self.scene.now(),
             target: RequestTarget::Key(target),
             body,
@@ -430,6 +431,7 @@ fn apply(scene: &Scene, key: &Key, inbox: &Inbox) -> Definition {
         contracts: loaded.contracts.iter().cloned().collect(),
         definitions: vec![definition.clone()],
         topics: Wanted { partitions: COMMAND_PARTITIONS, replicas: 1, single_broker: true, ..Wanted::default() },
+        by: "the simulation".to_owned(),
     };
     let log = std::sync::Arc::new(scene.simulation.log());
     let begun = Apply::begin(log, &Names::new(""), key, inbox, &Catalogue::default(), &options);

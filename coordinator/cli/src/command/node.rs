@@ -148,6 +148,7 @@ fn apply(node: &Node, loaded: &Loaded, wanted: &Wanted) -> Result<(), Failure> {
         contracts: loaded.contracts.iter().cloned().collect(),
         definitions: loaded.definitions.values().cloned().collect(),
         topics: wanted.clone(),
+        by: "sagaline dev".to_owned(),
     };
     if !options.contracts.is_empty() {
         node.apply(&options)?;

@@ -92,12 +92,17 @@ impl Stage {
     fn define(&self) {
         for contract in self.loaded.contracts.iter() {
             let normal_form = Bytes(contract.normal_form());
-            self.put(&Body::Contract(ContractRecord { digest: contract.digest(), normal_form, command_partitions: 1 }));
+            self.put(&Body::Contract(ContractRecord {
+                digest: contract.digest(),
+                normal_form,
+                command_partitions: 1,
+                by: by(),
+            }));
         }
         for definition in self.loaded.definitions.values() {
             let contracts = definition.contracts.values().copied().collect();
             let (digest, normal_form) = (definition.digest(), Bytes(definition.normal_form()));
-            self.put(&Body::Definition(DefinitionRecord { digest, normal_form, contracts }));
+            self.put(&Body::Definition(DefinitionRecord { digest, normal_form, contracts, by: by() }));
         }
     }
 
@@ -155,7 +160,14 @@ impl Stage {
         let start = StartRequest { definition, input: Bytes(input.into_bytes()), traceparent: None };
         let target = RequestTarget::Key(KeyTarget { definition: "book-trip".to_owned(), key: key.to_owned() });
         let (id, issued) = (RequestId::from_bytes([self.begun; 16]), self.simulation.now());
-        self.put(&Body::Request(Request { id, by: "ada".to_owned(), issued, target, body: RequestBody::Start(start) }));
+        self.put(&Body::Request(Request {
+            id,
+            by: by(),
+            roles: vec![],
+            issued,
+            target,
+            body: RequestBody::Start(start),
+        }));
     }
 
     /// Answers the commands behind the first `done`; gives how many.
@@ -177,4 +189,8 @@ fn topics(simulation: &Simulation, key: &Key) -> Inbox {
     let participants = ["flights", "hotels"].map(str::to_owned).to_vec();
     let wanted = Wanted { partitions: 1, replicas: 1, single_broker: true, participants, ..Wanted::default() };
     topics::create(&simulation.log(), &Names::new(""), key, &wanted).unwrap()
+}
+
+fn by() -> String {
+    "ada".to_owned()
 }

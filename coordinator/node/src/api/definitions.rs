@@ -62,8 +62,12 @@ pub(super) async fn apply(State(api): State<Api>, Body(wanted): Body<Apply, LARG
         return Err(ApiError::bad("there is nothing to apply", "send `contracts` and `definitions`"));
     }
     tracing::info!(by = wanted.by, definitions = wanted.definitions.len(), "definitions are applied");
-    let options =
-        ApplyOptions { contracts: wanted.contracts, definitions: wanted.definitions, topics: api.topics.clone() };
+    let options = ApplyOptions {
+        contracts: wanted.contracts,
+        definitions: wanted.definitions,
+        topics: api.topics.clone(),
+        by: wanted.by,
+    };
     let applied = blocking(move || api.node.apply(&options).map_err(|error| failed(&error))).await?;
     Ok(Json(Applied { contracts: applied.contracts, definitions: applied.definitions }))
 }

@@ -91,7 +91,8 @@ fn asked(api: &Api, id: RequestId, ask: Ask, wait: Duration) -> Result<Asked, Ap
         return Ok(asked);
     }
     refuse_if_halted(&handle)?;
-    let request = Request { id, by: ask.by, issued: api.node.log().wall_clock(), target, body };
+    let issued = api.node.log().wall_clock();
+    let request = Request { id, by: ask.by, roles: vec![], issued, target, body };
     let offset = api.append(handle.number, &InboxBody::Request(request))?;
     if handle.wait_folded(offset, wait)
         && let Some(asked) = remembered(&handle, id)?

@@ -42,7 +42,12 @@ fn staged(prepare: impl Fn(&dyn Log, &Names), settings: Settings, dev: bool) -> 
     let (prefix, name) = ("t.".to_owned(), "test".to_owned());
     let options = NodeOptions { data_dir: None, prefix, key, name, single_broker: true, memory: Memory::default() };
     let node = Arc::new(Node::start(options, log).unwrap());
-    let apply = ApplyOptions { contracts: vec![contract()], definitions: vec![definition()], topics: wanted.clone() };
+    let apply = ApplyOptions {
+        contracts: vec![contract()],
+        definitions: vec![definition()],
+        topics: wanted.clone(),
+        by: "a test".to_owned(),
+    };
     node.apply(&apply).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(bind(0)).unwrap();

@@ -55,7 +55,12 @@ fn started(dir: &Path) -> (Node, Arc<dyn Log>) {
     log.create_topic(&NewTopic { name: "orders".to_owned(), partitions: 1, replicas: 1, settings: Vec::new() })
         .unwrap();
     let node = start(dir, &log).unwrap();
-    let options = ApplyOptions { contracts: vec![contract()], definitions: vec![definition()], topics: wanted() };
+    let options = ApplyOptions {
+        contracts: vec![contract()],
+        definitions: vec![definition()],
+        topics: wanted(),
+        by: "a test".to_owned(),
+    };
     node.apply(&options).unwrap();
     (node, log)
 }
@@ -138,7 +143,12 @@ fn an_input_that_is_to_be_passed_over_has_the_store_made_anew_without_it() {
     let partition = node.partition(0).unwrap();
     assert!(partition.wait_status(PATIENCE, |status| status.standing == Standing::Live));
     let before = partition.status().counters.parked;
-    let offset = node.append(0, &Body::EngineVersion(sagaline_schemas::record::EngineVersion { version: 1 })).unwrap();
+    let offset = node
+        .append(
+            0,
+            &Body::EngineVersion(sagaline_schemas::record::EngineVersion { version: 1, by: "a test".to_owned() }),
+        )
+        .unwrap();
     let (by, reason) = ("ada".to_owned(), "a test".to_owned());
     let fault = node.append(0, &Body::Fault(Fault { offset, timer: 0, by, reason })).unwrap();
     node.wait_folded(0, fault, PATIENCE).unwrap();

@@ -24,6 +24,8 @@ pub struct ApplyOptions {
     pub definitions: Vec<Definition>,
     /// How new command topics are to be made.
     pub topics: Wanted,
+    /// Who applies it, for people.
+    pub by: String,
 }
 
 /// What was applied.
@@ -115,10 +117,10 @@ impl Apply {
         };
         let mut bodies = Vec::new();
         for contract in &options.contracts {
-            bodies.push(apply.contract(contract, &options.topics)?);
+            bodies.push(apply.contract(contract, options)?);
         }
         for definition in &options.definitions {
-            bodies.push(apply.definition(definition));
+            bodies.push(apply.definition(definition, options));
         }
         let topic = names.inbox();
         for partition in 0..inbox.partitions {
@@ -129,20 +131,21 @@ impl Apply {
         Ok(apply)
     }
 
-    fn contract(&mut self, contract: &Contract, wanted: &Wanted) -> Result<Body, ApplyError> {
-        let command_partitions = topics::create_commands(&*self.log, &self.names, &contract.participant, wanted)?;
+    fn contract(&mut self, contract: &Contract, options: &ApplyOptions) -> Result<Body, ApplyError> {
+        let command_partitions =
+            topics::create_commands(&*self.log, &self.names, &contract.participant, &options.topics)?;
         let (digest, normal_form) = (contract.digest(), Bytes(contract.normal_form()));
         self.applied.contracts.push((contract.participant.clone(), digest));
         self.known.push(Entry::Contract { digest, contract: contract.clone(), command_partitions });
-        Ok(Body::Contract(ContractRecord { digest, normal_form, command_partitions }))
+        Ok(Body::Contract(ContractRecord { digest, normal_form, command_partitions, by: options.by.clone() }))
     }
 
-    fn definition(&mut self, definition: &Definition) -> Body {
+    fn definition(&mut self, definition: &Definition, options: &ApplyOptions) -> Body {
         let (digest, normal_form) = (definition.digest(), Bytes(definition.normal_form()));
         self.applied.definitions.push((definition.saga.clone(), digest));
         self.known.push(Entry::Definition { digest, definition: definition.clone() });
         let contracts = definition.contracts.values().copied().collect();
-        Body::Definition(DefinitionRecord { digest, normal_form, contracts })
+        Body::Definition(DefinitionRecord { digest, normal_form, contracts, by: options.by.clone() })
     }
 
     fn append(&mut self, topic: &str, partition: u32, record: &Record) -> Result<(), ApplyError> {

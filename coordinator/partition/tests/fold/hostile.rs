@@ -41,8 +41,8 @@ fn records_of_a_wrong_key() {
         for body in [
             Body::Event(event),
             Body::Progress(progress),
-            Body::EngineVersion(EngineVersion { version: 999 }),
-            Body::Settings(SettingsChange { version: 5, settings: Settings::default() }),
+            Body::EngineVersion(EngineVersion { version: 999, by: "ada".to_owned() }),
+            Body::Settings(SettingsChange { version: 5, settings: Settings::default(), by: "ada".to_owned() }),
             Body::Fault(Fault { offset: 1, timer: 0, by: String::new(), reason: String::new() }),
             Body::Genesis(genesis()),
         ] {
@@ -195,6 +195,7 @@ fn one_name_and_version_never_has_two_digests() {
             digest: contract.digest(),
             normal_form: Bytes(contract.normal_form()),
             command_partitions: 9,
+            by: "ada".to_owned(),
         };
         stage.body(&Body::Contract(record(&contract)));
         contract.version = "2.0.0".to_owned();
@@ -204,6 +205,7 @@ fn one_name_and_version_never_has_two_digests() {
             digest: definition.digest(),
             normal_form: Bytes(definition.normal_form()),
             contracts: vec![contract.digest()],
+            by: "ada".to_owned(),
         }));
     });
     expect![[r#"

@@ -120,12 +120,14 @@ impl Stage {
             digest: contract.digest(),
             normal_form: Bytes(contract.normal_form()),
             command_partitions: 4,
+            by: "ada".to_owned(),
         };
         stage.body(&Body::Contract(record));
         let record = DefinitionRecord {
             digest: definition.digest(),
             normal_form: Bytes(definition.normal_form()),
             contracts: vec![contract.digest()],
+            by: "ada".to_owned(),
         };
         stage.body(&Body::Definition(record));
         stage.claim =
@@ -237,6 +239,7 @@ impl Stage {
         let request = Request {
             id: RequestId::from_bytes([id; 16]),
             by: "ada".to_owned(),
+            roles: vec![],
             issued: self.now,
             target: RequestTarget::Key(KeyTarget { definition: "test".to_owned(), key: key.to_owned() }),
             body: RequestBody::Cancel(CancelRequest { reason: "why not".to_owned() }),

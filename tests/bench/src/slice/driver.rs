@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use sagaline_log::Log;
 use sagaline_node::Names;
-use sagaline_schemas::output::{SagaEvent, SagaEventKind};
+use sagaline_schemas::output::{Notice, NoticeBody, SagaEventKind};
 use sagaline_schemas::wire::Wire;
 use sagaline_schemas::{proof, schema};
 
@@ -106,7 +106,8 @@ impl Driver {
 
     /// The latency of a saga whose end this is. Ends that are told again count once.
     fn take(&mut self, value: &[u8]) -> Result<Option<u32>> {
-        let event = SagaEvent::decode(&mut proof::open_single_object(schema::EVENT.fingerprint, value)?)?;
+        let notice = Notice::decode(&mut proof::open_single_object(schema::EVENT.fingerprint, value)?)?;
+        let NoticeBody::Saga(event) = notice.body else { return Ok(None) };
         match event.kind {
             SagaEventKind::Ended => {}
             SagaEventKind::Stuck => bail!("saga {} is stuck: {}", event.key, String::from_utf8_lossy(&event.detail)),

@@ -103,7 +103,12 @@ fn coordinate(options: &Options, log: Arc<dyn Log>, names: &Names, data: &Path, 
     };
     let node = Node::start(node, Arc::clone(&log))?;
     let (definition, contract) = order::definition(&orders(names));
-    node.apply(&ApplyOptions { contracts: vec![contract], definitions: vec![definition], topics: wanted })?;
+    node.apply(&ApplyOptions {
+        contracts: vec![contract],
+        definitions: vec![definition],
+        topics: wanted,
+        by: "bench".to_owned(),
+    })?;
     for partition in node.partitions() {
         let live = partition.wait_status(PATIENCE, |status| status.standing == Standing::Live);
         ensure!(live, "a partition does not go live: {:?}", partition.status().standing);
