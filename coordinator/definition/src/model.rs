@@ -1,5 +1,8 @@
 //! Definitions in their normal form: every default filled in, every order explicit, every expression parsed. The engine reads nothing else.
 
+mod policy;
+mod step;
+
 use std::collections::BTreeMap;
 
 use sagaline_schemas::hash::normal_form_digest;
@@ -7,6 +10,10 @@ use sagaline_schemas::{Digest, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::expr::Expr;
+use crate::types::Type;
+
+pub use self::policy::*;
+pub use self::step::*;
 
 /// A definition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,8 +32,23 @@ pub struct Definition {
     pub start: Start,
     /// When it must have ended.
     pub deadline: Deadline,
+    /// What is kept current of the world while a saga lives, in file order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<FactClause>,
+    /// What follows when the world turns, in file order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub react: Vec<Reaction>,
     /// In file order.
     pub steps: Vec<Step>,
+    /// What must hold before an end may be called by its name.
+    #[serde(default, skip_serializing_if = "Ensure::is_empty")]
+    pub ensure: Ensure,
+    /// What a completed saga returns to its parent; sees all step names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Template>,
+    /// Calendars that `sleep` names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub calendars: BTreeMap<String, Calendar>,
 }
 
 /// How a saga begins.
@@ -42,6 +64,29 @@ pub struct Start {
     pub key: Option<Expr>,
     /// The saga's input; sees `event`. None: the event itself.
     pub input: Option<Expr>,
+    /// The input's type: an input of another shape begins no saga.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "type")]
+    pub shape: Option<Type>,
+    /// What a start does whose key has had a saga.
+    #[serde(default, skip_serializing_if = "Again::is_never")]
+    pub again: Again,
+}
+
+/// What a start does whose key is remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Again {
+    /// Nothing: one saga for a key, as long as it is remembered.
+    #[default]
+    Never,
+    /// Another saga begins where the last one has ended; beside a live one it does nothing.
+    Ended,
+}
+
+impl Again {
+    fn is_never(&self) -> bool {
+        *self == Self::Never
+    }
 }
 
 /// When a saga must have ended.
@@ -57,143 +102,139 @@ pub struct Deadline {
     pub after_pivot: Word,
 }
 
-/// What then? (records: design section 5)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What then? (places and meaning: docs/definitions.md)
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Word {
     /// The step counts as done with a null result; what it did stays.
     Continue,
+    /// What this step did is made void, then it counts as skipped.
+    Skip,
     /// The saga goes back.
     Compensate,
+    /// A step and all after it are undone, then run again.
+    BackTo(BackTo),
+    /// The step rests with a work item; the rest goes on.
+    Hold,
     /// The saga waits for a person.
     Stuck,
 }
 
-/// Number of a step in file order.
-pub type StepIndex = usize;
+/// Work that loops back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackTo {
+    /// The step that runs again, with all that stand after it.
+    pub step: StepIndex,
+    /// How often, from this place, in one saga.
+    pub at_most: u32,
+    /// What then; never `back_to`.
+    #[serde(rename = "else")]
+    pub otherwise: Box<Word>,
+}
 
-/// One step.
+/// Something that is kept current of the world while a saga lives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Step {
-    /// Its name, by which expressions see its result.
-    pub step: String,
-    /// Whose it is; the definition's owner unless said.
-    pub owner: String,
-    /// Steps that must be done, skipped or continued before it; ascending, each below... or above it in the file, never in a circle.
-    pub after: Vec<StepIndex>,
-    /// Looked at once, when all of `after` are done: false skips the step.
+pub struct FactClause {
+    /// Its name: `facts.NAME` in expressions.
+    pub fact: String,
+    /// The domain topic that tells it; none: by hand or `ask` only.
+    pub topic: Option<String>,
+    /// Which events; sees `event`.
     #[serde(rename = "if")]
     pub condition: Option<Expr>,
-    /// What it does.
-    pub verb: Verb,
-    /// From its decision on the saga only goes forward.
-    pub pivot: bool,
+    /// Whom an event concerns: the saga's correlation id, or what `of` names; sees `event`. Always there with a topic.
+    pub key: Option<Expr>,
+    /// The other key that it belongs to, a product's say; sees `input`. None: the saga's own.
+    #[serde(rename = "for")]
+    pub of: Option<Expr>,
+    /// What an event says; sees `event`. Always there with a topic.
+    pub value: Option<Expr>,
+    /// The version of what it says, an integer: the highest wins; sees `event`. None: the log's order.
+    pub seq: Option<Expr>,
+    /// What it is until somebody tells.
+    pub initial: Value,
+    /// How old it may be before it counts as unknown (`null`), milliseconds.
+    pub fresh: Option<i64>,
+    /// A participant that is asked for it.
+    pub ask: Option<AskFact>,
 }
 
-/// What a step does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verb {
-    /// A command to a participant, and its answer.
-    Call(Call),
-}
-
-/// A command to a participant, and what becomes of it.
+/// A fact that a participant is asked for every so often, because no event tells it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Call {
+pub struct AskFact {
     /// The participant.
     pub participant: String,
-    /// Its operation.
+    /// Its operation, which reads.
     pub operation: String,
-    /// The input: literals with `${CEL}` in them.
+    /// The question; sees `input` and `facts`.
     pub with: Template,
-    /// Attempts and their times.
-    pub retry: Policy,
-    /// What on a refusal, by code.
-    pub refused: BTreeMap<String, Word>,
-    /// What on any other refusal.
-    pub refused_else: Word,
-    /// What when attempts or total time are used up.
-    pub failed: Word,
-    /// How it is undone.
-    pub compensate: Compensate,
+    /// How often, milliseconds.
+    pub every: i64,
+    /// What the answer says; sees `answer`.
+    pub value: Expr,
 }
 
-/// How a call is undone.
+/// What follows when a condition on the world turns true.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Compensate {
-    /// By this operation of the same participant.
-    By {
-        /// The operation.
-        operation: String,
-        /// Attempts and their times.
-        retry: Policy,
-    },
-    /// Never: said openly, or it is the pivot.
-    Never,
-    /// There is nothing to undo: it only reads.
-    Reads,
-}
-
-/// Attempts and their times, milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Policy {
-    /// Most attempts, at least 1.
-    pub attempts: u32,
-    /// Wait before the second attempt.
-    pub backoff: i64,
-    /// Longest wait.
-    pub cap: i64,
-    /// Each wait is the last one times this, in per cent: 200 doubles.
-    pub factor_percent: u32,
-    /// How much of the wait is left to chance.
-    pub jitter: Jitter,
-    /// How long one attempt may take.
-    pub attempt_timeout: i64,
-    /// How long all of them may take together; none: no limit but the saga's deadline.
-    pub within: Option<i64>,
+pub struct Reaction {
+    /// Looked at after every input; acts each time it turns from false to true. Sees `input`, `facts` and step names.
+    #[serde(rename = "if")]
+    pub condition: Expr,
+    /// Only while the first of these steps has begun and the second has not.
+    pub between: Option<(StepIndex, StepIndex)>,
+    /// What then.
+    pub then: Word,
+    /// What then, once the pivot is decided.
+    pub after_pivot: Word,
 }
 
-/// How much of a backoff is left to chance. Chance is a hash of the command id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Jitter {
-    /// All: between nothing and the whole wait.
-    Full,
-    /// Half: between half of the wait and the whole.
-    Equal,
-    /// Nothing.
-    None,
+/// What must hold before an end may be called by its name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ensure {
+    /// Before `completed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<Check>,
+    /// Before `compensated` and `cancelled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensated: Option<Check>,
 }
 
-/// A literal with expressions in it.
+impl Ensure {
+    fn is_empty(&self) -> bool {
+        self.completed.is_none() && self.compensated.is_none()
+    }
+}
+
+/// Something that must hold, or the saga is stuck.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Template {
-    /// As it stands.
-    Literal(Value),
-    /// `"${CEL}"` alone: the expression's value, of whatever type.
-    Expr(Expr),
-    /// Text with expressions in it.
-    Text(Vec<TextPart>),
-    /// A list.
-    List(Vec<Template>),
-    /// A map.
-    Map(BTreeMap<String, Template>),
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// What; sees `probe.STEP`, what the step's probe found, beside all other names.
+    #[serde(rename = "if")]
+    pub condition: Expr,
+    /// How long it may take to become true, milliseconds.
+    pub within: i64,
+    /// Steps whose participants are asked first; ascending.
+    pub probes: Vec<StepIndex>,
 }
 
-/// A piece of a text with expressions in it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TextPart {
-    /// As it stands.
-    Literal(String),
-    /// `${CEL}`: a text, number or bool.
-    Expr(Expr),
+/// When work is done somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calendar {
+    /// IANA time zone: `Europe/Berlin`.
+    pub zone: String,
+    /// Days of the week on which work is done, 1 (Monday) to 7; ascending.
+    pub days: Vec<u8>,
+    /// Minutes of the day from which on work is done, and until which.
+    pub hours: (u16, u16),
+    /// Days on which it is not, `YYYY-MM-DD`; ascending.
+    pub holidays: Vec<String>,
 }
 
 impl Definition {

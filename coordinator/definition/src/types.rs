@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use sagaline_schemas::Value;
+use serde::{Deserialize, Serialize};
 
 pub use self::avro::SchemaError;
 pub use self::fit::Mismatch;
 
 /// A type.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Type {
     /// Not known: everything is allowed, nothing is promised.
     Any,
