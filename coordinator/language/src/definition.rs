@@ -14,7 +14,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use sagaline_definition::model::{Deadline, Definition, Policy, Step, Word};
+use sagaline_definition::model::{Deadline, Definition, Ensure, Policy, Step, Word};
 use sagaline_definition::types::Type;
 
 use crate::contracts::{Contracts, Used};
@@ -74,7 +74,12 @@ pub fn read(root: &Node, contracts: &Contracts, problems: &mut Problems) -> Opti
         contracts: used.digests(),
         start: start?.0,
         deadline: deadline?,
+        facts: Vec::new(),
+        react: Vec::new(),
         steps: steps?,
+        ensure: Ensure::default(),
+        result: None,
+        calendars: BTreeMap::new(),
     })
 }
 

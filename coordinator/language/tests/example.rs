@@ -18,7 +18,7 @@ fn the_example_is_right_and_means_the_same_for_ever() {
     let contracts = loaded.contracts.iter().map(|c| (c.participant.as_str(), c.digest()));
     let digests: String = definitions.chain(contracts).map(|(name, digest)| format!("{name} {digest}\n")).collect();
     expect![[r#"
-        order-fulfilment cacff1783191b4b50838efa16c758f59000c9b71371f2173be4e96b29a4a7ea3
+        order-fulfilment ecea17aac0f9aeffbbdfe6764137afb96e5aad34a005bd5e1e5ace507460b133
         inventory 2c7f1122ee9d8c62b3f1204be5a63bfb8e65eaece73c398bf130758ab15b4eee
         payment 6866be35ee43acac92d05b9195fb945c073d66617977ede2e9cdee7f02d315aa
         shipping 28155aec92290bcb5b7173b8391041d636e07a2cd21ad7f4dcd8059c61f49e31

@@ -1,5 +1,7 @@
 //! A step in full: its outline, with the expressions that read the input and earlier results.
 
+use std::collections::BTreeMap;
+
 use sagaline_definition::model::{Call, Step, Template, Verb};
 use sagaline_definition::types::Type;
 
@@ -100,17 +102,23 @@ pub fn step(index: usize, results: &Results<'_>, owner: &str, problems: &mut Pro
         with: with?,
         retry: outline.retry?,
         refused: refused.by_code.clone(),
-        refused_else: refused.otherwise,
-        failed: outline.failed?,
+        refused_else: refused.otherwise.clone(),
+        failed: outline.failed.clone()?,
         compensate: outline.compensate.clone()?,
+        probe: target.operation.probe.clone(),
     };
     Some(Step {
         step: Some(raw.name).filter(|name| !name.is_empty())?.to_owned(),
         owner: owner?.to_owned(),
         after: results.graph.after(index),
+        at_least: None,
         condition: condition?,
+        for_each: None,
+        guard: None,
         verb: Verb::Call(call),
         pivot: outline.pivot,
+        expected: None,
+        alias: BTreeMap::new(),
     })
 }
 

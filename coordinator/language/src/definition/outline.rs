@@ -112,7 +112,7 @@ impl Undoing<'_, '_> {
             Some(node) => self.written(node, operation, problems)?,
             None => policy::COMPENSATION,
         };
-        Some(Compensate::By { operation: operation.clone(), retry })
+        Some(Compensate::By { operation: operation.clone(), retry, with: None })
     }
 
     /// The policy of a written compensation: an operation's name, or a map with `retry`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sagaline_definition::Expr;
-use sagaline_definition::model::Start;
+use sagaline_definition::model::{Again, Start};
 use sagaline_definition::types::Type;
 use sagaline_schemas::Value;
 
@@ -59,7 +59,10 @@ pub fn read(definition: &Fields<'_>, used: &Used<'_>, problems: &mut Problems) -
         Some(name) => Some(name?.to_owned()),
         None => None,
     };
-    Some((Start { topic, condition: condition?, key: key?, input: input? }, input_type?))
+    let input_type = input_type?;
+    let shape = fields.get("type").map(|_| input_type.clone());
+    let start = Start { topic, condition: condition?, key: key?, input: input?, shape, again: Again::Never };
+    Some((start, input_type))
 }
 
 /// Without a topic there is no event that could be asked.

@@ -32,10 +32,13 @@ pub const DEADLINE_AFTER_PIVOT: Place = Place { name: "deadline.after_pivot", wo
 
 const ALL: [&str; 6] = ["continue", "skip", "compensate", "back_to", "hold", "stuck"];
 
-fn spelled(word: Word) -> &'static str {
+fn spelled(word: &Word) -> &'static str {
     match word {
         Word::Continue => "continue",
+        Word::Skip => "skip",
         Word::Compensate => "compensate",
+        Word::BackTo(_) => "back_to",
+        Word::Hold => "hold",
         Word::Stuck => "stuck",
     }
 }
@@ -47,10 +50,10 @@ pub fn word(node: &Node, place: &Place, problems: &mut Problems) -> Option<Word>
         Kind::Map(_) if map_entry(node, "back_to").is_some() => "back_to",
         Kind::Map(_) | Kind::List(_) => "",
     };
-    if let Some(word) = place.words.iter().find(|word| spelled(**word) == written) {
-        return Some(*word);
+    if let Some(word) = place.words.iter().find(|word| spelled(word) == written) {
+        return Some(word.clone());
     }
-    let words: Vec<&str> = place.words.iter().copied().map(spelled).collect();
+    let words: Vec<&str> = place.words.iter().map(spelled).collect();
     let (message, help) = if place.later.contains(&written) {
         (format!("`{written}` is not yet there"), format!("`{}` takes {}", place.name, listed(&words)))
     } else if ALL.contains(&written) {

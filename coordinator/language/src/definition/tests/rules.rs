@@ -258,7 +258,7 @@ fn nothing_goes_back_behind_the_pivot() {
         with_rest("steps:\n  - { step: a, call: payment.hold, pivot: true }\n  - { step: b, call: payment.hold }\n");
     let steps = definition(&text).expect("it is right").value.steps;
     let words = |index: usize| {
-        let sagaline_definition::model::Verb::Call(call) = &steps[index].verb;
+        let sagaline_definition::model::Verb::Call(call) = &steps[index].verb else { panic!("a call") };
         format!("{:?} {:?}", call.refused_else, call.failed)
     };
     expect!["Compensate Stuck, Stuck Stuck"].assert_eq(&format!("{}, {}", words(0), words(1)));

@@ -10,7 +10,7 @@ fn check_with(with: &str, expected: Expect) {
         with_rest(&format!("steps: [{{ step: a, compensate: never, call: mail.send, with: {with} }}]\nuse: [mail]\n"));
     let shown = match definition(&text) {
         Ok(checked) => {
-            let sagaline_definition::model::Verb::Call(call) = &checked.value.steps[0].verb;
+            let sagaline_definition::model::Verb::Call(call) = &checked.value.steps[0].verb else { panic!("a call") };
             serde_json::to_string(&call.with).expect("a template is JSON")
         }
         Err(report) => report.plain(),
