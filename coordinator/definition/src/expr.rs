@@ -3,6 +3,7 @@
 
 mod check;
 mod eval;
+mod inline;
 mod limits;
 mod lower;
 mod meter;

@@ -145,6 +145,22 @@ impl Node {
         free
     }
 
+    /// The nodes right below it.
+    pub(super) fn children(&self) -> Vec<&Node> {
+        match &self.kind {
+            Kind::Literal(_) | Kind::Name(_) => Vec::new(),
+            Kind::Member { of, .. } | Kind::Has { of, .. } | Kind::Not(of) | Kind::Negate(of) => vec![of],
+            Kind::Index { of: a, at: b }
+            | Kind::And(a, b)
+            | Kind::Or(a, b)
+            | Kind::Binary { left: a, right: b, .. } => vec![a, b],
+            Kind::If { condition, then, otherwise } => vec![condition, then, otherwise],
+            Kind::List(nodes) | Kind::Call { arguments: nodes, .. } => nodes.iter().collect(),
+            Kind::Map(entries) => entries.iter().flat_map(|(key, value)| [key, value]).collect(),
+            Kind::Each(each) => [&each.range].into_iter().chain(&each.filter).chain([&each.body]).collect(),
+        }
+    }
+
     fn gather<'a>(&'a self, bound: &mut Vec<&'a str>, free: &mut BTreeSet<String>) {
         match &self.kind {
             Kind::Literal(_) => {}
@@ -159,21 +175,7 @@ impl Node {
                 each.filter.iter().chain([&each.body]).for_each(|node| node.gather(bound, free));
                 bound.pop();
             }
-            Kind::Member { of, .. } | Kind::Has { of, .. } | Kind::Not(of) | Kind::Negate(of) => of.gather(bound, free),
-            Kind::Index { of: a, at: b }
-            | Kind::And(a, b)
-            | Kind::Or(a, b)
-            | Kind::Binary { left: a, right: b, .. } => {
-                a.gather(bound, free);
-                b.gather(bound, free);
-            }
-            Kind::If { condition, then, otherwise } => {
-                [condition, then, otherwise].into_iter().for_each(|node| node.gather(bound, free));
-            }
-            Kind::List(nodes) | Kind::Call { arguments: nodes, .. } => {
-                nodes.iter().for_each(|node| node.gather(bound, free))
-            }
-            Kind::Map(entries) => entries.iter().flat_map(|(k, v)| [k, v]).for_each(|node| node.gather(bound, free)),
+            _ => self.children().into_iter().for_each(|node| node.gather(bound, free)),
         }
     }
 }
