@@ -5,7 +5,7 @@ use sagaline_schemas::record::{Answer, Kind, Mark, MarkKind};
 use crate::attempts::{LONGEST_PATIENCE, timers};
 use crate::fact::{AnswerKind, Fact};
 use crate::ledger::{Change, News, Outcome, Undo, UndoChange, UndoNews, next, next_undo};
-use crate::saga::{Cause, Stuck};
+use crate::saga::{Probing, Stuck};
 use crate::turn::{Rejected, Turn};
 
 impl Turn<'_> {
@@ -16,12 +16,13 @@ impl Turn<'_> {
             return;
         }
         let newest = self.tries(effect, kind).count == attempt;
-        let spot = self.spot(effect);
+        let spot = self.effect(effect).spot();
         let (facts, repeats) = (self.out.facts.len(), self.effect(effect).repeats);
         self.fact(Fact::Answered { spot, kind, attempt, answer: answer_kind(&answer).1, instance });
         match (kind, answer) {
             (Kind::Compensate, answer) => self.undo_answer(effect, newest, answer),
-            (Kind::Do | Kind::Probe | Kind::Ask, answer) => self.do_answer(effect, newest, answer),
+            (Kind::Probe, answer) => self.probe_answer(effect, newest, answer),
+            (Kind::Do | Kind::Ask, answer) => self.do_answer(effect, newest, answer),
         }
         if self.effect(effect).repeats > repeats {
             // Counted, and no more: a history must not grow with every repeat.
@@ -33,7 +34,7 @@ impl Turn<'_> {
         match answer {
             Answer::Succeeded(said) => self.news(effect, News::Succeeded(said.result)),
             Answer::Refused(said) => self.news(effect, News::Refused { code: said.code, detail: said.detail }),
-            Answer::Mark(Mark { mark: MarkKind::Forgotten }) => self.forgotten(effect),
+            Answer::Mark(Mark { mark: MarkKind::Forgotten }) => self.news(effect, News::Forgotten),
             Answer::Failed(said) if newest => self.failed(effect, Kind::Do, said.retry_after, &said.error),
             Answer::Working(said) if newest => self.working(effect, Kind::Do, said.until),
             _ => self.effect(effect).repeats += 1,
@@ -53,20 +54,9 @@ impl Turn<'_> {
         }
     }
 
-    fn forgotten(&mut self, effect: u32) {
-        self.news(effect, News::Forgotten);
-    }
-
     /// The newest attempt says that it brought nothing. While the wait for the next one runs, it has said so before.
-    fn failed(&mut self, effect: u32, kind: Kind, retry_after: Option<i64>, error: &str) {
-        let open = match kind {
-            Kind::Compensate => next_undo(&self.effect(effect).undo, UndoNews::Failed) == UndoChange::NextAttempt,
-            Kind::Do | Kind::Probe | Kind::Ask => {
-                next(&self.effect(effect).outcome, News::Failed) == Change::NextAttempt
-            }
-        };
-        let waits = self.has_timer(timers(kind).1, Some(effect)) || self.tries(effect, kind).resting;
-        if !open || waits || !self.wants(kind) {
+    pub fn failed(&mut self, effect: u32, kind: Kind, retry_after: Option<i64>, error: &str) {
+        if !self.awaits_answer(effect, kind) {
             self.effect(effect).repeats += 1;
             return;
         }
@@ -75,23 +65,29 @@ impl Turn<'_> {
     }
 
     /// The attempt takes longer: its clock moves.
-    fn working(&mut self, effect: u32, kind: Kind, until: i64) {
-        let open = match kind {
-            Kind::Compensate => matches!(self.effect(effect).undo, Undo::Decided | Undo::Sent),
-            Kind::Do | Kind::Probe | Kind::Ask => self.effect(effect).outcome.is_open(),
-        };
-        let (clock, backoff) = timers(kind);
-        let waits = self.has_timer(backoff, Some(effect)) || self.tries(effect, kind).resting;
-        if !open || waits || !self.wants(kind) {
+    pub fn working(&mut self, effect: u32, kind: Kind, until: i64) {
+        if !self.awaits_answer(effect, kind) {
             self.effect(effect).repeats += 1;
             return;
         }
         let begun = self.tries(effect, kind).begun;
-        let total = begun
-            .zip(self.policy(effect, kind).within)
-            .map_or(i64::MAX, |(begun, within)| begun.saturating_add(within));
+        let within = self.policy(effect, kind).and_then(|policy| policy.within);
+        let total = begun.zip(within).map_or(i64::MAX, |(begun, within)| begun.saturating_add(within));
         let longest = self.moment.log_time.saturating_add(LONGEST_PATIENCE);
-        self.arm_at(clock, Some(effect), until.min(total).min(longest));
+        let spot = self.effect(effect).spot();
+        self.arm_at(timers(kind).0, Some(spot), until.min(total).min(longest));
+    }
+
+    /// Whether the newest attempt is under way, and its answer means something.
+    fn awaits_answer(&mut self, effect: u32, kind: Kind) -> bool {
+        let of = self.effect(effect);
+        let open = match kind {
+            Kind::Compensate => matches!(of.undo, Undo::Decided | Undo::Sent),
+            Kind::Probe => of.probing != Probing::No,
+            Kind::Do | Kind::Ask => of.outcome.is_open() && of.probing == Probing::No,
+        };
+        let spot = of.spot();
+        open && self.wants(kind) && !self.tries(effect, kind).resting && !self.has_timer(timers(kind).1, Some(&spot))
     }
 
     /// The ledger's table decides; then the saga does what follows from the change.
@@ -101,6 +97,8 @@ impl Turn<'_> {
             Change::Became(outcome) => {
                 self.effect(effect).outcome = outcome.clone();
                 self.stop_clock(effect, Kind::Do);
+                self.stop_clock(effect, Kind::Probe);
+                self.effect(effect).probing = Probing::No;
                 self.became(effect, outcome);
             }
         }
@@ -144,7 +142,7 @@ impl Turn<'_> {
         }
         self.effect(effect).undo = Undo::Listed;
         self.fresh_attempts(effect, Kind::Compensate);
-        if !self.saga.goes_back() {
+        if !self.saga.undoes() {
             self.become_stuck(Stuck::LateSuccess { effect });
         }
     }
@@ -168,21 +166,6 @@ impl Turn<'_> {
             }
         }
     }
-
-    pub fn stop_clock(&mut self, effect: u32, kind: Kind) {
-        let (clock, backoff) = timers(kind);
-        self.disarm(clock, Some(effect));
-        self.disarm(backoff, Some(effect));
-        self.tries(effect, kind).resting = false;
-    }
-
-    pub fn cause_refused(&mut self, effect: u32, code: String) -> Cause {
-        Cause::Refused { step: self.step_of(effect).step.clone(), code }
-    }
-
-    pub fn cause_failed(&mut self, effect: u32, error: String) -> Cause {
-        Cause::Failed { step: self.step_of(effect).step.clone(), error }
-    }
 }
 
 /// Which answers a command can have.
@@ -193,7 +176,8 @@ fn fits(kind: Kind, answer: &Answer) -> bool {
         (Kind::Do, Answer::Compensated(_) | Answer::NothingThere(_) | Answer::Probed(_)) => false,
         (Kind::Compensate, Answer::Compensated(_) | Answer::NothingThere(_)) => true,
         (Kind::Compensate, Answer::Succeeded(_) | Answer::Refused(_) | Answer::Probed(_)) => false,
-        (Kind::Probe | Kind::Ask, _) => false,
+        (Kind::Probe, answer) => matches!(answer, Answer::Probed(_)),
+        (Kind::Ask, answer) => matches!(answer, Answer::Succeeded(_) | Answer::Refused(_)),
     }
 }
 
@@ -205,7 +189,7 @@ fn answer_kind(answer: &Answer) -> (&'static str, AnswerKind) {
         Answer::Working(said) => ("Working", AnswerKind::Working { until: said.until }),
         Answer::Compensated(_) => ("Compensated", AnswerKind::Compensated),
         Answer::NothingThere(_) => ("NothingThere", AnswerKind::NothingThere),
-        Answer::Probed(_) => ("Probed", AnswerKind::Marked { mark: "probed".to_owned() }),
+        Answer::Probed(said) => ("Probed", AnswerKind::Probed { happened: said.happened }),
         Answer::Mark(said) => ("Mark", AnswerKind::Marked { mark: format!("{:?}", said.mark) }),
     }
 }

@@ -3,6 +3,8 @@
 //! attempt n fails -> wait(n) -> attempt n + 1, until the policy's attempts or its total time are used up.
 //! wait(n) = min(cap, backoff * factor^(n-1)), of which the jitter leaves a part to a hash of the next command's id:
 //! deterministic for a replay, spread over sagas (AWS Architecture Blog, "Exponential Backoff and Jitter").
+//!
+//! A participant that is down uses up nothing: what it did not answer waits, and the policy begins anew when it is back.
 
 use sagaline_definition::model::{Compensate, Jitter, Policy};
 use sagaline_schemas::hash;
@@ -10,9 +12,9 @@ use sagaline_schemas::record::Kind;
 use sagaline_schemas::{CommandId, Millis};
 
 use crate::fact::Fact;
-use crate::ledger::{Change, News, UndoChange, UndoNews, next, next_undo};
-use crate::saga::{TimerKind, Tries};
-use crate::turn::{Outgoing, Turn};
+use crate::ledger::{Change, News, Outcome, Undo, UndoChange, UndoNews, next, next_undo};
+use crate::saga::{Probing, TimerKind, Tries};
+use crate::turn::{Deed, Outgoing, Turn};
 
 /// How long a participant's own word may stretch an attempt or the wait before the next, milliseconds: seven days.
 pub(crate) const LONGEST_PATIENCE: Millis = 7 * 24 * 3_600_000;
@@ -21,7 +23,8 @@ pub(crate) const LONGEST_PATIENCE: Millis = 7 * 24 * 3_600_000;
 pub(crate) fn timers(kind: Kind) -> (TimerKind, TimerKind) {
     match kind {
         Kind::Compensate => (TimerKind::UndoAttempt, TimerKind::UndoBackoff),
-        Kind::Do | Kind::Probe | Kind::Ask => (TimerKind::Attempt, TimerKind::Backoff),
+        Kind::Probe => (TimerKind::ProbeAttempt, TimerKind::ProbeBackoff),
+        Kind::Do | Kind::Ask => (TimerKind::Attempt, TimerKind::Backoff),
     }
 }
 
@@ -30,24 +33,43 @@ impl Turn<'_> {
         let effect = self.effect(effect);
         match kind {
             Kind::Compensate => &mut effect.undo_tries,
-            Kind::Do | Kind::Probe | Kind::Ask => &mut effect.tries,
+            Kind::Probe => &mut effect.probe_tries,
+            Kind::Do | Kind::Ask => &mut effect.tries,
         }
     }
 
-    pub fn policy(&self, effect: u32, kind: Kind) -> Policy {
-        let call = self.call(effect);
-        match (&call.compensate, kind) {
+    /// None for a child saga: messages between partitions need no attempts.
+    pub fn policy(&self, effect: u32, kind: Kind) -> Option<Policy> {
+        let Deed::Call(call) = self.deed(effect) else { return None };
+        Some(match (&call.compensate, kind) {
             (Compensate::By { retry, .. }, Kind::Compensate) => *retry,
-            (Compensate::Never | Compensate::Reads, Kind::Compensate) | (_, Kind::Do | Kind::Probe | Kind::Ask) => {
-                call.retry
-            }
+            (Compensate::By { .. } | Compensate::Never | Compensate::Reads, _) => call.retry,
+        })
+    }
+
+    /// Whether the saga decides commands of this kind now.
+    fn decides(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Compensate => self.saga.undoes(),
+            Kind::Probe => self.saga.goes_forward() || self.ensures(),
+            Kind::Do | Kind::Ask => self.saga.goes_forward(),
         }
     }
 
-    /// Decides the next attempt.
+    /// Decides the next attempt, if the participant takes it; else it waits until the participant does.
     pub fn attempt(&mut self, effect: u32, kind: Kind) {
+        let Deed::Call(call) = self.deed(effect) else { return self.tell_child(effect, kind) };
+        if self.gates.admit(&call.participant) {
+            return self.send_attempt(effect, kind);
+        }
+        self.tries(effect, kind).resting = true;
+        self.out.out.push(Outgoing::Queued { participant: call.participant.clone() });
+    }
+
+    /// The participant has taken a seat for it.
+    pub fn send_attempt(&mut self, effect: u32, kind: Kind) {
+        let Some(policy) = self.policy(effect, kind) else { return };
         let now = self.moment.log_time;
-        let timeout = self.policy(effect, kind).attempt_timeout;
         let tries = self.tries(effect, kind);
         if tries.count == 0 {
             tries.first = now;
@@ -55,84 +77,124 @@ impl Turn<'_> {
         tries.count += 1;
         tries.resting = false;
         let attempt = tries.count;
-        let (clock, backoff) = timers(kind);
-        self.disarm(clock, Some(effect));
-        self.disarm(backoff, Some(effect));
-        let spot = self.spot(effect);
+        self.stop_clock(effect, kind);
+        let spot = self.effect(effect).spot();
         self.fact(Fact::Decided { spot, kind, attempt });
-        self.out.commands.push(Outgoing { effect, kind, attempt, deadline: now.saturating_add(timeout) });
+        let deadline = now.saturating_add(policy.attempt_timeout);
+        self.out.out.push(Outgoing::Command { effect, kind, attempt, deadline });
+    }
+
+    /// An attempt at doing that was due while it could not be decided. Whether anything moved.
+    pub fn attempt_that_rests(&mut self, effect: u32) -> bool {
+        let of = self.effect(effect);
+        let (doing, probing) = (of.tries.resting, of.probe_tries.resting);
+        let before = self.out.out.len();
+        if doing && self.may_attempt(effect) {
+            self.effect(effect).tries.begun = None;
+            self.attempt(effect, Kind::Do);
+        }
+        if probing {
+            self.attempt(effect, Kind::Probe);
+        }
+        self.out.out[before..].iter().any(|out| matches!(out, Outgoing::Command { .. }))
+    }
+
+    /// The guard, before every attempt but the first, which is looked at when the place begins.
+    fn may_attempt(&mut self, effect: u32) -> bool {
+        let Some(at) = self.place_of(effect) else { return true };
+        if self.guard_holds(at) {
+            return true;
+        }
+        self.tries(effect, Kind::Do).resting = true;
+        self.guard_fails(at);
+        false
     }
 
     /// The log has acknowledged a command: its clock begins, unless an answer came first.
     pub fn sent(&mut self, effect: u32, kind: Kind, attempt: u32, base: Option<Millis>) {
-        if self.saga.tries(effect, kind).is_none_or(|tries| tries.count != attempt) {
-            return;
-        }
-        let begins = match kind {
-            Kind::Compensate => next_undo(&self.effect(effect).undo, UndoNews::Sent) == UndoChange::ClockBegins,
-            Kind::Do | Kind::Probe | Kind::Ask => next(&self.effect(effect).outcome, News::Sent) == Change::ClockBegins,
-        };
+        let newest = self.saga.effects.get(effect as usize).and_then(|of| of.tries(kind)).map(|tries| tries.count);
+        let Some(policy) = self.policy(effect, kind).filter(|_| newest == Some(attempt)) else { return };
+        let spot = self.effect(effect).spot();
         let (clock, backoff) = timers(kind);
-        let over = self.has_timer(backoff, Some(effect)) || self.tries(effect, kind).resting;
-        if !begins || over || !self.wants(kind) {
+        let over = self.has_timer(backoff, Some(&spot)) || self.tries(effect, kind).resting;
+        if !self.clock_begins(effect, kind) || over || !self.wants(kind) {
             return;
         }
         self.mark_sent(effect, kind);
         let begun = base.map(|base| *self.tries(effect, kind).begun.get_or_insert(base));
-        if self.has_timer(clock, Some(effect)) {
+        if self.has_timer(clock, Some(&spot)) {
             // Its participant said how long it takes before the log said that it was sent.
             return;
         }
-        let policy = self.policy(effect, kind);
         let (Some(base), Some(begun)) = (base, begun) else {
-            return self.arm_after(clock, Some(effect), policy.attempt_timeout);
+            return self.arm_after(clock, Some(spot), policy.attempt_timeout);
         };
         let total = policy.within.map_or(Millis::MAX, |within| begun.saturating_add(within));
         let due = base.saturating_add(policy.attempt_timeout).min(total);
-        self.arm_at(clock, Some(effect), due);
+        self.arm_at(clock, Some(spot), due);
+    }
+
+    fn clock_begins(&mut self, effect: u32, kind: Kind) -> bool {
+        let effect = self.effect(effect);
+        match kind {
+            Kind::Compensate => next_undo(&effect.undo, UndoNews::Sent) == UndoChange::ClockBegins,
+            Kind::Probe => effect.probing != Probing::No,
+            Kind::Do | Kind::Ask => next(&effect.outcome, News::Sent) == Change::ClockBegins,
+        }
     }
 
     fn mark_sent(&mut self, effect: u32, kind: Kind) {
         let effect = self.effect(effect);
         match kind {
-            Kind::Compensate => effect.undo = crate::ledger::Undo::Sent,
-            Kind::Do | Kind::Probe | Kind::Ask => effect.outcome = crate::ledger::Outcome::Sent,
+            Kind::Compensate => effect.undo = Undo::Sent,
+            Kind::Do | Kind::Ask => effect.outcome = Outcome::Sent,
+            Kind::Probe => {}
         }
     }
 
     /// Whether attempts of this kind still mean something: none at doing once the saga goes back, none at all once it has ended.
     pub fn wants(&self, kind: Kind) -> bool {
         match kind {
-            Kind::Compensate => !self.saga.is_ended(),
-            Kind::Do | Kind::Probe | Kind::Ask => !self.goes_back_or_ended(),
+            Kind::Compensate | Kind::Probe => !self.saga.is_ended(),
+            Kind::Do | Kind::Ask => !self.goes_back_or_ended(),
         }
     }
 
     /// The newest attempt brought nothing. `not_before`: the participant's own wish.
     pub fn attempt_failed(&mut self, effect: u32, kind: Kind, not_before: Millis, error: &str) {
-        let policy = self.policy(effect, kind);
+        let (Some(policy), Deed::Call(call)) = (self.policy(effect, kind), self.deed(effect)) else { return };
+        self.stop_clock(effect, kind);
+        if self.gates.is_down(&call.participant) {
+            return self.wait_out_the_outage(effect, kind, &call.participant);
+        }
         let tries = self.tries(effect, kind).clone();
-        let (clock, backoff) = timers(kind);
-        self.disarm(clock, Some(effect));
         let left = tries
             .begun
             .zip(policy.within)
             .map(|(begun, within)| begun.saturating_add(within).saturating_sub(self.moment.log_time));
-        if tries.count - tries.forgiven >= policy.attempts || left.is_some_and(|left| left <= 0) {
+        let counting = tries.count.saturating_sub(tries.forgiven);
+        if counting >= policy.attempts || left.is_some_and(|left| left <= 0) {
             return self.used_up(effect, kind, error);
         }
-        let wait =
-            wait(&policy, tries.count - tries.forgiven, self.command_id(effect, kind, tries.count + 1)).max(not_before);
+        let wait = wait(&policy, counting, self.command_id(effect, kind, tries.count + 1)).max(not_before);
         let wait = left.map_or(wait, |left| wait.min(left));
+        let spot = self.effect(effect).spot();
         match wait {
             0 => self.next_attempt(effect, kind),
-            wait => self.arm_after(backoff, Some(effect), wait),
+            wait => self.arm_after(timers(kind).1, Some(spot), wait),
         }
+    }
+
+    /// Nothing is used up while nobody could have answered.
+    fn wait_out_the_outage(&mut self, effect: u32, kind: Kind, participant: &str) {
+        self.fresh_attempts(effect, kind);
+        self.tries(effect, kind).resting = true;
+        self.out.out.push(Outgoing::Queued { participant: participant.to_owned() });
     }
 
     /// The wait is over. The total time may be, too: then this was the last chance for a late answer.
     pub fn backoff_over(&mut self, effect: u32, kind: Kind) {
-        let within = self.policy(effect, kind).within;
+        let within = self.policy(effect, kind).and_then(|policy| policy.within);
         let begun = self.tries(effect, kind).begun;
         let total = begun.zip(within).map(|(begun, within)| begun.saturating_add(within));
         if total.is_some_and(|total| total <= self.moment.log_time) {
@@ -143,19 +205,21 @@ impl Turn<'_> {
 
     /// Now, or when the saga takes decisions again.
     fn next_attempt(&mut self, effect: u32, kind: Kind) {
-        let decides = match kind {
-            Kind::Compensate => self.saga.goes_back(),
-            Kind::Do | Kind::Probe | Kind::Ask => self.saga.goes_forward(),
-        };
-        if decides { self.attempt(effect, kind) } else { self.tries(effect, kind).resting = true }
+        if !self.decides(kind) {
+            self.tries(effect, kind).resting = true;
+        } else if kind != Kind::Do || self.may_attempt(effect) {
+            self.attempt(effect, kind);
+        }
     }
 
     fn used_up(&mut self, effect: u32, kind: Kind, error: &str) {
-        let spot = self.spot(effect);
+        let spot = self.effect(effect).spot();
         self.fact(Fact::UsedUp { spot, kind });
         match kind {
             Kind::Compensate => self.undo_news(effect, UndoNews::UsedUp, error),
-            Kind::Do | Kind::Probe | Kind::Ask => self.news(effect, News::UsedUp { error: error.to_owned() }),
+            Kind::Probe => self.probe_says_nothing(effect, error),
+            Kind::Do | Kind::Ask if self.can_probe(effect) => self.probe(effect, Probing::Outcome),
+            Kind::Do | Kind::Ask => self.news(effect, News::UsedUp { error: error.to_owned() }),
         }
     }
 
@@ -164,6 +228,14 @@ impl Turn<'_> {
         let tries = self.tries(effect, kind);
         tries.forgiven = tries.count;
         tries.begun = None;
+    }
+
+    pub fn stop_clock(&mut self, effect: u32, kind: Kind) {
+        let spot = self.effect(effect).spot();
+        let (clock, backoff) = timers(kind);
+        self.disarm(clock, Some(&spot));
+        self.disarm(backoff, Some(&spot));
+        self.tries(effect, kind).resting = false;
     }
 
     pub fn command_id(&self, effect: u32, kind: Kind, attempt: u32) -> CommandId {

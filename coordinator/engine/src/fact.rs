@@ -1,21 +1,9 @@
 //! What happened to a saga, as values: the history's vocabulary, and what `events` is made from.
 
-use sagaline_schemas::record::{End, Kind};
-use sagaline_schemas::{Millis, RequestId, wire_enum, wire_struct};
+use sagaline_schemas::record::{End, Happened, Kind};
+use sagaline_schemas::{Millis, RequestId, wire_enum};
 
-use crate::saga::{Cause, Stuck};
-
-wire_struct! {
-    /// One step's effect, as people name it.
-    pub struct Spot {
-        /// The step's number.
-        pub step: u32,
-        /// Indices of the items; empty outside `for_each`.
-        pub items: Vec<u32>,
-        /// How often the step was begun anew before.
-        pub round: u32,
-    }
-}
+use crate::saga::{Cause, Goal, Spot, Stuck};
 
 wire_enum! {
     /// What an answer said, without its payload.
@@ -41,6 +29,11 @@ wire_enum! {
         Compensated,
         /// There was nothing to undo.
         NothingThere,
+        /// What a probe found.
+        Probed {
+            /// Whether it happened.
+            happened: Happened,
+        },
         /// The effect store held a mark instead of an answer.
         Marked {
             /// Which.
@@ -97,10 +90,114 @@ wire_enum! {
             /// What was wanted.
             kind: Kind,
         },
-        /// A step counts as done without a result.
+        /// A step's guard does not hold: it is looked at again on each change.
+        Guarded {
+            /// The place.
+            spot: Spot,
+        },
+        /// A place is done.
+        Settled {
+            /// The place.
+            spot: Spot,
+        },
+        /// A place counts as done, without a result; what it did stays.
         Continued {
+            /// The place.
+            spot: Spot,
+        },
+        /// A place is void: what it did, if anything, is undone.
+        Voided {
+            /// The place.
+            spot: Spot,
+        },
+        /// A place rests with a work item.
+        Held {
+            /// The place.
+            spot: Spot,
+            /// Why.
+            cause: Cause,
+        },
+        /// A place waits for time, an event or a condition.
+        Awaits {
+            /// The place.
+            spot: Spot,
+        },
+        /// What a place waited for did not come in time.
+        WaitedInVain {
+            /// The place.
+            spot: Spot,
+        },
+        /// People are asked to decide.
+        PeopleAsked {
+            /// The place.
+            spot: Spot,
+            /// Who may.
+            by: Vec<String>,
+        },
+        /// Somebody is reminded of a wait.
+        Reminded {
+            /// The place.
+            spot: Spot,
+        },
+        /// Nobody decided: somebody else may, too.
+        Escalated {
+            /// The place.
+            spot: Spot,
+            /// Who.
+            to: String,
+        },
+        /// What was shown is no longer true.
+        ApprovalVoid {
+            /// The place.
+            spot: Spot,
+        },
+        /// People have decided.
+        Chosen {
+            /// The place.
+            spot: Spot,
+            /// What.
+            choice: String,
+            /// Who.
+            by: Vec<String>,
+        },
+        /// A child saga ended.
+        ChildEnded {
+            /// The place that wanted it.
+            spot: Spot,
+            /// How.
+            end: End,
+        },
+        /// A fact has changed.
+        Told {
+            /// Its number.
+            fact: u32,
+            /// Who set it, where a person did.
+            by: Option<String>,
+        },
+        /// News of a fact was older than what is known.
+        StaleNews {
+            /// Its number.
+            fact: u32,
+        },
+        /// An event came that a step awaits, or will.
+        LetterCame {
             /// The step.
             step: u32,
+        },
+        /// The world turned, and the definition says something of it.
+        Reacted {
+            /// The rule's number.
+            rule: u32,
+        },
+        /// What must hold before the end does not hold.
+        EnsureFailed {
+            /// The condition, and what was found.
+            found: String,
+        },
+        /// Some effects are undone, then it goes on.
+        SteppedAside {
+            /// What for.
+            goal: Goal,
         },
         /// It goes back.
         TurnedBack {
@@ -117,8 +214,11 @@ wire_enum! {
             /// Why.
             because: String,
         },
-        /// Its time is up, and it can't act on it.
-        Overdue,
+        /// It takes longer than it should.
+        Overdue {
+            /// The step that does; none: the saga's time is up, and it can't act on it.
+            step: Option<u32>,
+        },
         /// A person asked for something.
         Asked {
             /// The request.

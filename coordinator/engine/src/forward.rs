@@ -1,170 +1,290 @@
-//! Going forward: which steps are ready, and what is decided for them. Effects are registered before their command leaves.
+//! Going forward: which steps are ready, which places begin. What a verb does then has a file of its own: `call.rs`, `child.rs`, `wait.rs`,
+//! `approve.rs`; sleeping, deciding and awaiting need no more than a line.
 
-use sagaline_definition::model::Verb;
+use sagaline_definition::model::{Verb, Word};
 use sagaline_schemas::Value;
-use sagaline_schemas::record::{End, Kind};
+use sagaline_schemas::record::End;
 use sagaline_schemas::wire::Bytes;
 
 use crate::fact::Fact;
-use crate::ledger::{Outcome, Undo};
 use crate::names::SagaNames;
-use crate::saga::{Cause, Direction, Effect, Phase, StepState, Stuck, TimerKind, Tries};
+use crate::saga::{Cause, Direction, Phase, Place, PlaceState, StepState, Stuck, TimerKind};
 use crate::text::shortened;
-use crate::turn::Turn;
-
-/// What there is to do for a step that is ready.
-enum Ready {
-    Skip,
-    Call(Value),
-}
+use crate::told::Told;
+use crate::turn::{At, Outgoing, Turn};
 
 impl Turn<'_> {
-    /// Runs to rest: ready steps in file order, again and again until none is ready.
+    pub fn start(&mut self, told: Vec<(u32, Told)>) {
+        let steps = self.definition.steps.iter();
+        self.saga.steps = steps.map(|_| crate::saga::StepRun { round: 0, state: StepState::Waiting }).collect();
+        self.fact(Fact::Started);
+        self.arm_after(TimerKind::Deadline, None, self.definition.deadline.after);
+        self.begin_facts(told);
+    }
+
+    /// Runs to rest: reactions, then steps in file order, again and again until nothing moves.
     pub fn advance(&mut self) {
-        let mut moved = true;
-        while moved {
-            moved = false;
-            for step in 0..self.saga.steps.len() {
-                if self.saga.goes_forward() && self.is_ready(step) {
-                    self.enter(step as u32);
-                    moved = true;
+        while self.saga.goes_forward() {
+            let mut moved = self.react();
+            for step in 0..self.saga.steps.len() as u32 {
+                moved |= self.saga.goes_forward() && self.look_at_step(step);
+            }
+            if !moved {
+                break;
+            }
+        }
+        if self.saga.goes_forward() && self.saga.held.is_none() && self.is_settled() {
+            self.finish(End::Completed, None);
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.saga.steps.iter().all(|step| step.state.is_settled())
+    }
+
+    /// Whether anything moved.
+    fn look_at_step(&mut self, step: u32) -> bool {
+        match &self.saga.steps[step as usize].state {
+            StepState::Waiting if self.saga.held.is_none() && self.is_ready(step) => {
+                self.enter(step);
+                true
+            }
+            StepState::Waiting | StepState::Skipped => false,
+            StepState::Begun { places } => {
+                let count = places.len();
+                let mut moved = self.review_approval(step) | self.look_whether_enough(step);
+                for item in 0..count {
+                    // The saga may go another way by now, this step with it.
+                    moved |= self.has_place(At { step, item }) && self.look_at_place(At { step, item });
                 }
+                moved
             }
-            moved &= self.saga.goes_forward();
-        }
-        if self.saga.goes_forward() && self.saga.steps.iter().all(StepState::is_settled) {
-            self.end(End::Completed, None);
         }
     }
 
-    fn is_ready(&self, step: usize) -> bool {
-        self.saga.steps[step] == StepState::Waiting
-            && self.definition.steps[step].after.iter().all(|before| self.saga.steps[*before].is_settled())
+    fn has_place(&self, at: At) -> bool {
+        self.saga.goes_forward() && at.item < self.saga.steps[at.step as usize].state.places().len()
     }
 
-    fn enter(&mut self, step: u32) {
-        match self.look_at(step) {
-            Err(error) => self.become_stuck(Stuck::Expression { step: Some(step), error: shortened(error) }),
-            Ok(Ready::Skip) => {
-                self.saga.steps[step as usize] = StepState::Skipped;
-                self.fact(Fact::Skipped { step });
-            }
-            Ok(Ready::Call(input)) => self.begin(step, &input, 0),
-        }
-    }
-
-    /// Condition and input, each looked at once.
-    fn look_at(&self, step: u32) -> Result<Ready, String> {
-        let names = SagaNames { definition: self.definition, saga: self.saga, now: self.moment.log_time };
+    fn is_ready(&self, step: u32) -> bool {
         let step = self.step(step);
-        if let Some(condition) = &step.condition {
-            match condition.eval(&names).map_err(|error| error.to_string())? {
-                Value::Bool(true) => {}
-                Value::Bool(false) => return Ok(Ready::Skip),
-                other => return Err(format!("{}: expected a bool, got {other}", condition.source())),
+        let settled = step.after.iter().filter(|before| self.saga.steps[**before].state.is_settled()).count();
+        settled >= step.at_least.map_or(step.after.len(), |enough| enough as usize)
+    }
+
+    /// Condition and list, each looked at once.
+    fn enter(&mut self, number: u32) {
+        let step = self.step(number);
+        let names = SagaNames::of(self.definition, self.saga, self.moment.log_time);
+        let holds = step.condition.as_ref().map_or(Ok(true), |condition| condition.holds(&names));
+        let items = match (&step.for_each, &holds) {
+            (Some(each), Ok(true)) => each.list.eval(&names).map_err(|error| error.to_string()).and_then(|list| {
+                let Value::List(items) = list else { return Err(format!("{}: this is no list", each.list.source())) };
+                let (count, most) = (items.len(), each.most as usize);
+                if count > most { Err(format!("the list has {count} items, `most` allows {most}")) } else { Ok(items) }
+            }),
+            _ => Ok(Vec::new()),
+        };
+        match (holds, items) {
+            (Err(error), _) => self.stuck_at_expression(Some(number), error.to_string()),
+            (_, Err(error)) => self.stuck_at_expression(Some(number), error),
+            (Ok(false), _) => {
+                self.saga.steps[number as usize].state = StepState::Skipped;
+                self.fact(Fact::Skipped { step: number });
+            }
+            (Ok(true), Ok(items)) => self.open_places(number, items),
+        }
+    }
+
+    fn open_places(&mut self, number: u32, items: Vec<Value>) {
+        let step = self.step(number);
+        let round = self.saga.steps[number as usize].round;
+        let place = |item| Place { item, input: None, round, state: PlaceState::Waiting };
+        let places = match step.for_each {
+            Some(_) => items.iter().map(|item| place(Some(Bytes(item.to_json())))).collect(),
+            None => vec![place(None)],
+        };
+        self.saga.steps[number as usize].state = StepState::Begun { places };
+        if let Some(expected) = step.expected {
+            let whole = crate::saga::Spot { step: number, items: vec![], round };
+            self.arm_after(TimerKind::Expected, Some(whole), expected);
+        }
+        self.step_may_be_settled(number);
+    }
+
+    pub fn stuck_at_expression(&mut self, step: Option<u32>, error: String) {
+        self.become_stuck(Stuck::Expression { step, error: shortened(error) });
+    }
+
+    fn look_at_place(&mut self, at: At) -> bool {
+        match self.place(at).state.clone() {
+            PlaceState::Waiting | PlaceState::Guarded | PlaceState::Queued => {
+                self.saga.held.is_none() && self.has_seat(at) && self.begin(at)
+            }
+            PlaceState::Active { effect } => self.attempt_that_rests(effect),
+            PlaceState::Awaiting { .. } => self.look_at_wait(at),
+            PlaceState::Asking { .. } => self.look_at_approval(at),
+            PlaceState::Owed { .. } => {
+                self.pay(at);
+                true
+            }
+            PlaceState::Held { .. }
+            | PlaceState::Done { .. }
+            | PlaceState::Known { .. }
+            | PlaceState::Skipped
+            | PlaceState::Continued => false,
+        }
+    }
+
+    /// `at_once` of `for_each`.
+    fn has_seat(&self, at: At) -> bool {
+        let Some(each) = &self.step(at.step).for_each else { return true };
+        let places = self.saga.steps[at.step as usize].state.places();
+        places.iter().filter(|place| place.state.is_under_way()).count() < each.at_once as usize
+    }
+
+    /// The guard is looked at, then the verb begins. Whether anything moved.
+    fn begin(&mut self, at: At) -> bool {
+        if !self.guard_holds(at) {
+            return self.guard_fails(at);
+        }
+        match &self.step(at.step).verb {
+            Verb::Call(call) => return self.begin_call(at, call),
+            Verb::Saga(child) => self.begin_child(at, child),
+            Verb::Sleep(sleep) => self.begin_sleep(at, sleep),
+            Verb::Wait(wait) => self.begin_wait(at, &wait.patience),
+            Verb::Until(until) => self.begin_until(at, until),
+            Verb::Approve(approve) => self.ask_people(at, approve),
+            Verb::Decide(decide) => self.decide(at, decide),
+        }
+        true
+    }
+
+    /// Whether the guard holds; one that has no value does not, and the saga is stuck at it.
+    pub fn guard_holds(&mut self, at: At) -> bool {
+        let Some(guard) = &self.step(at.step).guard else { return true };
+        let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at);
+        match guard.condition.holds(&names) {
+            Ok(holds) => holds,
+            Err(error) => {
+                self.stuck_at_expression(Some(at.step), error.to_string());
+                false
             }
         }
-        let Verb::Call(call) = &step.verb;
-        call.with.eval(&names).map(Ready::Call).map_err(|error| error.to_string())
     }
 
-    /// The step's effect is registered, then its first command decided.
-    fn begin(&mut self, step: u32, input: &Value, round: u32) {
-        let input = Bytes(input.to_json());
-        let limit = self.limits.max_payload as usize;
-        let full = self.saga.effects.len() >= self.limits.max_effects as usize;
-        let name = self.step(step).step.clone();
-        if input.len() > limit {
-            let error = format!("its input has {} bytes, the settings allow {limit}", input.len());
-            return self.step_word_failed(step, Cause::Failed { step: name, error });
+    /// `hold` waits for the world to change; any other word is acted on.
+    pub fn guard_fails(&mut self, at: At) -> bool {
+        let guard = self.step(at.step).guard.as_ref();
+        if !self.saga.goes_forward() {
+            return false;
         }
-        if full {
-            let error = format!("the saga has {} effects, the settings allow no more", self.limits.max_effects);
-            return self.become_stuck(Stuck::Step { step, cause: Cause::Failed { step: name, error } });
+        let effect = match self.place(at).state {
+            PlaceState::Active { effect } => Some(effect),
+            _ => None,
+        };
+        if guard.is_some_and(|guard| guard.otherwise == Word::Hold) {
+            let new = effect.is_none() && self.place(at).state != PlaceState::Guarded;
+            if new {
+                self.place(at).state = PlaceState::Guarded;
+                let spot = self.spot(at);
+                self.fact(Fact::Guarded { spot });
+            }
+            return new;
         }
-        let effect = self.register(step, input, round);
-        self.attempt(effect, Kind::Do);
+        let step = self.step(at.step).step.clone();
+        self.owe(at, Cause::Guard { step }, effect);
+        true
     }
 
-    fn register(&mut self, step: u32, input: Bytes, round: u32) -> u32 {
-        let effect = self.saga.effects.len() as u32;
-        self.saga.effects.push(Effect {
-            step,
-            items: Vec::new(),
-            round,
-            decided: self.moment.offset,
-            decided_at: self.moment.log_time,
-            input,
-            outcome: Outcome::Decided,
-            tries: Tries::default(),
-            undo: Undo::No,
-            undo_tries: Tries::default(),
-            owed: false,
-            repeats: 0,
-        });
-        self.saga.steps[step as usize] = StepState::Active { effect };
-        effect
+    /// A place is done with. The only way to be.
+    pub fn settle(&mut self, at: At, state: PlaceState) {
+        let spot = self.spot(at);
+        for kind in [TimerKind::Sleep, TimerKind::Within, TimerKind::Remind, TimerKind::Escalate] {
+            self.disarm(kind, Some(&spot));
+        }
+        let fact = match &state {
+            PlaceState::Skipped => Fact::Voided { spot },
+            PlaceState::Continued => Fact::Continued { spot },
+            _ => Fact::Settled { spot },
+        };
+        self.fact(fact);
+        self.place(at).state = state;
+        self.step_may_be_settled(at.step);
     }
 
-    /// The step begins anew with a new effect: what it wanted before was refused.
-    pub fn begin_again(&mut self, effect: u32) {
-        let (step, round) = (self.effect(effect).step, self.effect(effect).round);
-        let input = self.effect(effect).input.clone();
-        let effect = self.register(step, input, round + 1);
-        self.attempt(effect, Kind::Do);
-    }
-
-    /// An effect happened. Its step goes on if it waits for this very effect, and the saga decides.
-    pub fn step_succeeded(&mut self, effect: u32) {
-        let step = self.effect(effect).step as usize;
-        self.effect(effect).owed = false;
-        if self.saga.steps[step] != (StepState::Active { effect }) || self.goes_back_or_ended() {
+    /// What follows once all places of a step are settled.
+    fn step_may_be_settled(&mut self, number: u32) {
+        let run = &self.saga.steps[number as usize];
+        if !run.state.is_settled() {
             return;
         }
-        self.saga.steps[step] = StepState::Done { effect };
-        if self.saga.goes_forward() {
-            self.advance();
+        let whole = crate::saga::Spot { step: number, items: vec![], round: run.round };
+        let has_result = run.state.places().iter().any(|place| place.state.has_result());
+        self.disarm(TimerKind::Expected, Some(&whole));
+        if has_result {
+            self.bind_aliases(number);
         }
     }
 
-    /// Whether the saga is past going forward.
-    pub fn goes_back_or_ended(&self) -> bool {
-        match &self.saga.phase {
-            Phase::Running { direction } | Phase::Stuck { direction, .. } => *direction != Direction::Forward,
-            Phase::Ended { .. } => true,
-        }
-    }
-
-    /// Whether people ended it: what becomes known after that only enters the ledger.
-    pub fn is_closed(&self) -> bool {
-        matches!(self.saga.phase, Phase::Ended { end: End::Closed, .. })
-    }
-
-    /// What a person's retry, or a word that was owed, brings back to life.
-    pub fn resume_forward(&mut self) {
-        for effect in 0..self.saga.effects.len() as u32 {
-            if self.saga.goes_forward() && self.effect(effect).tries.resting {
-                self.effect(effect).tries.begun = None;
-                self.attempt(effect, Kind::Do);
-            }
-            if self.saga.goes_forward() && self.effect(effect).owed {
-                self.pay_word(effect);
+    fn bind_aliases(&mut self, number: u32) {
+        for (alias, value) in &self.step(number).alias {
+            let names = SagaNames::of(self.definition, self.saga, self.moment.log_time);
+            match value.eval(&names) {
+                Ok(Value::String(value)) => {
+                    let bound = crate::saga::BoundAlias { alias: alias.clone(), value: value.clone() };
+                    if !self.saga.aliases.contains(&bound) {
+                        self.saga.aliases.push(bound);
+                        self.out.out.push(Outgoing::Bind { alias: alias.clone(), value });
+                    }
+                }
+                Ok(_) => self.stuck_at_expression(Some(number), format!("{}: an alias is a text", value.source())),
+                Err(error) => self.stuck_at_expression(Some(number), error.to_string()),
             }
         }
-        if self.saga.goes_forward() {
-            self.advance();
+    }
+
+    /// `enough` of `for_each`: the rest is skipped, and what it did made void.
+    fn look_whether_enough(&mut self, number: u32) -> bool {
+        let Some(enough) = self.step(number).for_each.as_ref().and_then(|each| each.enough) else { return false };
+        let places = self.saga.steps[number as usize].state.places();
+        let done = places.iter().filter(|place| place.state.has_result()).count();
+        let open: Vec<usize> = (0..places.len()).filter(|item| !places[*item].state.is_settled()).collect();
+        if done < enough as usize || open.is_empty() {
+            return false;
+        }
+        let at = |item: &usize| At { step: number, item: *item };
+        self.make_void(&open.iter().map(at).collect::<Vec<_>>());
+        true
+    }
+
+    /// Everything is settled, or undone: what must hold before such an end is looked at first.
+    pub fn finish(&mut self, end: End, cause: Option<Cause>) {
+        let ensure = &self.definition.ensure;
+        let check = if end == End::Completed { &ensure.completed } else { &ensure.compensated };
+        match check {
+            None => self.end(end, cause),
+            Some(check) => {
+                self.saga.phase = Phase::Running { direction: Direction::Ensure { end, cause } };
+                self.begin_to_ensure(check);
+            }
         }
     }
 
     /// The deadline has passed.
     pub fn deadline_passed(&mut self) {
-        self.disarm(TimerKind::Deadline, None);
-        if !self.saga.goes_forward() {
+        let aside = matches!(self.saga.phase, Phase::Running { direction: Direction::Aside { .. } });
+        if !self.saga.goes_forward() && !aside {
             self.saga.overdue = true;
-            return self.fact(Fact::Overdue);
+            return self.fact(Fact::Overdue { step: None });
         }
         let deadline = &self.definition.deadline;
-        let word = if self.pivot_decided() { deadline.after_pivot } else { deadline.otherwise };
-        self.deadline_word(word);
+        let word = if self.pivot_decided().is_some() { &deadline.after_pivot } else { &deadline.otherwise };
+        match word {
+            Word::Compensate => self.turn_back(Cause::Deadline),
+            Word::Stuck | Word::Continue | Word::Skip | Word::BackTo(_) | Word::Hold => {
+                self.become_stuck(Stuck::Deadline);
+            }
+        }
     }
 }

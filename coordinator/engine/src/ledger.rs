@@ -57,6 +57,11 @@ impl Outcome {
         }
     }
 
+    /// Nobody has said what became of it.
+    pub fn is_undecided(&self) -> bool {
+        self.is_open() || matches!(self, Self::Unknown { .. })
+    }
+
     /// It may stand in the world: everything without a recorded refusal.
     pub fn may_stand(&self) -> bool {
         !matches!(self, Self::Refused { .. })

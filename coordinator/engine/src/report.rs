@@ -6,7 +6,7 @@ use sagaline_schemas::{Millis, SagaId, Value};
 use serde::Serialize;
 
 use crate::ledger::{Outcome, Undo};
-use crate::saga::{Effect, Phase, Saga};
+use crate::saga::{Effect, FactState, KnownBy, Phase, Saga};
 use crate::validate::stands;
 
 /// The state of the world as far as one saga has to do with it.
@@ -24,6 +24,23 @@ pub struct WorldReport {
     pub ended_at: Option<Millis>,
     /// Every effect, in the order in which they were decided.
     pub effects: Vec<EffectReport>,
+    /// The facts as they were.
+    pub facts: Vec<FactReport>,
+}
+
+/// One fact as the saga last knew it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FactReport {
+    /// Its name.
+    pub fact: String,
+    /// Its value.
+    pub value: Value,
+    /// Its version, where it has one.
+    pub seq: Option<i64>,
+    /// Log time when it was told; none: it is the initial value.
+    pub told_at: Option<Millis>,
+    /// Who set it, where a person did.
+    pub by: Option<String>,
 }
 
 /// What became of one effect.
@@ -31,11 +48,13 @@ pub struct WorldReport {
 pub struct EffectReport {
     /// The step's name.
     pub step: String,
-    /// How often the step was begun anew before.
+    /// Indices of the items; empty outside `for_each`.
+    pub items: Vec<u32>,
+    /// How often the place was begun anew before.
     pub round: u32,
-    /// The participant.
+    /// The participant; `saga` for a child saga.
     pub participant: String,
-    /// Its operation.
+    /// Its operation; a child saga's definition.
     pub operation: String,
     /// What was asked for.
     pub input: Value,
@@ -52,7 +71,9 @@ pub struct EffectReport {
     /// Attempts at undoing it.
     pub undo_attempts: u32,
     /// How this is known.
-    pub known_by: &'static str,
+    pub known_by: String,
+    /// What its last probe found.
+    pub probed: Option<Value>,
 }
 
 /// The report as of now.
@@ -68,12 +89,27 @@ pub fn report(definition: &Definition, saga: &Saga) -> WorldReport {
         end,
         ended_at,
         effects: saga.effects.iter().map(|effect| effect_report(definition, effect)).collect(),
+        facts: definition.facts.iter().zip(&saga.facts).map(|(clause, state)| fact_report(&clause.fact, state)).collect(),
+    }
+}
+
+fn fact_report(fact: &str, state: &FactState) -> FactReport {
+    FactReport {
+        fact: fact.to_owned(),
+        value: Value::parse(&state.value).unwrap_or_default(),
+        seq: state.seq,
+        told_at: state.told_at,
+        by: state.by.clone(),
     }
 }
 
 fn effect_report(definition: &Definition, effect: &Effect) -> EffectReport {
     let step = &definition.steps[effect.step as usize];
-    let Verb::Call(call) = &step.verb;
+    let (participant, operation) = match &step.verb {
+        Verb::Call(call) => (call.participant.clone(), call.operation.clone()),
+        Verb::Saga(child) => ("saga".to_owned(), child.saga.clone()),
+        Verb::Sleep(_) | Verb::Wait(_) | Verb::Until(_) | Verb::Approve(_) | Verb::Decide(_) => Default::default(),
+    };
     let (outcome, detail) = match &effect.outcome {
         Outcome::Decided => ("decided", Value::Null),
         Outcome::Sent => ("sent", Value::Null),
@@ -85,8 +121,9 @@ fn effect_report(definition: &Definition, effect: &Effect) -> EffectReport {
     EffectReport {
         step: step.step.clone(),
         round: effect.round,
-        participant: call.participant.clone(),
-        operation: call.operation.clone(),
+        items: effect.items.clone(),
+        participant,
+        operation,
         input: Value::parse(&effect.input).unwrap_or_default(),
         stands: stands(&effect.outcome, &effect.undo),
         outcome,
@@ -95,6 +132,7 @@ fn effect_report(definition: &Definition, effect: &Effect) -> EffectReport {
         attempts: effect.tries.count,
         undo_attempts: effect.undo_tries.count,
         known_by: known_by(effect),
+        probed: effect.probed.as_ref().map(|found| Value::parse(found).unwrap_or_default()),
     }
 }
 
@@ -110,11 +148,17 @@ fn undo_word(undo: &Undo) -> Option<&'static str> {
     }
 }
 
-fn known_by(effect: &Effect) -> &'static str {
+fn known_by(effect: &Effect) -> String {
+    if let KnownBy::Person { by, reason, evidence } = &effect.known {
+        return format!("by hand: {by}, {reason} ({evidence})");
+    }
+    let probed = effect.known == KnownBy::Probe;
     match (&effect.outcome, &effect.undo) {
         (_, Undo::Compensated { .. } | Undo::NothingThere) => "reply to the compensation",
+        (Outcome::Succeeded { .. } | Outcome::Refused { .. }, _) if probed => "probe",
         (Outcome::Succeeded { .. } | Outcome::Refused { .. }, _) => "reply",
         (Outcome::Contradicted { .. }, _) => "two replies that contradict each other",
         (Outcome::Decided | Outcome::Sent | Outcome::Unknown { .. }, _) => "nobody said",
     }
+    .to_owned()
 }

@@ -1,12 +1,21 @@
 //! A saga's state: everything that is known of it, and nothing that can be derived. Its binary form is the store's, never a topic's.
 
+mod effect;
+mod step;
+mod timer;
+mod world;
+
 use std::collections::BTreeMap;
 
-use sagaline_schemas::record::{End, Kind};
+use sagaline_schemas::message::StepAddress;
+use sagaline_schemas::record::End;
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Digest, Millis, Offset, SagaId, wire_enum, wire_struct};
 
-use crate::ledger::{Outcome, Undo};
+pub use self::effect::{Effect, KnownBy, Probing, Tries};
+pub use self::step::{Approval, Place, PlaceState, Spot, StepRun, StepState, Vote};
+pub use self::timer::{Timer, TimerKind, TimerStart};
+pub use self::world::{BoundAlias, FactState, Letter, Loop, LoopFrom};
 
 wire_struct! {
     /// One life of one saga.
@@ -23,22 +32,64 @@ wire_struct! {
         pub started_at: Millis,
         /// What it began with, canonical JSON.
         pub input: Bytes,
+        /// The step of another saga that waits for it.
+        pub parent: Option<Parent>,
         /// What it is about.
         pub phase: Phase,
         /// Its deadline has passed while it could not act on it.
         pub overdue: bool,
+        /// It begins nothing new until it is released; what is under way goes on.
+        pub held: Option<Held>,
+        /// Whose it is, where a person said so; none: the definition's owner.
+        pub owner: Option<String>,
         /// One per step of the definition, in file order.
-        pub steps: Vec<StepState>,
+        pub steps: Vec<StepRun>,
         /// Everything it ever wanted done, in the order in which that was decided.
         pub effects: Vec<Effect>,
         /// Durations and due times. The partition's timers are an index of these.
         pub timers: Vec<Timer>,
+        /// One per fact of the definition, in file order.
+        pub facts: Vec<FactState>,
+        /// One per reaction of the definition: whether its condition held when it was last looked at.
+        pub reactions: Vec<bool>,
+        /// Events that wait to be wanted, oldest first.
+        pub letters: Vec<Letter>,
+        /// Other names by which events find it.
+        pub aliases: Vec<BoundAlias>,
+        /// It has undone something and gone forward again.
+        pub went_aside: bool,
+        /// How often work went back.
+        pub loops: Vec<Loop>,
         /// The command partition per participant: the one it used first.
         pub routes: Vec<Route>,
         /// How long its history is, and the hash over it.
         pub history: HistoryHead,
         /// W3C trace context that it began in.
         pub traceparent: Option<String>,
+    }
+}
+
+wire_struct! {
+    /// The step of another saga that waits for this one.
+    pub struct Parent {
+        /// The step.
+        pub step: StepAddress,
+        /// The parent's inbox partition.
+        pub partition: u32,
+        /// The parent has ended, or wants nothing more of this saga.
+        pub released: bool,
+    }
+}
+
+wire_struct! {
+    /// A saga begins nothing new.
+    pub struct Held {
+        /// Who said so; a reaction's condition where the definition did.
+        pub by: String,
+        /// Why.
+        pub reason: String,
+        /// Log time.
+        pub since: Millis,
     }
 }
 
@@ -74,8 +125,38 @@ wire_enum! {
     pub enum Direction {
         /// Steps are decided.
         Forward,
-        /// Effects are undone.
+        /// Some effects are undone, then it goes forward again. Nothing else is decided meanwhile.
+        Aside {
+            /// What for.
+            goal: Goal,
+        },
+        /// Effects are undone, then it ends.
         Back {
+            /// Why.
+            cause: Cause,
+        },
+        /// Everything is settled: what must hold before the end is looked at.
+        Ensure {
+            /// The end to be.
+            end: End,
+            /// Why it went back, where it did.
+            cause: Option<Cause>,
+        },
+    }
+}
+
+wire_enum! {
+    /// What a saga steps aside for.
+    pub enum Goal {
+        /// These places are void: once undone, they count as skipped.
+        Void {
+            /// Which.
+            spots: Vec<Spot>,
+        },
+        /// A step and all after it run again.
+        Again {
+            /// The step.
+            step: u32,
             /// Why.
             cause: Cause,
         },
@@ -83,7 +164,7 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// Why a saga goes back.
+    /// Why a saga goes back, steps aside, or rests.
     pub enum Cause {
         /// Somebody asked.
         Cancelled {
@@ -108,6 +189,44 @@ wire_enum! {
             /// What happened.
             error: String,
         },
+        /// A step's guard does not hold.
+        Guard {
+            /// The step.
+            step: String,
+        },
+        /// A step waited in vain.
+        TimedOut {
+            /// The step.
+            step: String,
+        },
+        /// People chose.
+        Chosen {
+            /// The step.
+            step: String,
+            /// What.
+            choice: String,
+            /// Who.
+            by: Vec<String>,
+        },
+        /// A child saga ended otherwise than completed.
+        Child {
+            /// The step.
+            step: String,
+            /// How.
+            end: End,
+            /// Why.
+            reason: String,
+        },
+        /// The world turned.
+        Reaction {
+            /// The rule's condition.
+            condition: String,
+        },
+        /// The saga that waits for this one goes back.
+        Parent {
+            /// Why.
+            reason: String,
+        },
     }
 }
 
@@ -116,14 +235,14 @@ wire_enum! {
     pub enum Stuck {
         /// A step's word says so.
         Step {
-            /// The step.
-            step: u32,
+            /// Which place.
+            spot: Spot,
             /// What happened.
             cause: Cause,
         },
         /// An expression has no value.
         Expression {
-            /// The step; none: the start.
+            /// The step; none: one of the saga's own.
             step: Option<u32>,
             /// The expression, what is wrong and the values concerned.
             error: String,
@@ -154,132 +273,24 @@ wire_enum! {
             /// Why it was passed over.
             reason: String,
         },
-    }
-}
-
-wire_enum! {
-    /// How far a step is.
-    pub enum StepState {
-        /// Not begun.
-        Waiting,
-        /// Its condition was false.
-        Skipped,
-        /// Its effect is under way.
-        Active {
-            /// Number of the effect.
-            effect: u32,
+        /// A reaction's word says so.
+        Reaction {
+            /// The rule's number.
+            rule: u32,
         },
-        /// Done, with a result.
-        Done {
-            /// Number of the effect.
-            effect: u32,
+        /// What must hold before the end does not hold.
+        Ensure {
+            /// The condition, and what was found.
+            found: String,
         },
-        /// Counts as done, with a null result.
-        Continued,
-    }
-}
-
-impl StepState {
-    /// Whether what comes after this step may begin.
-    pub fn is_settled(&self) -> bool {
-        match self {
-            Self::Waiting | Self::Active { .. } => false,
-            Self::Skipped | Self::Done { .. } | Self::Continued => true,
-        }
-    }
-}
-
-wire_struct! {
-    /// One thing wanted of the world, over all its attempts, with its own undoing.
-    pub struct Effect {
-        /// The step's number.
-        pub step: u32,
-        /// Indices of the items; empty outside `for_each`.
-        pub items: Vec<u32>,
-        /// How often the step was begun anew before.
-        pub round: u32,
-        /// Offset of the input by which it was decided.
-        pub decided: Offset,
-        /// Log time then: what the command carries as `decided`.
-        pub decided_at: Millis,
-        /// Its input, canonical JSON, the same for every attempt.
-        pub input: Bytes,
-        /// What became of it.
-        pub outcome: Outcome,
-        /// Attempts at doing it.
-        pub tries: Tries,
-        /// What becomes of it when the saga goes back.
-        pub undo: Undo,
-        /// Attempts at undoing it.
-        pub undo_tries: Tries,
-        /// Its step's word has not been acted on: the saga was about something else.
-        pub owed: bool,
-        /// Answers that decided nothing: repeats, marks, late failures.
-        pub repeats: u32,
-    }
-}
-
-wire_struct! {
-    /// Attempts of one kind at one effect.
-    #[derive(Default)]
-    pub struct Tries {
-        /// Commands decided; the newest attempt's number.
-        pub count: u32,
-        /// Attempts that no longer count against the policy: those before a person's retry.
-        pub forgiven: u32,
-        /// Log time of the first command: what commands carry as `first`.
-        pub first: Millis,
-        /// When the first counting attempt's clock began.
-        pub begun: Option<Millis>,
-        /// The next attempt is due, and waits until the saga may decide.
-        pub resting: bool,
-    }
-}
-
-wire_struct! {
-    /// A duration that runs, or will from the next Progress on.
-    pub struct Timer {
-        /// What it is for.
-        pub kind: TimerKind,
-        /// The effect; none for the saga's own.
-        pub effect: Option<u32>,
-        /// When.
-        pub start: TimerStart,
-    }
-}
-
-wire_enum! {
-    /// What a timer is for. In the order in which timers of one moment fire.
-    #[derive(Copy, PartialOrd, Ord)]
-    pub enum TimerKind {
-        /// The saga's time is up.
-        Deadline,
-        /// An attempt's time is up.
-        Attempt,
-        /// The next attempt is due.
-        Backoff,
-        /// An undoing attempt's time is up.
-        UndoAttempt,
-        /// The next undoing attempt is due.
-        UndoBackoff,
-        /// The ended saga is forgotten.
-        Forget,
-    }
-}
-
-wire_enum! {
-    /// When a timer fires.
-    #[derive(Copy)]
-    pub enum TimerStart {
-        /// So long after the first Progress to come.
-        Waiting {
-            /// Milliseconds.
-            duration: Millis,
-        },
-        /// At this log time.
-        Due {
-            /// Milliseconds since 1970.
-            at: Millis,
+        /// An alias that it wanted names another saga.
+        AliasTaken {
+            /// Which alias.
+            alias: String,
+            /// Its value.
+            value: String,
+            /// Whom it names.
+            holder: SagaId,
         },
     }
 }
@@ -311,9 +322,17 @@ impl Saga {
         matches!(self.phase, Phase::Running { direction: Direction::Forward })
     }
 
-    /// Whether it undoes effects.
-    pub fn goes_back(&self) -> bool {
-        matches!(self.phase, Phase::Running { direction: Direction::Back { .. } })
+    /// Whether it undoes effects, to end or to go on.
+    pub fn undoes(&self) -> bool {
+        matches!(self.phase, Phase::Running { direction: Direction::Back { .. } | Direction::Aside { .. } })
+    }
+
+    /// Which way it goes, or was going when it got stuck; none once it has ended.
+    pub fn direction(&self) -> Option<&Direction> {
+        match &self.phase {
+            Phase::Running { direction } | Phase::Stuck { direction, .. } => Some(direction),
+            Phase::Ended { .. } => None,
+        }
     }
 
     /// Whether it is over.
@@ -321,20 +340,10 @@ impl Saga {
         matches!(self.phase, Phase::Ended { .. })
     }
 
-    /// The newest effect of that name and round.
+    /// The effect of that place and round.
     pub fn effect_at(&self, step: u32, items: &[u32], round: u32) -> Option<u32> {
         let at = self.effects.iter().position(|e| e.step == step && e.round == round && e.items == items)?;
         u32::try_from(at).ok()
-    }
-
-    /// Attempts of one kind at an effect.
-    pub fn tries(&self, effect: u32, kind: Kind) -> Option<&Tries> {
-        let effect = self.effects.get(effect as usize)?;
-        match kind {
-            Kind::Do => Some(&effect.tries),
-            Kind::Compensate => Some(&effect.undo_tries),
-            Kind::Probe | Kind::Ask => None,
-        }
     }
 
     /// Time passes: every duration that waited for it begins.
@@ -344,27 +353,12 @@ impl Saga {
                 continue;
             };
             timer.start = TimerStart::Due { at: base.saturating_add(duration) };
-            let Some(effect) = timer.effect.and_then(|effect| self.effects.get_mut(effect as usize)) else {
-                continue;
-            };
-            match timer.kind {
-                TimerKind::Attempt => _ = effect.tries.begun.get_or_insert(base),
-                TimerKind::UndoAttempt => _ = effect.undo_tries.begun.get_or_insert(base),
-                TimerKind::Deadline | TimerKind::Backoff | TimerKind::UndoBackoff | TimerKind::Forget => {}
+            let Some(at) = &timer.at else { continue };
+            let of = |e: &&mut Effect| e.step == at.step && e.round == at.round && e.items == at.items;
+            let tries = |e| tries_of_clock(e, timer.kind);
+            if let Some(tries) = self.effects.iter_mut().find(of).and_then(tries) {
+                tries.begun.get_or_insert(base);
             }
-        }
-    }
-
-    /// A timer is passed over: the attempt that it stood for is due when a person lets the saga go on.
-    pub fn rest_instead(&mut self, kind: TimerKind, effect: Option<u32>) {
-        self.timers.retain(|timer| (timer.kind, timer.effect) != (kind, effect));
-        let Some(effect) = effect.and_then(|effect| self.effects.get_mut(effect as usize)) else {
-            return;
-        };
-        match kind {
-            TimerKind::Attempt | TimerKind::Backoff => effect.tries.resting = true,
-            TimerKind::UndoAttempt | TimerKind::UndoBackoff => effect.undo_tries.resting = true,
-            TimerKind::Deadline | TimerKind::Forget => {}
         }
     }
 
@@ -374,7 +368,46 @@ impl Saga {
     }
 
     /// Timers by what they are for: the index that the partition keeps.
-    pub fn timer_index(&self) -> BTreeMap<(Option<u32>, TimerKind), TimerStart> {
-        self.timers.iter().map(|timer| ((timer.effect, timer.kind), timer.start)).collect()
+    pub fn timer_index(&self) -> BTreeMap<(Option<Spot>, TimerKind), TimerStart> {
+        self.timers.iter().map(|timer| ((timer.at.clone(), timer.kind), timer.start)).collect()
+    }
+}
+
+/// The attempts whose clock a timer is; none where it is no attempt's.
+fn tries_of_clock(effect: &mut Effect, kind: TimerKind) -> Option<&mut Tries> {
+    match kind {
+        TimerKind::Attempt => Some(&mut effect.tries),
+        TimerKind::UndoAttempt => Some(&mut effect.undo_tries),
+        TimerKind::ProbeAttempt => Some(&mut effect.probe_tries),
+        TimerKind::Deadline
+        | TimerKind::Backoff
+        | TimerKind::UndoBackoff
+        | TimerKind::ProbeBackoff
+        | TimerKind::Forget
+        | TimerKind::Sleep
+        | TimerKind::Within
+        | TimerKind::Remind
+        | TimerKind::Escalate
+        | TimerKind::Expected
+        | TimerKind::Ensure
+        | TimerKind::AskFact => None,
+    }
+}
+
+/// For people: one sentence.
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cancelled { by, reason } => write!(f, "{by} asked: {reason}"),
+            Self::Deadline => f.write_str("its time is up"),
+            Self::Refused { step, code } => write!(f, "{step} was refused: {code}"),
+            Self::Failed { step, error } => write!(f, "{step} failed: {error}"),
+            Self::Guard { step } => write!(f, "the guard of {step} does not hold"),
+            Self::TimedOut { step } => write!(f, "{step} waited in vain"),
+            Self::Chosen { step, choice, by } => write!(f, "{step}: {} chose {choice}", by.join(", ")),
+            Self::Child { step, end, reason } => write!(f, "the child saga of {step} ended {end:?}: {reason}"),
+            Self::Reaction { condition } => write!(f, "the world turned: {condition}"),
+            Self::Parent { reason } => write!(f, "the saga that waits for it goes back: {reason}"),
+        }
     }
 }

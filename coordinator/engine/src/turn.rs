@@ -1,18 +1,24 @@
 //! One turn of a saga: an input is taken, the saga runs to rest, what it wants and what happened comes out as values.
 
-use sagaline_definition::model::{Call, Definition, Step, Verb};
+use sagaline_definition::model::{Call, Child, Definition, Step, Verb};
 use sagaline_schemas::record::{Answer, End, Kind};
-use sagaline_schemas::{Millis, Offset, RequestId};
+use sagaline_schemas::wire::Bytes;
+use sagaline_schemas::{Millis, Offset, RequestId, SagaId};
 
-use crate::fact::{Fact, Spot};
-use crate::request::Asked;
-use crate::saga::{Cause, Direction, Effect, Phase, Saga, Stuck, Timer, TimerKind, TimerStart};
+use crate::fact::Fact;
+use crate::request::{Asked, Person};
+use crate::saga::{Cause, Direction, Effect, Phase, Place, PlaceState, Saga, Spot, StepState, Stuck, Timer};
+use crate::saga::{TimerKind, TimerStart};
+use crate::told::Told;
 
 /// What can happen to a saga.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// It begins.
-    Start,
+    Start {
+        /// What is known already of facts that belong to other keys: number and state.
+        told: Vec<(u32, Told)>,
+    },
     /// The log has acknowledged a command.
     Sent {
         /// Number of the effect.
@@ -37,12 +43,19 @@ pub enum Input {
         /// Which instance answers.
         instance: String,
     },
+    /// A participant that was asked for a fact answers; its token is right.
+    FactAnswer {
+        /// Number of the fact.
+        fact: u32,
+        /// What it said.
+        answer: Answer,
+    },
     /// A timer is due.
     Timer {
         /// What it is for.
         kind: TimerKind,
-        /// The effect; none for the saga's own.
-        effect: Option<u32>,
+        /// The place; none for the saga's own.
+        at: Option<Spot>,
     },
     /// A person asks.
     Request {
@@ -50,8 +63,53 @@ pub enum Input {
         id: RequestId,
         /// Who.
         by: String,
+        /// Their roles.
+        roles: Vec<String>,
         /// What.
         asked: Asked,
+    },
+    /// The world is no longer as it was.
+    Told {
+        /// Number of the fact.
+        fact: u32,
+        /// What is told.
+        told: Told,
+    },
+    /// An event came that a step awaits, or will.
+    Letter {
+        /// Number of the step.
+        step: u32,
+        /// The event, canonical JSON.
+        event: Bytes,
+    },
+    /// A child saga has ended, or could not begin.
+    ChildEnded {
+        /// The place that wanted it.
+        at: Spot,
+        /// How.
+        end: End,
+        /// The child; none where it could not begin.
+        child: Option<SagaId>,
+        /// Its result, canonical JSON.
+        result: Bytes,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The saga that waits for this one says something.
+    Parent {
+        /// What.
+        word: ParentWord,
+    },
+    /// A participant that this saga waits for takes commands again, or may.
+    Admitted,
+    /// An alias names another saga.
+    AliasTaken {
+        /// Which alias.
+        alias: String,
+        /// Its value.
+        value: String,
+        /// Whom it names.
+        holder: SagaId,
     },
     /// An input that killed the fold was passed over.
     Fault {
@@ -60,6 +118,23 @@ pub enum Input {
         /// Why it was passed over.
         reason: String,
     },
+}
+
+/// What a parent tells its child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParentWord {
+    /// Go back, if you still can.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// You have completed; go back all the same.
+    Compensate {
+        /// Why.
+        reason: String,
+    },
+    /// Nothing more is wanted of you.
+    Release,
 }
 
 /// When a turn takes place.
@@ -78,31 +153,112 @@ pub struct Limits {
     pub max_payload: u32,
     /// Most effects of one saga.
     pub max_effects: u32,
+    /// Most events of one saga that wait to be wanted.
+    pub max_mailbox: u32,
     /// How long an ended saga is kept, milliseconds.
     pub keep_ended: Millis,
 }
 
-/// A command that the saga wants to be sent.
+/// What participants can take at the moment. Part of the fold's state: the same for every replay.
+pub trait Gates {
+    /// Takes a seat for one more command. False: none is free; the saga is told `Admitted` when that changes.
+    fn admit(&mut self, participant: &str) -> bool;
+    /// Whether the participant is known not to answer: attempts that bring nothing are not its commands' fault.
+    fn is_down(&self, participant: &str) -> bool;
+}
+
+/// Participants that take everything.
+pub struct OpenGates;
+
+impl Gates for OpenGates {
+    fn admit(&mut self, _: &str) -> bool {
+        true
+    }
+    fn is_down(&self, _: &str) -> bool {
+        false
+    }
+}
+
+/// Something that the saga wants of the world outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outgoing {
-    /// Number of the effect.
-    pub effect: u32,
-    /// What is wanted.
-    pub kind: Kind,
-    /// Which attempt.
-    pub attempt: u32,
-    /// When its time is up as far as is known: milliseconds since 1970.
-    pub deadline: Millis,
+pub enum Outgoing {
+    /// A command.
+    Command {
+        /// Number of the effect.
+        effect: u32,
+        /// What is wanted.
+        kind: Kind,
+        /// Which attempt.
+        attempt: u32,
+        /// When its time is up as far as is known: milliseconds since 1970.
+        deadline: Millis,
+    },
+    /// A participant is to be asked for a fact.
+    Ask {
+        /// Number of the fact.
+        fact: u32,
+        /// Which asking, from 1.
+        attempt: u32,
+        /// The question, canonical JSON.
+        input: Bytes,
+    },
+    /// It waits until a participant takes commands again.
+    Queued {
+        /// The participant.
+        participant: String,
+    },
+    /// A child saga is told something.
+    Child {
+        /// Number of the effect.
+        effect: u32,
+        /// What.
+        word: ChildWord,
+    },
+    /// The parent is told how this saga ended.
+    Ended {
+        /// How.
+        end: End,
+        /// What it returns, canonical JSON.
+        result: Bytes,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Events may find it by another name from now on.
+    Bind {
+        /// The alias.
+        alias: String,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// What a child saga is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChildWord {
+    /// Begin.
+    Start {
+        /// Its correlation id.
+        key: String,
+    },
+    /// Go back, if you still can.
+    Cancel {
+        /// Its correlation id.
+        key: String,
+    },
+    /// You have completed; go back all the same.
+    Compensate,
+    /// Nothing more is wanted of you.
+    Release,
 }
 
 /// What comes of a turn, beside the saga's new state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transition {
-    /// Commands, in order.
-    pub commands: Vec<Outgoing>,
+    /// What it wants, in order.
+    pub out: Vec<Outgoing>,
     /// What happened, in order.
     pub facts: Vec<Fact>,
-    /// Why a request or answer was not taken. Then nothing else changed.
+    /// Why an input was not taken. Then nothing else changed.
     pub rejected: Option<Rejected>,
 }
 
@@ -115,21 +271,23 @@ pub enum Rejected {
     /// The answer is not one that the command can have.
     #[error("{0}")]
     Answer(String),
+    /// The event finds no room, or nobody who could want it.
+    #[error("{0}")]
+    Event(String),
 }
 
 /// Takes one input.
-pub fn turn(definition: &Definition, saga: &mut Saga, input: Input, moment: Moment, limits: Limits) -> Transition {
-    let mut turn = Turn { definition, saga, moment, limits, out: Transition::default() };
-    match input {
-        Input::Start => turn.start(),
-        Input::Sent { effect, kind, attempt, base } => turn.sent(effect, kind, attempt, base),
-        Input::Answer { effect, kind, attempt, answer, instance } => {
-            turn.answer(effect, kind, attempt, answer, instance)
-        }
-        Input::Timer { kind, effect } => turn.timer(kind, effect),
-        Input::Request { id, by, asked } => turn.request(id, by, asked),
-        Input::Fault { offset, reason } => turn.fault(offset, reason),
-    }
+pub fn turn(
+    definition: &Definition,
+    saga: &mut Saga,
+    input: Input,
+    moment: Moment,
+    limits: Limits,
+    gates: &mut dyn Gates,
+) -> Transition {
+    let mut turn = Turn { definition, saga, moment, limits, gates, out: Transition::default() };
+    turn.take(input);
+    turn.run_to_rest();
     turn.out
 }
 
@@ -139,59 +297,144 @@ pub(crate) struct Turn<'a> {
     pub saga: &'a mut Saga,
     pub moment: Moment,
     pub limits: Limits,
+    pub gates: &'a mut dyn Gates,
     pub out: Transition,
 }
 
-impl Turn<'_> {
+/// A place by its numbers: the step's, and the item's within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct At {
+    pub step: u32,
+    pub item: usize,
+}
+
+impl<'a> Turn<'a> {
     pub fn effect(&mut self, effect: u32) -> &mut Effect {
         self.saga.effects.get_mut(effect as usize).expect("effects are only appended, and numbered as they are")
     }
 
-    pub fn step_of(&self, effect: u32) -> &Step {
+    pub fn step(&self, step: u32) -> &'a Step {
+        self.definition.steps.get(step as usize).expect("a saga has as many steps as its definition")
+    }
+
+    pub fn step_of(&self, effect: u32) -> &'a Step {
         let step = self.saga.effects.get(effect as usize).map(|effect| effect.step);
         self.step(step.expect("effects are only appended, and numbered as they are"))
     }
 
-    pub fn step(&self, step: u32) -> &Step {
-        self.definition.steps.get(step as usize).expect("a saga has as many steps as its definition")
+    /// What an effect is: only calls and children make any.
+    pub fn deed(&self, effect: u32) -> Deed<'a> {
+        match &self.step_of(effect).verb {
+            Verb::Call(call) => Deed::Call(call),
+            Verb::Saga(child) => Deed::Child(child),
+            Verb::Sleep(_) | Verb::Wait(_) | Verb::Until(_) | Verb::Approve(_) | Verb::Decide(_) => {
+                unreachable!("only calls and children register effects")
+            }
+        }
     }
 
-    pub fn call(&self, effect: u32) -> &Call {
-        let Verb::Call(call) = &self.step_of(effect).verb;
-        call
+    pub fn place(&mut self, at: At) -> &mut Place {
+        match &mut self.saga.steps[at.step as usize].state {
+            StepState::Begun { places } => places.get_mut(at.item).expect("places are numbered as they are"),
+            StepState::Waiting | StepState::Skipped => unreachable!("only a step that has begun has places"),
+        }
     }
 
-    pub fn spot(&mut self, effect: u32) -> Spot {
-        let effect = self.effect(effect);
-        Spot { step: effect.step, items: effect.items.clone(), round: effect.round }
+    /// The place of that name and round, if it is still in that round.
+    pub fn at(&self, spot: &Spot) -> Option<At> {
+        let item = spot.items.first().map_or(0, |item| *item as usize);
+        let place = self.saga.steps.get(spot.step as usize)?.state.places().get(item)?;
+        (place.round == spot.round).then_some(At { step: spot.step, item })
+    }
+
+    pub fn spot(&mut self, at: At) -> Spot {
+        let items = if self.step(at.step).for_each.is_some() { vec![at.item as u32] } else { vec![] };
+        Spot { step: at.step, items, round: self.place(at).round }
+    }
+
+    /// The place that an effect belongs to, if the place still waits for this very effect.
+    pub fn place_of(&mut self, effect: u32) -> Option<At> {
+        let spot = self.effect(effect).spot();
+        let at = self.at(&spot)?;
+        match &self.place(at).state {
+            PlaceState::Active { effect: of } => *of == effect,
+            PlaceState::Owed { effect: of, .. } | PlaceState::Held { effect: of, .. } => *of == Some(effect),
+            PlaceState::Waiting
+            | PlaceState::Guarded
+            | PlaceState::Queued
+            | PlaceState::Awaiting { .. }
+            | PlaceState::Asking { .. }
+            | PlaceState::Done { .. }
+            | PlaceState::Known { .. }
+            | PlaceState::Skipped
+            | PlaceState::Continued => false,
+        }
+        .then_some(at)
     }
 
     pub fn fact(&mut self, fact: Fact) {
         self.out.facts.push(fact);
     }
 
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Start { told } => self.start(told),
+            Input::Sent { effect, kind, attempt, base } => self.sent(effect, kind, attempt, base),
+            Input::Answer { effect, kind, attempt, answer, instance } => {
+                self.answer(effect, kind, attempt, answer, instance);
+            }
+            Input::FactAnswer { fact, answer } => self.fact_answered(fact, answer),
+            Input::Timer { kind, at } => self.timer(kind, at),
+            Input::Request { id, by, roles, asked } => self.request(id, &Person { by, roles }, asked),
+            Input::Told { fact, told } => self.take_told(fact, told, None),
+            Input::Letter { step, event } => self.letter(step, event),
+            Input::ChildEnded { at, end, child, result, reason } => self.child_ended(&at, end, child, result, reason),
+            Input::Parent { word } => self.parent_says(word),
+            Input::Admitted => {}
+            Input::AliasTaken { alias, value, holder } => self.become_stuck(Stuck::AliasTaken { alias, value, holder }),
+            Input::Fault { offset, reason } => self.become_stuck(Stuck::Fault { offset, reason }),
+        }
+    }
+
+    /// What an input changed may let the saga go on, and what it left undecided earlier may be decided now.
+    fn run_to_rest(&mut self) {
+        loop {
+            let Phase::Running { direction } = &self.saga.phase else { return };
+            let before = std::mem::discriminant(direction);
+            match direction {
+                Direction::Forward => self.advance(),
+                Direction::Aside { .. } | Direction::Back { .. } => self.undo_next(),
+                Direction::Ensure { .. } => self.look_at_end(),
+            }
+            match &self.saga.phase {
+                Phase::Running { direction } if std::mem::discriminant(direction) != before => {}
+                Phase::Running { .. } | Phase::Stuck { .. } | Phase::Ended { .. } => return,
+            }
+        }
+    }
+
     /// The timer runs from the next Progress on; it replaces one of the same kind.
-    pub fn arm_after(&mut self, kind: TimerKind, effect: Option<u32>, duration: Millis) {
-        self.arm(kind, effect, TimerStart::Waiting { duration });
+    pub fn arm_after(&mut self, kind: TimerKind, at: Option<Spot>, duration: Millis) {
+        self.arm(kind, at, TimerStart::Waiting { duration });
     }
 
     /// The timer is due at a time; it replaces one of the same kind.
-    pub fn arm_at(&mut self, kind: TimerKind, effect: Option<u32>, at: Millis) {
+    pub fn arm_at(&mut self, kind: TimerKind, at: Option<Spot>, due: Millis) {
         // One that is armed while timers fire is due later than this moment: else a moment need never end.
-        self.arm(kind, effect, TimerStart::Due { at: at.max(self.moment.log_time.saturating_add(1)) });
+        self.arm(kind, at, TimerStart::Due { at: due.max(self.moment.log_time.saturating_add(1)) });
     }
 
-    fn arm(&mut self, kind: TimerKind, effect: Option<u32>, start: TimerStart) {
-        self.disarm(kind, effect);
-        self.saga.timers.push(Timer { kind, effect, start });
+    fn arm(&mut self, kind: TimerKind, at: Option<Spot>, start: TimerStart) {
+        self.disarm(kind, at.as_ref());
+        self.saga.timers.push(Timer { kind, at, start });
     }
 
-    pub fn disarm(&mut self, kind: TimerKind, effect: Option<u32>) {
-        self.saga.timers.retain(|timer| (timer.kind, timer.effect) != (kind, effect));
+    pub fn disarm(&mut self, kind: TimerKind, at: Option<&Spot>) {
+        self.saga.timers.retain(|timer| timer.kind != kind || timer.at.as_ref() != at);
     }
 
-    pub fn has_timer(&self, kind: TimerKind, effect: Option<u32>) -> bool {
-        self.saga.timers.iter().any(|timer| (timer.kind, timer.effect) == (kind, effect))
+    pub fn has_timer(&self, kind: TimerKind, at: Option<&Spot>) -> bool {
+        self.saga.timers.iter().any(|timer| timer.kind == kind && timer.at.as_ref() == at)
     }
 
     /// It waits for a person. An end that turns out to be wrong ends no longer, unless people made it: they have seen the world.
@@ -211,21 +454,43 @@ impl Turn<'_> {
         self.saga.phase = Phase::Stuck { direction, stuck };
     }
 
+    /// A saga that was stuck decides again.
+    pub fn resume(&mut self, because: String) {
+        if let Phase::Stuck { direction, .. } = &self.saga.phase {
+            self.saga.phase = Phase::Running { direction: direction.clone() };
+            self.fact(Fact::Resumed { because });
+        }
+    }
+
     pub fn end(&mut self, end: End, cause: Option<Cause>) {
+        let reason = cause.as_ref().map_or_else(String::new, |cause| format!("{cause}"));
         self.saga.phase = Phase::Ended { end, at: self.moment.log_time, cause };
         self.saga.timers.clear();
-        self.arm_after(TimerKind::Forget, None, self.limits.keep_ended);
+        self.saga.letters.clear();
         self.fact(Fact::Ended { end });
+        self.release_children();
+        if self.saga.parent.is_some() {
+            let result = if end == End::Completed { self.result() } else { Bytes::from("null") };
+            self.out.out.push(Outgoing::Ended { end, result, reason });
+        }
+        self.forget_later();
     }
 
-    fn start(&mut self) {
-        self.saga.steps = self.definition.steps.iter().map(|_| crate::saga::StepState::Waiting).collect();
-        self.fact(Fact::Started);
-        self.arm_after(TimerKind::Deadline, None, self.definition.deadline.after);
-        self.advance();
+    /// A child that completed is kept for its parent, which may still undo it.
+    pub fn forget_later(&mut self) {
+        let kept = self.saga.parent.as_ref().is_some_and(|parent| !parent.released);
+        let completed = matches!(self.saga.phase, Phase::Ended { end: End::Completed, .. });
+        if self.saga.is_ended() && !(kept && completed) {
+            self.arm_after(TimerKind::Forget, None, self.limits.keep_ended);
+        }
     }
+}
 
-    fn fault(&mut self, offset: Offset, reason: String) {
-        self.become_stuck(Stuck::Fault { offset, reason });
-    }
+/// What an effect is.
+#[derive(Clone, Copy)]
+pub(crate) enum Deed<'a> {
+    /// A command to a participant.
+    Call(&'a Call),
+    /// Another saga.
+    Child(&'a Child),
 }

@@ -1,85 +1,163 @@
-//! The words: what a definition says where a step was refused, failed, or the time is up. Meaning: docs/definitions.md.
+//! The six words: what a definition says where a step was refused, failed or waited in vain, where people chose, a guard does not hold or
+//! the world turned. Meaning and places: docs/definitions.md. A word is acted on when the saga decides; until then it is owed.
 
-use sagaline_definition::model::Word;
+use sagaline_definition::model::{BackTo, Verb, Word};
 
 use crate::fact::Fact;
-use crate::ledger::Outcome;
-use crate::saga::{Cause, StepState, Stuck};
-use crate::turn::Turn;
+use crate::saga::{Cause, Direction, Goal, Loop, LoopFrom, Phase, PlaceState, Stuck, TimerKind};
+use crate::turn::{At, Turn};
 
-impl Turn<'_> {
-    /// A participant refused an effect.
-    pub fn step_refused(&mut self, effect: u32, code: String) {
-        let word = {
-            let call = self.call(effect);
-            *call.refused.get(&code).unwrap_or(&call.refused_else)
-        };
-        let cause = self.cause_refused(effect, code);
-        self.effect_word(effect, word, cause);
-    }
-
-    /// Attempts are used up: it is not known what became of the effect.
-    pub fn step_failed(&mut self, effect: u32, error: String) {
-        let word = self.call(effect).failed;
-        let cause = self.cause_failed(effect, error);
-        self.effect_word(effect, word, cause);
-    }
-
-    /// Acts at once where the saga decides; owes the word where it does not.
-    fn effect_word(&mut self, effect: u32, word: Word, cause: Cause) {
-        let step = self.effect(effect).step;
-        if self.saga.steps[step as usize] != (StepState::Active { effect }) || self.goes_back_or_ended() {
-            return;
+impl<'a> Turn<'a> {
+    /// Something happened at a place that asks for a word. Acts at once where the saga decides.
+    pub fn owe(&mut self, at: At, cause: Cause, effect: Option<u32>) {
+        match self.saga.direction() {
+            Some(Direction::Forward | Direction::Aside { .. }) => {}
+            Some(Direction::Back { .. } | Direction::Ensure { .. }) | None => return,
         }
-        if !self.saga.goes_forward() {
-            self.effect(effect).owed = true;
-            return;
+        let spot = self.spot(at);
+        for kind in [TimerKind::Sleep, TimerKind::Within, TimerKind::Remind, TimerKind::Escalate] {
+            self.disarm(kind, Some(&spot));
         }
-        self.effect(effect).owed = false;
-        self.word(step, word, cause);
+        self.place(at).state = PlaceState::Owed { cause, effect };
+        if self.saga.goes_forward() {
+            self.pay(at);
+        }
     }
 
-    /// A step could not even be decided: no effect of it exists.
-    pub fn step_word_failed(&mut self, step: u32, cause: Cause) {
-        let sagaline_definition::model::Verb::Call(call) = &self.step(step).verb;
-        let word = call.failed;
-        self.word(step, word, cause);
+    /// Acts on the word that is owed.
+    pub fn pay(&mut self, at: At) {
+        let PlaceState::Owed { cause, effect } = self.place(at).state.clone() else { return };
+        match self.word_for(at.step, &cause) {
+            Some(word) => self.act(at, word, cause, effect),
+            None => self.stuck_at(at, cause),
+        }
     }
 
-    fn word(&mut self, step: u32, word: Word, cause: Cause) {
-        match word {
-            Word::Continue => {
-                self.saga.steps[step as usize] = StepState::Continued;
-                self.fact(Fact::Continued { step });
-                self.advance();
+    /// What the definition says of a cause at a step. None: it says nothing of such a thing there.
+    fn word_for(&self, step: u32, cause: &Cause) -> Option<&'a Word> {
+        let step = self.definition.steps.get(step as usize)?;
+        if let Cause::Guard { .. } = cause {
+            return step.guard.as_ref().map(|guard| &guard.otherwise);
+        }
+        match (&step.verb, cause) {
+            (Verb::Call(call), Cause::Refused { code, .. }) => {
+                Some(call.refused.get(code).unwrap_or(&call.refused_else))
             }
+            (Verb::Call(call), Cause::Failed { .. }) => Some(&call.failed),
+            (Verb::Saga(child), Cause::Failed { .. } | Cause::Child { .. }) => Some(&child.failed),
+            (Verb::Wait(wait), Cause::TimedOut { .. }) => Some(&wait.patience.otherwise),
+            (Verb::Until(until), Cause::TimedOut { .. }) => Some(&until.patience.otherwise),
+            (Verb::Approve(approve), Cause::TimedOut { .. }) => Some(&approve.patience.otherwise),
+            (Verb::Approve(approve), Cause::Chosen { choice, .. }) => approve.choices.get(choice),
+            _ => None,
+        }
+    }
+
+    fn act(&mut self, at: At, word: &Word, cause: Cause, effect: Option<u32>) {
+        match word {
+            Word::Continue => self.settle(at, PlaceState::Continued),
+            Word::Skip => self.make_void(&[at]),
             // The pivot's boundary is its decision: with a branch beside it, only the log's order says which came first.
-            Word::Compensate if self.pivot_decided() => self.become_stuck(Stuck::Step { step, cause }),
+            Word::Compensate | Word::BackTo(_) if self.pivot_decided().is_some() => self.stuck_at(at, cause),
             Word::Compensate => self.turn_back(cause),
-            Word::Stuck => self.become_stuck(Stuck::Step { step, cause }),
+            Word::BackTo(back) => match self.may_loop(LoopFrom::Step { step: at.step }, back) {
+                true => self.step_aside(Goal::Again { step: back.step as u32, cause }),
+                false => self.act(at, &back.otherwise, cause, effect),
+            },
+            Word::Hold => {
+                let spot = self.spot(at);
+                self.fact(Fact::Held { spot, cause: cause.clone() });
+                self.place(at).state = PlaceState::Held { cause, effect };
+            }
+            Word::Stuck => self.stuck_at(at, cause),
         }
     }
 
-    /// A word that was owed while the saga was about something else.
-    pub fn pay_word(&mut self, effect: u32) {
-        match self.effect(effect).outcome.clone() {
-            Outcome::Refused { code, .. } => self.step_refused(effect, code),
-            Outcome::Unknown { error } => self.step_failed(effect, error),
-            Outcome::Decided | Outcome::Sent | Outcome::Succeeded { .. } | Outcome::Contradicted { .. } => {
-                self.effect(effect).owed = false;
+    fn stuck_at(&mut self, at: At, cause: Cause) {
+        let spot = self.spot(at);
+        self.become_stuck(Stuck::Step { spot, cause });
+    }
+
+    /// Counts a loop, if the definition allows one more.
+    pub fn may_loop(&mut self, from: LoopFrom, back: &BackTo) -> bool {
+        match self.saga.loops.iter_mut().find(|known| known.from == from) {
+            Some(known) if known.times >= back.at_most => return false,
+            Some(known) => known.times += 1,
+            None if back.at_most == 0 => return false,
+            None => self.saga.loops.push(Loop { from, times: 1 }),
+        }
+        true
+    }
+
+    /// Each time a condition on the world turns true. Whether anything moved.
+    pub fn react(&mut self) -> bool {
+        let mut moved = false;
+        for (number, rule) in self.definition.react.iter().enumerate() {
+            let now = self.moment.log_time;
+            let names = crate::names::SagaNames::of(self.definition, self.saga, now);
+            let holds = match rule.condition.holds(&names) {
+                Ok(holds) => holds,
+                Err(error) => {
+                    self.stuck_at_expression(None, error.to_string());
+                    return true;
+                }
+            };
+            let Some(held) = self.saga.reactions.get_mut(number) else { continue };
+            let turned = holds && !std::mem::replace(held, holds);
+            if turned && self.is_between(rule.between) && self.saga.goes_forward() {
+                self.react_to(number as u32, rule);
+                moved = true;
             }
         }
+        moved
     }
 
-    pub fn deadline_word(&mut self, word: Word) {
+    fn is_between(&self, between: Option<(usize, usize)>) -> bool {
+        let begun = |step: usize| self.saga.steps.get(step).is_some_and(|run| !matches!(run.state, crate::saga::StepState::Waiting));
+        between.is_none_or(|(first, last)| begun(first) && !begun(last))
+    }
+
+    fn react_to(&mut self, number: u32, rule: &sagaline_definition::model::Reaction) {
+        self.fact(Fact::Reacted { rule: number });
+        let word = if self.pivot_decided().is_some() { &rule.after_pivot } else { &rule.then };
+        self.act_on_reaction(number, rule, word);
+    }
+
+    fn act_on_reaction(&mut self, number: u32, rule: &sagaline_definition::model::Reaction, word: &Word) {
+        let cause = Cause::Reaction { condition: rule.condition.source().to_owned() };
         match word {
-            Word::Compensate => self.turn_back(Cause::Deadline),
-            Word::Stuck | Word::Continue => self.become_stuck(Stuck::Deadline),
+            Word::Continue | Word::Skip => {}
+            Word::Compensate if self.pivot_decided().is_none() => self.turn_back(cause),
+            Word::BackTo(back) if self.pivot_decided().is_none() => {
+                match self.may_loop(LoopFrom::Reaction { rule: number }, back) {
+                    true => self.step_aside(Goal::Again { step: back.step as u32, cause }),
+                    false => self.act_on_reaction(number, rule, &back.otherwise),
+                }
+            }
+            Word::Hold => {
+                let (by, since) = (rule.condition.source().to_owned(), self.moment.log_time);
+                self.saga.held = Some(crate::saga::Held { by, reason: "the definition says so".to_owned(), since });
+            }
+            Word::Compensate | Word::BackTo(_) | Word::Stuck => self.become_stuck(Stuck::Reaction { rule: number }),
         }
     }
 
-    /// Whether a pivot is decided and not refused: from then on the saga only goes forward.
-    pub fn pivot_decided(&self) -> bool {
-        self.saga.effects.iter().any(|effect| self.step(effect.step).pivot && effect.outcome.may_stand())
+    /// The step whose pivot is decided and not refused: from then on the saga only goes forward.
+    pub fn pivot_decided(&self) -> Option<u32> {
+        let decided = |effect: &&crate::saga::Effect| self.step(effect.step).pivot && effect.may_stand();
+        self.saga.effects.iter().find(decided).map(|effect| effect.step)
+    }
+
+    /// Whether the saga is past going forward.
+    pub fn goes_back_or_ended(&self) -> bool {
+        match self.saga.direction() {
+            Some(Direction::Forward | Direction::Aside { .. }) => false,
+            Some(Direction::Back { .. } | Direction::Ensure { .. }) | None => true,
+        }
+    }
+
+    /// Whether people ended it: what becomes known after that only enters the ledger.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.saga.phase, Phase::Ended { end: sagaline_schemas::record::End::Closed, .. })
     }
 }

@@ -281,15 +281,15 @@ fn contradictions_are_for_people() {
         &ab,
         "ok a; no a; retry; ok b; cancel; undone b; undone a",
         &expect![[r#"
-        start        -> a
-        ok a         -> b
-        no a         -> stuck: Contradiction { effect: 0 }
-        retry        -> rejected: the participant contradicts itself: find out what is true, then cancel or close the saga
-        ok b         ->
-        cancel       -> turns back, un-b
-        undone b     -> un-a
-        undone a     -> Cancelled
-    "#]],
+            start        -> a
+            ok a         -> b
+            no a         -> stuck: Contradiction { effect: 0 }
+            retry        -> rejected: the participant contradicts itself: find out what is true and confirm it, or cancel
+            ok b         ->
+            cancel       -> turns back, un-b
+            undone b     -> un-a
+            undone a     -> Cancelled
+        "#]],
     );
     check(
         &ab,
@@ -414,20 +414,20 @@ fn after_the_pivot_only_forward() {
         &abc,
         "ok a; cancel; deadline; retry; ok b; silence c; retry; ok c",
         &expect![[r#"
-        start        -> a
-        ok a         -> b
-        cancel       -> rejected: the pivot "b" is decided: the saga only goes forward
-        deadline     -> stuck: Deadline
-        retry        ->
-        ok b         -> c
-        sent c       ->
-        time c       ->
-        wait c       -> c#2
-        sent c       ->
-        time c       -> stuck: Step { step: 2, cause: Failed { step: "c", error: "no answer in time" } }
-        retry        -> c#3
-        ok c         -> Completed
-    "#]],
+            start        -> a
+            ok a         -> b
+            cancel       -> rejected: the pivot "b" is decided: the saga only goes forward
+            deadline     -> stuck: Deadline
+            retry        ->
+            ok b         -> c
+            sent c       ->
+            time c       ->
+            wait c       -> c#2
+            sent c       ->
+            time c       -> stuck: Step { spot: Spot { step: 2, items: [], round: 0 }, cause: Failed { step: "c", error: "no answer in time" } }
+            retry        -> c#3
+            ok c         -> Completed
+        "#]],
     );
     check(
         &abc,
@@ -443,29 +443,29 @@ fn after_the_pivot_only_forward() {
         &abc,
         "ok a; silence b; cancel; retry; ok b; ok c",
         &expect![[r#"
-        start        -> a
-        ok a         -> b
-        sent b       ->
-        time b       ->
-        wait b       -> b#2
-        sent b       ->
-        time b       -> stuck: Step { step: 1, cause: Failed { step: "b", error: "no answer in time" } }
-        cancel       -> rejected: the pivot "b" is decided: the saga only goes forward
-        retry        -> b#3
-        ok b         -> c
-        ok c         -> Completed
-    "#]],
+            start        -> a
+            ok a         -> b
+            sent b       ->
+            time b       ->
+            wait b       -> b#2
+            sent b       ->
+            time b       -> stuck: Step { spot: Spot { step: 1, items: [], round: 0 }, cause: Failed { step: "b", error: "no answer in time" } }
+            cancel       -> rejected: the pivot "b" is decided: the saga only goes forward
+            retry        -> b#3
+            ok b         -> c
+            ok c         -> Completed
+        "#]],
     );
     check(
         &abc,
         "ok a; ok b; no c; close",
         &expect![[r#"
-        start        -> a
-        ok a         -> b
-        ok b         -> c
-        no c         -> stuck: Step { step: 2, cause: Refused { step: "c", code: "No" } }
-        close        -> Closed
-    "#]],
+            start        -> a
+            ok a         -> b
+            ok b         -> c
+            no c         -> stuck: Step { spot: Spot { step: 2, items: [], round: 0 }, cause: Refused { step: "c", code: "No" } }
+            close        -> Closed
+        "#]],
     );
 }
 
@@ -496,13 +496,13 @@ fn a_contradiction_outweighs_the_reason_it_finds() {
         &ab,
         "no a; ok a; retry; cancel; undone a",
         &expect![[r#"
-        start        -> a
-        no a         -> stuck: Step { step: 0, cause: Refused { step: "a", code: "No" } }
-        ok a         -> stuck: Contradiction { effect: 0 }
-        retry        -> rejected: the participant contradicts itself: find out what is true, then cancel or close the saga
-        cancel       -> turns back, un-a
-        undone a     -> Cancelled
-    "#]],
+            start        -> a
+            no a         -> stuck: Step { spot: Spot { step: 0, items: [], round: 0 }, cause: Refused { step: "a", code: "No" } }
+            ok a         -> stuck: Contradiction { effect: 0 }
+            retry        -> rejected: the participant contradicts itself: find out what is true and confirm it, or cancel
+            cancel       -> turns back, un-a
+            undone a     -> Cancelled
+        "#]],
     );
 }
 
@@ -514,13 +514,13 @@ fn what_people_closed_stays_closed() {
         &ab,
         "ok a; no b; close; ok b; retry",
         &expect![[r#"
-        start        -> a
-        ok a         -> b
-        no b         -> stuck: Step { step: 1, cause: Refused { step: "b", code: "No" } }
-        close        -> Closed
-        ok b         ->
-        retry        -> rejected: the saga has ended already: Closed
-    "#]],
+            start        -> a
+            ok a         -> b
+            no b         -> stuck: Step { spot: Spot { step: 1, items: [], round: 0 }, cause: Refused { step: "b", code: "No" } }
+            close        -> Closed
+            ok b         ->
+            retry        -> rejected: the saga has ended already: Closed
+        "#]],
     );
     let ab = chain(&["a", "b"]);
     check(

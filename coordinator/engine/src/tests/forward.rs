@@ -169,12 +169,12 @@ fn refusals_by_code() {
         &graph,
         "no a Hard; retry; ok a; ok b",
         &expect![[r#"
-        start        -> a
-        no a Hard    -> stuck: Step { step: 0, cause: Refused { step: "a", code: "Hard" } }
-        retry        -> a@1
-        ok a         -> b
-        ok b         -> Completed
-    "#]],
+            start        -> a
+            no a Hard    -> stuck: Step { spot: Spot { step: 0, items: [], round: 0 }, cause: Refused { step: "a", code: "Hard" } }
+            retry        -> a@1
+            ok a         -> b
+            ok b         -> Completed
+        "#]],
     );
 }
 
@@ -186,16 +186,16 @@ fn stuck_after_failure_retries_the_same_effect() {
         &graph,
         "silence a; retry; sent a; ok a",
         &expect![[r#"
-        start        -> a
-        sent a       ->
-        time a       ->
-        wait a       -> a#2
-        sent a       ->
-        time a       -> stuck: Step { step: 0, cause: Failed { step: "a", error: "no answer in time" } }
-        retry        -> a#3
-        sent a       ->
-        ok a         -> Completed
-    "#]],
+            start        -> a
+            sent a       ->
+            time a       ->
+            wait a       -> a#2
+            sent a       ->
+            time a       -> stuck: Step { spot: Spot { step: 0, items: [], round: 0 }, cause: Failed { step: "a", error: "no answer in time" } }
+            retry        -> a#3
+            sent a       ->
+            ok a         -> Completed
+        "#]],
     );
 }
 
@@ -208,16 +208,16 @@ fn a_word_is_owed_while_stuck_elsewhere() {
         &graph,
         "silence a; no b; retry; undone a",
         &expect![[r#"
-        start        -> a, b
-        sent a       ->
-        time a       ->
-        wait a       -> a#2
-        sent a       ->
-        time a       -> stuck: Step { step: 0, cause: Failed { step: "a", error: "no answer in time" } }
-        no b         ->
-        retry        -> turns back, a#3, un-a
-        undone a     -> Compensated
-    "#]],
+            start        -> a, b
+            sent a       ->
+            time a       ->
+            wait a       -> a#2
+            sent a       ->
+            time a       -> stuck: Step { spot: Spot { step: 0, items: [], round: 0 }, cause: Failed { step: "a", error: "no answer in time" } }
+            no b         ->
+            retry        -> turns back, a#3, un-a
+            undone a     -> Compensated
+        "#]],
     );
 }
 
@@ -227,14 +227,14 @@ fn people_are_told_why_not() {
         &chain(&["a"]),
         "retry; close; ok a; cancel; retry; close",
         &expect![[r#"
-        start        -> a
-        retry        -> rejected: the saga is not stuck: there is nothing to retry
-        close        -> rejected: the saga is not stuck: cancel it instead, and its effects are undone
-        ok a         -> Completed
-        cancel       -> rejected: the saga has ended already: Completed
-        retry        -> rejected: the saga has ended already: Completed
-        close        -> rejected: the saga has ended already: Completed
-    "#]],
+            start        -> a
+            retry        -> rejected: the saga is not stuck, and no such step is held: there is nothing to retry
+            close        -> rejected: the saga is not stuck: cancel it instead, and its effects are undone
+            ok a         -> Completed
+            cancel       -> rejected: the saga has ended already: Completed
+            retry        -> rejected: the saga has ended already: Completed
+            close        -> rejected: the saga has ended already: Completed
+        "#]],
     );
 }
 

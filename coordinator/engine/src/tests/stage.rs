@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use sagaline_definition::model::{
-    Call, Compensate, Deadline, Definition, Jitter, Policy, Start, Step, Template, Verb, Word,
+    Again, Call, Compensate, Deadline, Definition, Ensure, Jitter, Policy, Start, Step, Template, Verb, Word,
 };
 use sagaline_schemas::record::{
     Answer, Compensated, Failed, Kind, Mark, MarkKind, NothingThere, Refused, Succeeded, Working,
@@ -13,7 +13,7 @@ use sagaline_schemas::{Digest, RequestId, SagaId, Value};
 
 use crate::fact::Fact;
 use crate::saga::{Direction, HistoryHead, Phase, Saga, TimerKind, TimerStart};
-use crate::turn::{Input, Limits, Moment, turn};
+use crate::turn::{Input, Limits, Moment, OpenGates, Outgoing, turn};
 use crate::validate::validate;
 use crate::{Asked, Transition};
 
@@ -33,18 +33,28 @@ pub fn chain(names: &[&str]) -> Definition {
         step: (*name).to_owned(),
         owner: "team".to_owned(),
         after: if i == 0 { vec![] } else { vec![i - 1] },
+        at_least: None,
         condition: None,
+        for_each: None,
+        guard: None,
         verb: Verb::Call(call(name)),
         pivot: false,
+        expected: None,
+        alias: Default::default(),
     });
     Definition {
         saga: "test".to_owned(),
         version: "1.0.0".to_owned(),
         owner: "team".to_owned(),
         contracts: Default::default(),
-        start: Start { topic: None, condition: None, key: None, input: None },
+        start: Start { topic: None, condition: None, key: None, input: None, shape: None, again: Again::Never },
         deadline: Deadline { after: 1_000_000, otherwise: Word::Compensate, after_pivot: Word::Stuck },
+        facts: vec![],
+        react: vec![],
         steps: steps.collect(),
+        ensure: Ensure::default(),
+        result: None,
+        calendars: Default::default(),
     }
 }
 
@@ -57,12 +67,13 @@ fn call(name: &str) -> Call {
         refused: Default::default(),
         refused_else: Word::Compensate,
         failed: Word::Compensate,
-        compensate: Compensate::By { operation: format!("un-{name}"), retry: POLICY },
+        compensate: Compensate::By { operation: format!("un-{name}"), retry: POLICY, with: None },
+        probe: None,
     }
 }
 
 pub fn call_mut(definition: &mut Definition, step: usize) -> &mut Call {
-    let Verb::Call(call) = &mut definition.steps[step].verb;
+    let Verb::Call(call) = &mut definition.steps[step].verb else { panic!("step {step} is no call") };
     call
 }
 
@@ -83,8 +94,17 @@ impl Stage {
             started: 0,
             started_at: 0,
             input: Bytes::from("{}"),
+            parent: None,
             phase: Phase::Running { direction: Direction::Forward },
             overdue: false,
+            held: None,
+            owner: None,
+            facts: vec![],
+            reactions: vec![],
+            letters: vec![],
+            aliases: vec![],
+            went_aside: false,
+            loops: vec![],
             steps: vec![],
             effects: vec![],
             timers: vec![],
@@ -97,7 +117,7 @@ impl Stage {
 
     /// Plays a script, one happening a line; gives the account.
     pub fn play(mut self, script: &str) -> String {
-        self.happen("start", Input::Start);
+        self.happen("start", Input::Start { told: vec![] });
         for line in script.split(';').map(str::trim).filter(|line| !line.is_empty()) {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
@@ -105,9 +125,9 @@ impl Stage {
                 ["time", step] => self.fire(line, step, [TimerKind::Attempt, TimerKind::UndoAttempt]),
                 ["wait", step] => self.fire(line, step, [TimerKind::Backoff, TimerKind::UndoBackoff]),
                 ["silence", step] => self.silence(step),
-                ["deadline"] => self.happen(line, Input::Timer { kind: TimerKind::Deadline, effect: None }),
+                ["deadline"] => self.happen(line, Input::Timer { kind: TimerKind::Deadline, at: None }),
                 ["cancel"] => self.ask(line, Asked::Cancel { reason: "why not".to_owned() }),
-                ["retry"] => self.ask(line, Asked::Retry { reason: "why not".to_owned() }),
+                ["retry"] => self.ask(line, Asked::Retry { place: None, input: None, reason: "why not".to_owned() }),
                 ["close"] => self.ask(line, Asked::Close { reason: "why not".to_owned() }),
                 [answer, rest @ ..] => self.answer(line, answer, rest),
                 [] => {}
@@ -127,7 +147,7 @@ impl Stage {
     }
 
     fn newest(&self, effect: u32, kind: Kind) -> u32 {
-        self.saga.tries(effect, kind).unwrap().count
+        self.saga.effects[effect as usize].tries(kind).unwrap().count
     }
 
     fn sent(&mut self, line: &str, step: &str) {
@@ -140,12 +160,12 @@ impl Stage {
     /// Time passes until the timer fires.
     fn fire(&mut self, line: &str, step: &str, kinds: [TimerKind; 2]) {
         self.saga.begin_durations(self.now);
-        let effect = Some(self.effect(step));
-        let timer = self.saga.timers.iter().find(|t| t.effect == effect && kinds.contains(&t.kind)).cloned();
+        let spot = Some(self.saga.effects[self.effect(step) as usize].spot());
+        let timer = self.saga.timers.iter().find(|t| t.at == spot && kinds.contains(&t.kind)).cloned();
         let timer = timer.unwrap_or_else(|| panic!("{line}: no such timer runs in {:?}", self.saga.timers));
         let TimerStart::Due { at } = timer.start else { unreachable!("begun just now") };
         self.now = self.now.max(at);
-        self.happen(line, Input::Timer { kind: timer.kind, effect });
+        self.happen(line, Input::Timer { kind: timer.kind, at: spot });
     }
 
     /// Nobody answers any attempt.
@@ -161,7 +181,7 @@ impl Stage {
 
     fn ask(&mut self, line: &str, asked: Asked) {
         let id = RequestId::from_bytes([1; 16]);
-        self.happen(line, Input::Request { id, by: "ada".to_owned(), asked });
+        self.happen(line, Input::Request { id, by: "ada".to_owned(), roles: vec![], asked });
     }
 
     fn answer(&mut self, line: &str, answer: &str, rest: &[&str]) {
@@ -190,8 +210,8 @@ impl Stage {
     fn happen(&mut self, line: &str, input: Input) {
         self.offset += 1;
         let moment = Moment { offset: self.offset, log_time: self.now };
-        let limits = Limits { max_payload: 1_000, max_effects: 100, keep_ended: 1_000_000 };
-        let transition = turn(&self.definition, &mut self.saga, input, moment, limits);
+        let limits = Limits { max_payload: 1_000, max_effects: 100, max_mailbox: 3, keep_ended: 1_000_000 };
+        let transition = turn(&self.definition, &mut self.saga, input, moment, limits, &mut OpenGates);
         let copy = Saga::from_bytes(&self.saga.to_bytes()).expect("its own bytes");
         assert_eq!(copy, self.saga, "a saga's bytes read back as the saga");
         if let Err(violation) = validate(&self.definition, &self.saga) {
@@ -202,11 +222,16 @@ impl Stage {
 
     fn write(&mut self, line: &str, transition: &Transition) {
         let mut does = Vec::new();
-        for command in &transition.commands {
-            let step = &self.definition.steps[self.saga.effects[command.effect as usize].step as usize].step;
-            let prefix = if command.kind == Kind::Compensate { "un-" } else { "" };
-            let again = if command.attempt > 1 { format!("#{}", command.attempt) } else { String::new() };
-            let round = self.saga.effects[command.effect as usize].round;
+        for out in &transition.out {
+            let Outgoing::Command { effect, kind, attempt, .. } = out else {
+                does.push(format!("{out:?}"));
+                continue;
+            };
+            let effect = &self.saga.effects[*effect as usize];
+            let step = &self.definition.steps[effect.step as usize].step;
+            let prefix = if *kind == Kind::Compensate { "un-" } else { "" };
+            let again = if *attempt > 1 { format!("#{attempt}") } else { String::new() };
+            let round = effect.round;
             let round = if round > 0 { format!("@{round}") } else { String::new() };
             does.push(format!("{prefix}{step}{round}{again}"));
         }
@@ -219,10 +244,10 @@ impl Stage {
                 Fact::TurnedBack { .. } => does.insert(0, "turns back".to_owned()),
                 Fact::Ended { end } => does.push(format!("{end:?}")),
                 Fact::Skipped { step } => does.push(format!("skips {}", self.definition.steps[*step as usize].step)),
-                Fact::Continued { step } => {
-                    does.push(format!("continues {}", self.definition.steps[*step as usize].step))
+                Fact::Continued { spot } => {
+                    does.push(format!("continues {}", self.definition.steps[spot.step as usize].step))
                 }
-                Fact::Overdue => does.push("overdue".to_owned()),
+                Fact::Overdue { .. } => does.push("overdue".to_owned()),
                 _ => {}
             }
         }

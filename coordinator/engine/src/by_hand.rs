@@ -1,0 +1,124 @@
+//! What people have found out: outcomes settled by hand, with name, reason and evidence; places left out where the definition allows it.
+
+use sagaline_definition::model::{Step, Verb, Word};
+use sagaline_schemas::Value;
+use sagaline_schemas::request::Finding;
+use sagaline_schemas::wire::Bytes;
+
+use crate::ledger::{News, Outcome, Undo, UndoNews};
+use crate::request::{PlaceName, Refusal};
+use crate::saga::{KnownBy, Phase, PlaceState, Stuck};
+use crate::turn::Turn;
+
+/// The code of a refusal that a person found out.
+pub const NOT_DONE_BY_HAND: &str = "NotDoneByHand";
+
+impl Turn<'_> {
+    /// A person settles what became of an effect. Only where nobody else can say: what a participant said for sure stays.
+    pub fn confirm(
+        &mut self,
+        place: &PlaceName,
+        finding: Finding,
+        result: Option<Bytes>,
+        by: KnownBy,
+    ) -> Result<(), Refusal> {
+        let effect = self.effect_named(place)?;
+        let result = result.unwrap_or_else(|| Bytes::from("null"));
+        Value::parse(&result).map_err(|error| format!("the result is no JSON: {error}"))?;
+        let contradicted = matches!(self.effect(effect).outcome, Outcome::Contradicted { .. });
+        let undecided = self.effect(effect).outcome.is_undecided();
+        let undoing = matches!(self.effect(effect).undo, Undo::Decided | Undo::Sent | Undo::UsedUp);
+        match finding {
+            Finding::Done if undecided => {
+                self.effect(effect).known = by;
+                self.news(effect, News::Succeeded(result));
+            }
+            Finding::NotDone if undecided => {
+                self.effect(effect).known = by;
+                let detail = "found out by hand".to_owned();
+                self.news(effect, News::Refused { code: NOT_DONE_BY_HAND.to_owned(), detail });
+                if undoing {
+                    self.undo_news(effect, UndoNews::NothingThere, "");
+                }
+            }
+            Finding::Done | Finding::NotDone if contradicted => self.settle_contradiction(effect, finding, by),
+            Finding::Undone if undoing => {
+                self.effect(effect).known = by;
+                self.undo_news(effect, UndoNews::Compensated(None), "");
+            }
+            Finding::Done | Finding::NotDone => {
+                return Err("its participant has said what became of it: nothing is to be confirmed".to_owned());
+            }
+            Finding::Undone => return Err("it is not being undone".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// The participant said both; a person has found out which is true.
+    fn settle_contradiction(&mut self, effect: u32, finding: Finding, by: KnownBy) {
+        let of = self.effect(effect);
+        of.known = by;
+        let Outcome::Contradicted { code, result } = of.outcome.clone() else { return };
+        of.outcome = match finding {
+            Finding::Done | Finding::Undone => Outcome::Succeeded { result },
+            Finding::NotDone => Outcome::Refused { code, detail: "found out by hand".to_owned() },
+        };
+        if finding == Finding::NotDone && of.undo == Undo::Listed {
+            of.undo = Undo::No;
+        }
+        if matches!(&self.saga.phase, Phase::Stuck { stuck: Stuck::Contradiction { effect: at }, .. } if *at == effect) {
+            self.resume("a person has found out what is true".to_owned());
+        }
+        match self.effect(effect).outcome.clone() {
+            Outcome::Succeeded { .. } => self.step_succeeded(effect),
+            Outcome::Refused { code, .. } => self.step_refused(effect, code),
+            Outcome::Decided | Outcome::Sent | Outcome::Unknown { .. } | Outcome::Contradicted { .. } => {}
+        }
+    }
+
+    fn effect_named(&mut self, name: &PlaceName) -> Result<u32, Refusal> {
+        let step = self.definition.step_index(&name.step);
+        let Some(step) = step else { return Err(format!("there is no step {:?}", name.step)) };
+        let fits = |effect: &crate::saga::Effect| {
+            let round = name.round.is_none_or(|round| effect.round == round);
+            effect.step as usize == step && effect.items == name.items && round
+        };
+        match self.saga.effects.iter().rposition(fits) {
+            Some(effect) => Ok(effect as u32),
+            None => Err(format!("the step {:?} has done nothing yet", name.step)),
+        }
+    }
+
+    /// A place is left out, as the definition itself might have it.
+    pub fn skip(&mut self, name: &PlaceName) -> Result<(), Refusal> {
+        let at = self.named(name)?;
+        if !allows_skipping(self.step(at.step)) {
+            return Err("the definition does not allow it: none of the step's words is `skip` or `continue`".to_owned());
+        }
+        let spot = self.spot(at);
+        let stuck_here = matches!(&self.saga.phase, Phase::Stuck { stuck: Stuck::Step { spot: at, .. }, .. } if *at == spot);
+        let held = matches!(self.place(at).state, PlaceState::Held { .. });
+        if !stuck_here && !(held && self.saga.goes_forward()) {
+            return Err("the step is neither held nor what the saga is stuck at".to_owned());
+        }
+        self.resume("a step is left out".to_owned());
+        self.make_void(&[at]);
+        Ok(())
+    }
+}
+
+/// Whether one of a step's own words would leave it out.
+fn allows_skipping(step: &Step) -> bool {
+    let leaves_out = |word: &Word| matches!(word, Word::Skip | Word::Continue);
+    let of_verb = match &step.verb {
+        Verb::Call(call) => {
+            call.refused.values().chain([&call.refused_else, &call.failed]).any(leaves_out)
+        }
+        Verb::Saga(child) => leaves_out(&child.failed),
+        Verb::Wait(wait) => leaves_out(&wait.patience.otherwise),
+        Verb::Until(until) => leaves_out(&until.patience.otherwise),
+        Verb::Approve(approve) => approve.choices.values().chain([&approve.patience.otherwise]).any(leaves_out),
+        Verb::Sleep(_) | Verb::Decide(_) => false,
+    };
+    of_verb || step.guard.as_ref().is_some_and(|guard| leaves_out(&guard.otherwise))
+}

@@ -1,0 +1,198 @@
+//! Child sagas: an effect like any other, but begun, undone and answered by messages between partitions, which need no attempts: a message
+//! is published until it is taken.
+//!
+//! | the child says | the effect is open      | it is being undone                            | else    |
+//! |----------------|-------------------------|-----------------------------------------------|---------|
+//! | completed      | SUCCEEDED               | told to compensate; the second time: USED_UP  | counted |
+//! | compensated    | REFUSED, `failed`       | COMPENSATED                                   | counted |
+//! | cancelled      | REFUSED, `failed`       | COMPENSATED                                   | counted |
+//! | closed         | UNKNOWN, `failed`       | USED_UP: a person decides                     | counted |
+//! | not started    | REFUSED, `failed`       | NOTHING_THERE                                 | counted |
+
+use sagaline_definition::model::Child;
+use sagaline_schemas::record::{End, Kind};
+use sagaline_schemas::wire::Bytes;
+use sagaline_schemas::{SagaId, Value};
+
+use crate::fact::Fact;
+use crate::ledger::{News, Undo, UndoNews};
+use crate::names::SagaNames;
+use crate::saga::{Cause, Direction, Phase, Spot, TimerKind};
+use crate::turn::{At, ChildWord, Deed, Outgoing, ParentWord, Turn};
+
+/// Compensations of a child before a person decides: once cancelled while it ran, once undone after it completed.
+const MOST_UNDOINGS: u32 = 2;
+
+impl Turn<'_> {
+    pub fn begin_child(&mut self, at: At, child: &Child) {
+        let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at);
+        match child.with.eval(&names) {
+            Ok(input) => {
+                if let Some(effect) = self.register(at, &input) {
+                    self.attempt(effect, Kind::Do);
+                }
+            }
+            Err(error) => self.stuck_at_expression(Some(at.step), error.to_string()),
+        }
+    }
+
+    /// What an attempt is for a child: one message.
+    pub fn tell_child(&mut self, effect: u32, kind: Kind) {
+        let key = match self.child_key(effect) {
+            Ok(key) => key,
+            Err(error) => {
+                let step = self.effect(effect).step;
+                return self.stuck_at_expression(Some(step), error);
+            }
+        };
+        let now = self.moment.log_time;
+        let completed = !self.effect(effect).outcome.is_undecided();
+        let tries = self.tries(effect, kind);
+        tries.first = if tries.count == 0 { now } else { tries.first };
+        tries.count += 1;
+        tries.resting = false;
+        let attempt = tries.count;
+        let spot = self.effect(effect).spot();
+        self.fact(Fact::Decided { spot, kind, attempt });
+        let word = match kind {
+            Kind::Compensate if completed => ChildWord::Compensate,
+            Kind::Compensate => ChildWord::Cancel { key },
+            Kind::Do | Kind::Probe | Kind::Ask => ChildWord::Start { key },
+        };
+        self.out.out.push(Outgoing::Child { effect, word });
+    }
+
+    /// The definition's `key`, or one derived from this saga's and the place.
+    fn child_key(&mut self, effect: u32) -> Result<String, String> {
+        let Deed::Child(child) = self.deed(effect) else { return Ok(String::new()) };
+        let spot = self.effect(effect).spot();
+        let Some(template) = &child.key else {
+            let step = &self.step_of(effect).step;
+            let item = spot.items.first().map_or_else(String::new, |item| format!("/{item}"));
+            let round = if spot.round == 0 { String::new() } else { format!("~{}", spot.round) };
+            return Ok(format!("{}/{step}{item}{round}", self.saga.key));
+        };
+        let names = SagaNames::of_effect(self.definition, self.saga, self.moment.log_time, &spot, effect);
+        match template.eval(&names).map_err(|error| error.to_string())? {
+            Value::String(key) if !key.is_empty() => Ok(key),
+            other => Err(format!("the key of a child saga is a text that is not empty, this is {}", other.kind())),
+        }
+    }
+
+    pub fn child_ended(&mut self, at: &Spot, end: End, child: Option<SagaId>, result: Bytes, reason: String) {
+        let Some(effect) = self.saga.effect_at(at.step, &at.items, at.round) else { return };
+        if !matches!(self.deed(effect), Deed::Child(_)) {
+            return;
+        }
+        self.fact(Fact::ChildEnded { spot: at.clone(), end });
+        let of = self.effect(effect);
+        of.child = of.child.or(child);
+        if matches!(of.undo, Undo::Decided | Undo::Sent | Undo::UsedUp) {
+            return self.undoing_child_ended(effect, end, result, &reason);
+        }
+        match end {
+            End::Completed => self.news(effect, News::Succeeded(result)),
+            End::Compensated | End::Cancelled | End::NotStarted => {
+                if self.effect(effect).outcome.is_undecided() {
+                    self.news(effect, News::Refused { code: format!("{end:?}"), detail: reason });
+                }
+            }
+            End::Closed => self.news(effect, News::UsedUp { error: format!("people closed it: {reason}") }),
+        }
+    }
+
+    fn undoing_child_ended(&mut self, effect: u32, end: End, result: Bytes, reason: &str) {
+        match end {
+            End::Completed => {
+                self.news(effect, News::Succeeded(result));
+                if self.effect(effect).undo_tries.count < MOST_UNDOINGS {
+                    self.attempt(effect, Kind::Compensate);
+                } else {
+                    let error = format!("the child saga has completed and can't go back: {reason}");
+                    self.undo_news(effect, UndoNews::UsedUp, &error);
+                }
+            }
+            End::Compensated | End::Cancelled => self.undo_news(effect, UndoNews::Compensated(None), ""),
+            End::NotStarted => self.undo_news(effect, UndoNews::NothingThere, ""),
+            End::Closed => {
+                let error = format!("people closed the child saga: {reason}");
+                self.undo_news(effect, UndoNews::UsedUp, &error);
+            }
+        }
+    }
+
+    /// Why a child that refused goes on under a word of its own.
+    pub fn cause_of_refusal(&mut self, effect: u32, code: String) -> Cause {
+        let step = self.step_of(effect).step.clone();
+        let ended = match (self.deed(effect), code.as_str()) {
+            (Deed::Call(_), _) => None,
+            (Deed::Child(_), "Cancelled") => Some(End::Cancelled),
+            (Deed::Child(_), "NotStarted") => Some(End::NotStarted),
+            (Deed::Child(_), _) => Some(End::Compensated),
+        };
+        match ended {
+            Some(end) => Cause::Child { step, end, reason: code },
+            None => Cause::Refused { step, code },
+        }
+    }
+
+    /// Children that completed are not needed any more: nobody will undo them.
+    pub fn release_children(&mut self) {
+        for effect in 0..self.saga.effects.len() as u32 {
+            let of = self.effect(effect);
+            if of.child.is_some() && of.may_stand() && of.undo == Undo::No {
+                self.out.out.push(Outgoing::Child { effect, word: ChildWord::Release });
+            }
+        }
+    }
+
+    /// What this saga, as a child, is told.
+    pub fn parent_says(&mut self, word: ParentWord) {
+        if self.saga.parent.is_none() {
+            return;
+        }
+        match word {
+            ParentWord::Release => {
+                if let Some(parent) = &mut self.saga.parent {
+                    parent.released = true;
+                }
+                self.forget_later();
+            }
+            ParentWord::Cancel { reason } | ParentWord::Compensate { reason } => self.parent_goes_back(reason),
+        }
+    }
+
+    fn parent_goes_back(&mut self, reason: String) {
+        let refused = self.pivot_decided().map(|step| format!("its pivot {:?} is decided", self.step(step).step));
+        match (&self.saga.phase, refused) {
+            (Phase::Ended { end: End::Completed, .. }, Some(why)) => {
+                let result = self.result();
+                self.out.out.push(Outgoing::Ended { end: End::Completed, result, reason: why });
+            }
+            (Phase::Ended { end: End::Completed, .. }, None) => {
+                self.disarm(TimerKind::Forget, None);
+                self.turn_back(Cause::Parent { reason });
+            }
+            (Phase::Ended { end, .. }, _) => {
+                let (end, result) = (*end, Bytes::from("null"));
+                self.out.out.push(Outgoing::Ended { end, result, reason });
+            }
+            // It goes on to its end, which the parent is told.
+            (Phase::Running { .. } | Phase::Stuck { .. }, Some(_)) => {}
+            (Phase::Running { direction } | Phase::Stuck { direction, .. }, None) => match direction {
+                Direction::Forward | Direction::Aside { .. } => self.turn_back(Cause::Parent { reason }),
+                Direction::Back { .. } | Direction::Ensure { .. } => {}
+            },
+        }
+    }
+
+    /// What a completed saga returns.
+    pub fn result(&mut self) -> Bytes {
+        let Some(template) = &self.definition.result else { return Bytes::from("null") };
+        let names = SagaNames::of(self.definition, self.saga, self.moment.log_time);
+        match template.eval(&names) {
+            Ok(result) => Bytes(result.to_json()),
+            Err(error) => Bytes(Value::Map([("error".to_owned(), Value::String(error.to_string()))].into()).to_json()),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What a saga knows of the world around it: facts, events that wait to be wanted, names by which it can be found.
+
+use sagaline_schemas::wire::Bytes;
+use sagaline_schemas::{Millis, wire_enum, wire_struct};
+
+wire_struct! {
+    /// What is known of one fact.
+    pub struct FactState {
+        /// Canonical JSON.
+        pub value: Bytes,
+        /// Its version, where it has one.
+        pub seq: Option<i64>,
+        /// Log time when it was last told; none: it is the initial value.
+        pub told_at: Option<Millis>,
+        /// Who set it, where a person did.
+        pub by: Option<String>,
+        /// How often a participant was asked for it.
+        pub asked: u32,
+    }
+}
+
+wire_struct! {
+    /// An event that waits to be wanted.
+    pub struct Letter {
+        /// The step that may want it.
+        pub step: u32,
+        /// Canonical JSON.
+        pub event: Bytes,
+        /// Log time when it came.
+        pub came_at: Millis,
+    }
+}
+
+wire_struct! {
+    /// Another name by which events find the saga.
+    pub struct BoundAlias {
+        /// Which alias.
+        pub alias: String,
+        /// Its value.
+        pub value: String,
+    }
+}
+
+wire_struct! {
+    /// How often a place went back to a step.
+    pub struct Loop {
+        /// From where.
+        pub from: LoopFrom,
+        /// How often.
+        pub times: u32,
+    }
+}
+
+wire_enum! {
+    /// A place in the definition that says `back_to`.
+    #[derive(Copy)]
+    pub enum LoopFrom {
+        /// A step.
+        Step {
+            /// Its number.
+            step: u32,
+        },
+        /// A reaction.
+        Reaction {
+            /// Its number.
+            rule: u32,
+        },
+    }
+}

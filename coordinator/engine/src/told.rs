@@ -1,0 +1,135 @@
+//! Facts: what is known of the world while a saga lives. The highest version wins; news that is older is recognised, not believed.
+
+use std::borrow::Cow;
+
+use sagaline_definition::expr::Names;
+use sagaline_definition::model::FactClause;
+use sagaline_schemas::record::Answer;
+use sagaline_schemas::wire::Bytes;
+use sagaline_schemas::{Value, wire_struct};
+
+use crate::fact::Fact;
+use crate::names::SagaNames;
+use crate::saga::{FactState, Spot, TimerKind};
+use crate::text::shortened;
+use crate::turn::{Outgoing, Turn};
+
+wire_struct! {
+    /// News of one fact.
+    pub struct Told {
+        /// What it is now, canonical JSON.
+        pub value: Bytes,
+        /// Its version, where it has one.
+        pub seq: Option<i64>,
+    }
+}
+
+/// What an event says of a fact. None: it is not about it.
+///
+/// # Errors
+/// When an expression has no value, or one of the wrong type.
+pub fn told(clause: &FactClause, event: &Value) -> Result<Option<Told>, String> {
+    let names = One { name: "event", value: event };
+    if let Some(condition) = &clause.condition
+        && !condition.holds(&names).map_err(|error| error.to_string())?
+    {
+        return Ok(None);
+    }
+    let Some(value) = &clause.value else { return Ok(None) };
+    let value = Bytes(value.eval(&names).map_err(|error| error.to_string())?.to_json());
+    let seq = match &clause.seq {
+        None => None,
+        Some(seq) => match seq.eval(&names).map_err(|error| error.to_string())? {
+            Value::Int(seq) => Some(seq),
+            other => return Err(format!("{}: a version is a whole number, this is {}", seq.source(), other.kind())),
+        },
+    };
+    Ok(Some(Told { value, seq }))
+}
+
+/// The only name that an expression sees.
+struct One<'a> {
+    name: &'a str,
+    value: &'a Value,
+}
+
+impl Names for One<'_> {
+    fn get(&self, name: &str) -> Option<Cow<'_, Value>> {
+        (name == self.name).then_some(Cow::Borrowed(self.value))
+    }
+}
+
+impl Turn<'_> {
+    /// Facts as they are when the saga begins.
+    pub fn begin_facts(&mut self, told: Vec<(u32, Told)>) {
+        let initial = |clause: &FactClause| FactState {
+            value: Bytes(clause.initial.to_json()),
+            seq: None,
+            told_at: None,
+            by: None,
+            asked: 0,
+        };
+        self.saga.facts = self.definition.facts.iter().map(initial).collect();
+        self.saga.reactions = vec![false; self.definition.react.len()];
+        for (fact, told) in told {
+            self.take_told(fact, told, None);
+        }
+        for (number, clause) in (0..).zip(&self.definition.facts) {
+            if clause.ask.is_some() {
+                self.ask_for_fact(number);
+            }
+        }
+    }
+
+    /// `by`: a person says so; without a version it holds until a higher one comes.
+    pub fn take_told(&mut self, fact: u32, told: Told, by: Option<String>) {
+        let now = self.moment.log_time;
+        if self.saga.is_ended() {
+            return;
+        }
+        let Some(state) = self.saga.facts.get_mut(fact as usize) else { return };
+        let stale = told.seq.zip(state.seq).is_some_and(|(news, known)| news <= known);
+        if stale {
+            return self.fact(Fact::StaleNews { fact });
+        }
+        state.value = told.value;
+        state.seq = told.seq.or(state.seq);
+        state.told_at = Some(now);
+        state.by.clone_from(&by);
+        self.fact(Fact::Told { fact, by });
+    }
+
+    /// A participant is asked, now and every so often.
+    pub fn ask_for_fact(&mut self, fact: u32) {
+        let Some(ask) = self.definition.facts.get(fact as usize).and_then(|clause| clause.ask.as_ref()) else { return };
+        let names = SagaNames::of(self.definition, self.saga, self.moment.log_time);
+        let input = match ask.with.eval(&names) {
+            Ok(input) => Bytes(input.to_json()),
+            Err(error) => return self.stuck_at_expression(None, error.to_string()),
+        };
+        let Some(state) = self.saga.facts.get_mut(fact as usize) else { return };
+        state.asked += 1;
+        let attempt = state.asked;
+        self.out.out.push(Outgoing::Ask { fact, attempt, input });
+        self.arm_after(TimerKind::AskFact, Some(Spot { step: fact, items: vec![], round: 0 }), ask.every);
+    }
+
+    /// What a participant says of a fact. One that says nothing is asked again in its time.
+    pub fn fact_answered(&mut self, fact: u32, answer: Answer) {
+        let Some(ask) = self.definition.facts.get(fact as usize).and_then(|clause| clause.ask.as_ref()) else { return };
+        let Answer::Succeeded(said) = answer else { return };
+        let answer = Value::parse(&said.result).unwrap_or_default();
+        match ask.value.eval(&One { name: "answer", value: &answer }) {
+            Ok(value) => {
+                let value = Bytes(value.to_json());
+                let same = self.saga.facts.get(fact as usize).is_some_and(|state| state.value == value);
+                match (same, self.saga.facts.get_mut(fact as usize)) {
+                    // Only its age changes: a history need not tell of it.
+                    (true, Some(state)) => state.told_at = Some(self.moment.log_time),
+                    _ => self.take_told(fact, Told { value, seq: None }, None),
+                }
+            }
+            Err(error) => self.stuck_at_expression(None, shortened(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Waiting: for time, for an event, for a condition. An event counts whenever it comes: before the wait it lies in the mailbox.
+
+use sagaline_definition::model::{Decide, Patience, Sleep, Until, Verb, Wait};
+use sagaline_schemas::Value;
+use sagaline_schemas::wire::Bytes;
+
+use crate::calendar;
+use crate::fact::Fact;
+use crate::names::SagaNames;
+use crate::saga::{Cause, Letter, PlaceState, Spot, TimerKind};
+use crate::turn::{At, Rejected, Turn};
+
+impl Turn<'_> {
+    /// A named decision: taken once, exhaustive, recorded.
+    pub fn decide(&mut self, at: At, decide: &Decide) {
+        for arm in &decide.arms {
+            let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at);
+            match arm.condition.as_ref().map_or(Ok(true), |condition| condition.holds(&names)) {
+                Ok(true) => return self.settle(at, PlaceState::Known { value: Bytes(arm.is.to_json()) }),
+                Ok(false) => {}
+                Err(error) => return self.stuck_at_expression(Some(at.step), error.to_string()),
+            }
+        }
+        self.stuck_at_expression(Some(at.step), "no case of the decision holds".to_owned());
+    }
+
+    pub fn begin_sleep(&mut self, at: At, sleep: &Sleep) {
+        let until = match self.wake_at(at, sleep) {
+            Ok(until) => until,
+            Err(error) => return self.stuck_at_expression(Some(at.step), error),
+        };
+        let spot = self.await_something(at);
+        match (until, sleep) {
+            (_, Sleep::For(duration)) => self.arm_after(TimerKind::Sleep, Some(spot), *duration),
+            (Some(until), _) if until > self.moment.log_time => self.arm_at(TimerKind::Sleep, Some(spot), until),
+            _ => self.settle(at, PlaceState::Known { value: Bytes::from("null") }),
+        }
+    }
+
+    /// When a sleep ends that has no fixed length.
+    fn wake_at(&self, at: At, sleep: &Sleep) -> Result<Option<i64>, String> {
+        let now = self.moment.log_time;
+        let calendar = |name: &String| {
+            self.definition.calendars.get(name).ok_or_else(|| format!("there is no calendar {name:?}"))
+        };
+        Ok(match sleep {
+            Sleep::For(_) => None,
+            Sleep::Until(until) => {
+                let names = SagaNames::at(self.definition, self.saga, now, at);
+                let value = until.eval(&names).map_err(|error| error.to_string())?;
+                Some(calendar::instant(&value).map_err(|error| format!("{}: {error}", until.source()))?)
+            }
+            Sleep::Window(name) => Some(calendar::next_window(calendar(name)?, now)?),
+            Sleep::Workdays { calendar: name, days } => Some(calendar::after_workdays(calendar(name)?, now, *days)?),
+        })
+    }
+
+    fn await_something(&mut self, at: At) -> Spot {
+        let since = self.moment.log_time;
+        self.place(at).state = PlaceState::Awaiting { since };
+        let spot = self.spot(at);
+        self.fact(Fact::Awaits { spot: spot.clone() });
+        spot
+    }
+
+    pub fn begin_wait(&mut self, at: At, patience: &Patience) {
+        let spot = self.await_something(at);
+        self.be_patient(&spot, patience);
+    }
+
+    /// A condition that may take no time is true now, or never.
+    pub fn begin_until(&mut self, at: At, until: &Until) {
+        let spot = self.await_something(at);
+        if self.look_at_wait(at) || !self.saga.goes_forward() {
+            return;
+        }
+        if until.patience.within == 0 {
+            return self.wait_timed_out(at);
+        }
+        self.be_patient(&spot, &until.patience);
+    }
+
+    pub fn be_patient(&mut self, spot: &Spot, patience: &Patience) {
+        self.arm_after(TimerKind::Within, Some(spot.clone()), patience.within);
+        if let Some(remind) = patience.remind {
+            self.arm_after(TimerKind::Remind, Some(spot.clone()), remind);
+        }
+    }
+
+    /// Whether what is awaited is there.
+    pub fn look_at_wait(&mut self, at: At) -> bool {
+        match &self.step(at.step).verb {
+            Verb::Wait(wait) => self.look_for_letter(at, wait),
+            Verb::Until(until) => {
+                let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at);
+                match until.condition.holds(&names) {
+                    Ok(true) => self.settle(at, PlaceState::Known { value: Bytes::from("null") }),
+                    Ok(false) => return false,
+                    Err(error) => self.stuck_at_expression(Some(at.step), error.to_string()),
+                }
+                true
+            }
+            Verb::Call(_) | Verb::Saga(_) | Verb::Sleep(_) | Verb::Approve(_) | Verb::Decide(_) => false,
+        }
+    }
+
+    /// The oldest event that the step wants.
+    fn look_for_letter(&mut self, at: At, wait: &Wait) -> bool {
+        for number in 0..self.saga.letters.len() {
+            let letter = &self.saga.letters[number];
+            if letter.step != at.step {
+                continue;
+            }
+            let event = Value::parse(&letter.event).unwrap_or_default();
+            let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at).with("event", event);
+            match wait.condition.as_ref().map_or(Ok(true), |condition| condition.holds(&names)) {
+                Ok(true) => {
+                    let letter = self.saga.letters.remove(number);
+                    self.settle(at, PlaceState::Known { value: letter.event });
+                    return true;
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    self.stuck_at_expression(Some(at.step), error.to_string());
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// An event comes: it waits in the mailbox until its step wants it.
+    pub fn letter(&mut self, step: u32, event: Bytes) {
+        if !matches!(self.definition.steps.get(step as usize).map(|step| &step.verb), Some(Verb::Wait(_))) {
+            self.out.rejected = Some(Rejected::Event("no step of this saga awaits such an event".to_owned()));
+        } else if self.saga.is_ended() {
+            self.out.rejected = Some(Rejected::Event("the saga has ended".to_owned()));
+        } else if self.saga.letters.len() >= self.limits.max_mailbox as usize {
+            let most = self.limits.max_mailbox;
+            let detail = format!("{most} events wait for this saga already, the settings allow no more");
+            self.out.rejected = Some(Rejected::Event(detail));
+        } else {
+            let came_at = self.moment.log_time;
+            self.saga.letters.push(Letter { step, event, came_at });
+            self.fact(Fact::LetterCame { step });
+        }
+    }
+
+    /// A sleep is over.
+    pub fn woke(&mut self, at: At) {
+        if matches!(self.place(at).state, PlaceState::Awaiting { .. }) {
+            self.settle(at, PlaceState::Known { value: Bytes::from("null") });
+        }
+    }
+
+    /// A wait's time is up.
+    pub fn wait_timed_out(&mut self, at: At) {
+        if !matches!(self.place(at).state, PlaceState::Awaiting { .. } | PlaceState::Asking { .. }) {
+            return;
+        }
+        let spot = self.spot(at);
+        self.fact(Fact::WaitedInVain { spot });
+        let step = self.step(at.step).step.clone();
+        self.owe(at, Cause::TimedOut { step }, None);
+    }
+
+    /// Somebody is reminded, again and again.
+    pub fn remind(&mut self, at: At) {
+        let remind = match &self.step(at.step).verb {
+            Verb::Wait(wait) => wait.patience.remind,
+            Verb::Until(until) => until.patience.remind,
+            Verb::Approve(approve) => approve.patience.remind,
+            Verb::Call(_) | Verb::Saga(_) | Verb::Sleep(_) | Verb::Decide(_) => None,
+        };
+        let spot = self.spot(at);
+        if let Some(remind) = remind {
+            self.fact(Fact::Reminded { spot: spot.clone() });
+            self.arm_after(TimerKind::Remind, Some(spot), remind);
+        }
+    }
+}
