@@ -13,17 +13,11 @@ use crate::lexical;
 use crate::report::Problems;
 use crate::yaml::{Entry, Node};
 
-const CONTRACT: Keys = Keys {
-    what: "a contract",
-    known: &["participant", "version", "owner", "limits", "types", "operations"],
-    later: &[],
-};
-const LIMITS: Keys = Keys { what: "`limits`", known: &["in_flight", "rate"], later: &[] };
-const OPERATION: Keys = Keys {
-    what: "an operation",
-    known: &["in", "out", "idempotent", "compensate", "probe", "refuses", "reads"],
-    later: &[],
-};
+pub const CONTRACT: Keys =
+    Keys { what: "a contract", known: &["participant", "version", "owner", "limits", "types", "operations"] };
+pub const LIMITS: Keys = Keys { what: "`limits`", known: &["in_flight", "rate"] };
+pub const OPERATION: Keys =
+    Keys { what: "an operation", known: &["in", "out", "idempotent", "compensate", "probe", "refuses", "reads"] };
 
 /// Reads a contract; what is wrong goes to `problems`.
 pub fn read(root: &Node, problems: &mut Problems) -> Option<Contract> {

@@ -1,9 +1,11 @@
 //! The contracts at hand, and those that one definition uses.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sagaline_definition::Contract;
 use sagaline_definition::contract::Operation;
+use sagaline_definition::types::Type;
 use sagaline_schemas::Digest;
 
 use crate::fields::{self, did_you_mean, or_else};
@@ -51,6 +53,8 @@ impl FromIterator<Contract> for Contracts {
 /// What a definition says after `use`. None: the contract is missing or broken, and that was reported.
 pub(crate) struct Used<'a> {
     contracts: BTreeMap<&'a str, Option<&'a Contract>>,
+    /// Those that some place has named.
+    touched: RefCell<BTreeSet<String>>,
 }
 
 /// An operation that a step calls.
@@ -61,7 +65,26 @@ pub(crate) struct Target<'a> {
     pub operation: &'a Operation,
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
+    /// The type of its input.
+    pub fn input(&self) -> Type {
+        self.contract.type_of(&self.operation.input).unwrap_or(Type::Any)
+    }
+
+    /// The type of its result.
+    pub fn output(&self) -> Type {
+        match &self.operation.output {
+            Some(name) => self.contract.type_of(name).unwrap_or(Type::Any),
+            None => Type::Null,
+        }
+    }
+
+    /// The operation that tells whether it happened, where there is one.
+    pub fn probe(&self) -> Option<Target<'a>> {
+        let (name, operation) = self.contract.operations.get_key_value(self.operation.probe.as_ref()?)?;
+        Some(Target { contract: self.contract, name, operation })
+    }
+
     /// As the file calls it.
     pub fn full_name(&self) -> String {
         format!("{}.{}", self.contract.participant, self.name)
@@ -70,7 +93,7 @@ impl Target<'_> {
 
 impl<'a> Used<'a> {
     pub fn read(node: Option<&'a Node>, contracts: &'a Contracts, problems: &mut Problems) -> Self {
-        let mut used = Self { contracts: BTreeMap::new() };
+        let mut used = Self { contracts: BTreeMap::new(), touched: RefCell::default() };
         let items = node.and_then(|node| fields::list(node, "`use`", problems)).unwrap_or_default();
         for item in items {
             let Some(name) = fields::text(item, "a participant's name", problems) else { continue };
@@ -98,6 +121,7 @@ impl<'a> Used<'a> {
 
     /// The contract of a participant. None: it is not used (reported), or could not be read (reported elsewhere).
     pub fn contract(&self, participant: &str, span: Span, problems: &mut Problems) -> Option<&'a Contract> {
+        self.touched.borrow_mut().insert(participant.to_owned());
         if let Some(contract) = self.contracts.get(participant) {
             return *contract;
         }
@@ -111,6 +135,19 @@ impl<'a> Used<'a> {
         };
         problems.error(span, format!("`{participant}` is not among the contracts after `use`"), help);
         None
+    }
+
+    /// Whether any place has named the participant.
+    pub fn is_touched(&self, participant: &str) -> bool {
+        self.touched.borrow().contains(participant)
+    }
+
+    /// The operation `PARTICIPANT.OPERATION`, if it is there: where it is missing is told where it is read.
+    pub fn find(&self, written: &str) -> Option<Target<'a>> {
+        let (participant, name) = written.split_once('.')?;
+        let contract = (*self.contracts.get(participant)?)?;
+        let (name, operation) = contract.operations.get_key_value(name)?;
+        Some(Target { contract, name, operation })
     }
 
     /// The operation `PARTICIPANT.OPERATION`. None: there is none; reported.

@@ -1,4 +1,4 @@
-//! Reading maps whose keys are known: what is missing, unknown, not yet there or of the wrong kind is reported, never ignored.
+//! Reading maps whose keys are known: what is missing, unknown or of the wrong kind is reported, never ignored.
 
 use sagaline_definition::spelling::closest;
 
@@ -12,8 +12,6 @@ pub struct Keys {
     pub what: &'static str,
     /// Keys that mean something.
     pub known: &'static [&'static str],
-    /// Keys that will mean something.
-    pub later: &'static [&'static str],
 }
 
 /// A map that was looked over.
@@ -37,6 +35,11 @@ impl<'a> Fields<'a> {
         Some(Self { span: node.span, what: keys.what, entries })
     }
 
+    /// A map whose keys are looked over elsewhere.
+    pub fn of(span: Span, what: &'static str, entries: &'a [Entry]) -> Self {
+        Self { span, what, entries }
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&'a Node> {
         self.entry(key).map(|entry| &entry.value)
@@ -58,14 +61,8 @@ impl<'a> Fields<'a> {
 }
 
 fn unknown_key(entry: &Entry, keys: &Keys, problems: &mut Problems) {
-    let name = entry.key.as_str();
-    if keys.later.contains(&name) {
-        let help = format!("take it out; {} takes {}", keys.what, listed(keys.known));
-        problems.error(entry.key_span, format!("`{name}` is not yet there in {}", keys.what), help);
-    } else {
-        let message = format!("{} has no key `{name}`", keys.what);
-        problems.error(entry.key_span, message, did_you_mean(name, keys.known));
-    }
+    let message = format!("{} has no key `{}`", keys.what, entry.key);
+    problems.error(entry.key_span, message, did_you_mean(&entry.key, keys.known));
 }
 
 /// The entries of a map. None: it is something else.
@@ -183,6 +180,14 @@ pub fn parsed<'a, T>(
             problems.error(node.span, format!("{found} is no {what}"), help);
             None
         }
+    }
+}
+
+/// The entries of a map, if the node is one.
+pub fn entries(node: &Node) -> Option<&[Entry]> {
+    match &node.kind {
+        Kind::Map(entries) => Some(entries),
+        Kind::Scalar(_) | Kind::List(_) => None,
     }
 }
 

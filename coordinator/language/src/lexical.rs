@@ -1,4 +1,6 @@
-//! The small words of the language: names, versions, durations, ranges of them, rates. Bounds are said here and nowhere else.
+//! The small words of the language: names, versions, durations, times of day, counts. Bounds are said here and nowhere else.
+
+use std::ops::RangeInclusive;
 
 /// Longest name.
 pub const MAX_NAME: usize = 64;
@@ -8,7 +10,7 @@ pub const MAX_DURATION: i64 = 3650 * 86_400_000;
 const UNITS: [(&str, i64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Names that an expression sees without anybody declaring them.
-pub const SEEN_BY_EXPRESSIONS: [&str; 7] = ["input", "event", "facts", "shown", "probe", "outcome", "now"];
+pub const SEEN_BY_EXPRESSIONS: [&str; 8] = ["input", "event", "facts", "shown", "probe", "outcome", "now", "constants"];
 
 /// Words that CEL keeps for itself.
 const RESERVED: [&str; 20] = [
@@ -126,6 +128,101 @@ pub fn step_name(text: &str) -> Result<&str, String> {
     identifier(text).map_err(|help| format!("{help}: expressions read the step's result by it"))?;
     if RESERVED.contains(&text) || SEEN_BY_EXPRESSIONS.contains(&text) {
         return Err(format!("`{text}` means something else in expressions: choose another name"));
+    }
+    Ok(text)
+}
+
+/// A name that expressions read as a member: of a fact, of a constant.
+///
+/// # Errors
+/// What would be right.
+pub fn member_name(text: &str) -> Result<&str, String> {
+    identifier(text).map_err(|help| format!("{help}: expressions read it by that name"))?;
+    if RESERVED.contains(&text) {
+        return Err(format!("`{text}` means something else in expressions: choose another name"));
+    }
+    Ok(text)
+}
+
+/// A whole number within bounds.
+///
+/// # Errors
+/// What would be right.
+pub fn count(text: &str, bounds: RangeInclusive<u32>) -> Result<u32, String> {
+    let number = text.parse::<u32>().ok().filter(|n| bounds.contains(n) && n.to_string() == text);
+    number.ok_or_else(|| format!("write a whole number from {} to {}", bounds.start(), bounds.end()))
+}
+
+/// Who may decide: `role/NAME` or `user/NAME`.
+///
+/// # Errors
+/// What would be right.
+pub fn decider(text: &str) -> Result<&str, String> {
+    let name = text.strip_prefix("role/").or_else(|| text.strip_prefix("user/")).unwrap_or_default();
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@');
+    if !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(valid) {
+        return Ok(text);
+    }
+    Err("write role/NAME or user/NAME: role/manager".to_owned())
+}
+
+/// A time zone of the IANA database, by its form: `UTC`, `Europe/Berlin`. Whether the database has it is asked by whoever has one.
+///
+/// # Errors
+/// What would be right.
+pub fn zone(text: &str) -> Result<&str, String> {
+    let part = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_uppercase())
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+'))
+    };
+    if text == "UTC" || (text.contains('/') && text.split('/').all(part)) {
+        return Ok(text);
+    }
+    Err("a zone is AREA/CITY as in the IANA database, or UTC: Europe/Berlin".to_owned())
+}
+
+/// `09:00-17:00`, in minutes of the day; the last may be 24:00.
+///
+/// # Errors
+/// What would be right.
+pub fn hours(text: &str) -> Result<(u16, u16), String> {
+    let minutes = |text: &str| {
+        let (hour, minute) = text.split_once(':').filter(|(h, m)| h.len() == 2 && m.len() == 2)?;
+        let (hour, minute) = (hour.parse::<u16>().ok()?, minute.parse::<u16>().ok()?);
+        Some(hour * 60 + minute).filter(|at| minute < 60 && *at <= 24 * 60)
+    };
+    let span = text.split_once('-').and_then(|(from, until)| Some((minutes(from)?, minutes(until)?)));
+    match span {
+        Some((from, until)) if from < until => Ok((from, until)),
+        Some(_) => Err("the earlier time stands first; a night is two calendars".to_owned()),
+        None => Err("write from when until when: 09:00-17:00".to_owned()),
+    }
+}
+
+/// A day of the calendar, `YYYY-MM-DD`.
+///
+/// # Errors
+/// What would be right.
+pub fn date(text: &str) -> Result<&str, String> {
+    let wrong = || "a day is YYYY-MM-DD: 2026-12-25".to_owned();
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = parts.as_slice() else { return Err(wrong()) };
+    let digits = |part: &str, length| part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
+    if !(digits(year, 4) && digits(month, 2) && digits(day, 2)) {
+        return Err(wrong());
+    }
+    let number = |part: &str| part.parse::<u32>().map_err(|_| wrong());
+    let (year, month, day) = (number(year)?, number(month)?, number(day)?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        1..=12 => 31,
+        _ => 0,
+    };
+    if day == 0 || day > days {
+        return Err("there is no such day".to_owned());
     }
     Ok(text)
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use sagaline_definition::{Contract, Definition};
 
 use crate::contracts::Contracts;
+use crate::definitions::Definitions;
+use crate::family::Family;
 use crate::fields;
 use crate::report::{Checked, Problems, Report};
 use crate::source::Span;
@@ -96,13 +98,25 @@ impl Loading {
             let text = read(&path)?;
             self.contract(path, &text);
         }
+        let family = Family::read(std::mem::take(&mut self.definition_files))?;
+        family.refuse_twins_and_circles(&mut self.found);
         let mut definitions = BTreeMap::new();
-        for path in std::mem::take(&mut self.definition_files) {
-            let checked = crate::definition(&path.display().to_string(), &read(&path)?, &self.contracts);
-            if let Some(definition) = self.keep(checked) {
-                definitions.insert(path, definition);
+        let mut reports = BTreeMap::new();
+        let mut known = Definitions::default();
+        // A child that can't be had is told once: as a mistake of its own, or as a circle.
+        family.names().for_each(|name| known.insert_broken(name));
+        for file in family.children_first() {
+            let checked = crate::definition_with(&file.path.display().to_string(), &file.text, &self.contracts, &known);
+            match checked {
+                Ok(checked) => {
+                    reports.insert(&file.path, checked.warnings);
+                    definitions.insert(file.path.clone(), checked.value.definition.clone());
+                    known.insert(checked.value);
+                }
+                Err(report) => drop(reports.insert(&file.path, report)),
             }
         }
+        reports.into_values().for_each(|report| self.found.extend(report));
         if self.found.has_errors() {
             return Err(LoadError::Wrong(self.found));
         }
@@ -160,7 +174,7 @@ fn participant(path: &Path, text: &str) -> String {
     }
 }
 
-fn read(path: &Path) -> Result<String, LoadError> {
+pub(crate) fn read(path: &Path) -> Result<String, LoadError> {
     let too_large = fs::metadata(path).is_ok_and(|metadata| metadata.len() > 2 * yaml::MAX_BYTES as u64);
     if too_large {
         let error = io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 1 MiB");

@@ -99,6 +99,16 @@ impl Problems {
         Self { source: Arc::new(Source::new(file, text)), found: Vec::new() }
     }
 
+    /// For what is only looked over: nobody reads what is found.
+    pub fn nowhere() -> Self {
+        Self::new("", "")
+    }
+
+    /// The same, over a text.
+    pub fn nowhere_in(text: &str) -> Self {
+        Self::new("", text)
+    }
+
     pub fn source(&self) -> &Arc<Source> {
         &self.source
     }

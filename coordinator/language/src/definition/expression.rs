@@ -4,33 +4,32 @@ use sagaline_definition::Expr;
 use sagaline_definition::expr::Scope;
 use sagaline_definition::types::Type;
 
+use super::view::{Sight, View};
 use crate::fields::{self, did_you_mean};
 use crate::report::Problems;
 use crate::source::Span;
 use crate::yaml::Node;
 
-/// What a name means where an expression stands.
-pub enum Sight {
-    /// It is seen, with this type.
-    Seen(Type),
-    /// It means something, but not here.
-    Hidden { message: String, help: String },
-    /// It means nothing; these would.
-    Unknown(Vec<String>),
-}
-
-/// What can be seen from a place.
-pub trait View {
-    /// What a name means there.
-    fn see(&self, name: &str) -> Sight;
-}
-
 /// A key whose value is an expression of that type. None: it is wrong; reported.
-pub fn selector(node: &Node, what: &str, wanted: &Type, view: &dyn View, problems: &mut Problems) -> Option<Expr> {
+pub fn selector(node: &Node, what: &str, wanted: &Type, view: &View<'_>, problems: &mut Problems) -> Option<Expr> {
     let source = fields::expression(node, what, problems)?;
     let (expr, found) = Place { node, offset: 0 }.expression(source, view, problems)?;
     fit(node.span, what, &found, wanted, problems)?;
     Some(expr)
+}
+
+/// The same for a key that may be missing. Some(None): it is.
+pub fn optional(
+    node: Option<&Node>,
+    what: &str,
+    wanted: &Type,
+    view: &View<'_>,
+    problems: &mut Problems,
+) -> Option<Option<Expr>> {
+    match node {
+        Some(node) => selector(node, what, wanted, view, problems).map(Some),
+        None => Some(None),
+    }
 }
 
 /// Whether every value of one type may stand where another is wanted, as far as it can be known. None: not; reported.
@@ -58,7 +57,7 @@ pub struct Place<'a> {
 
 impl Place<'_> {
     /// Parses and checks. None: it is wrong; reported, all at once.
-    pub fn expression(&self, source: &str, view: &dyn View, problems: &mut Problems) -> Option<(Expr, Type)> {
+    pub fn expression(&self, source: &str, view: &View<'_>, problems: &mut Problems) -> Option<(Expr, Type)> {
         let expr = match Expr::parse(source) {
             Ok(expr) => expr,
             Err(error) => {
@@ -75,10 +74,28 @@ impl Place<'_> {
             // What was reported is not reported again by the check.
             scope.insert(name, found.unwrap_or(Type::Any));
         }
+        view.world.note_names(&expr);
         match expr.check(&scope) {
-            Ok(found) => seen.then_some((expr, found)),
+            Ok(_) if !seen => None,
+            Ok(found) => Some((self.without_constants(expr, view, problems)?, found)),
             Err(wrong) => {
                 wrong.into_iter().for_each(|w| self.report(w.offset, w.length, w.message, problems));
+                None
+            }
+        }
+    }
+
+    /// The normal form has no constants. One that could not be read was reported where it stands.
+    fn without_constants(&self, expr: Expr, view: &View<'_>, problems: &mut Problems) -> Option<Expr> {
+        let members = expr.members("constants");
+        let broken = |name: &String| view.world.constants.get(name).is_some_and(Option::is_none);
+        if members.is_some_and(|members| members.iter().any(broken)) {
+            return None;
+        }
+        match expr.inline("constants", &view.world.constant_values()) {
+            Ok(expr) => Some(expr),
+            Err(error) => {
+                self.report(error.offset, "constants".len(), error.message, problems);
                 None
             }
         }

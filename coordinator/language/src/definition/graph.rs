@@ -1,4 +1,5 @@
-//! What runs before what. Since a step waits for all of its `after`, whatever it waits for, over however many steps, is surely done before it.
+//! What runs before what. A step that waits for all of its `after` comes surely behind each, and behind all that is surely before that;
+//! one that waits for some comes surely behind what so many of them share that the others are too few.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,9 +10,13 @@ use crate::report::Problems;
 /// The order of the steps.
 pub struct Graph {
     after: Vec<BTreeSet<usize>>,
+    /// How many of them are enough; none: all.
+    at_least: Vec<Option<u32>>,
     /// For each step, whether each other is surely done before it. Steps in a circle count as before everything, so as not to
     /// cause complaints that vanish with the circle.
     before: Vec<Vec<bool>>,
+    /// For each step, whether each other has perhaps been done before it.
+    maybe: Vec<Vec<bool>>,
 }
 
 impl Graph {
@@ -21,19 +26,35 @@ impl Graph {
         let order = order(&after);
         let blocked: BTreeSet<usize> = (0..steps.len()).filter(|step| !order.contains(step)).collect();
         report_circles(steps, &after, &blocked, problems);
-        let mut before = vec![vec![false; steps.len()]; steps.len()];
+        let at_least = steps.iter().map(enough).collect();
+        let never = vec![vec![false; steps.len()]; steps.len()];
+        let mut graph = Self { after, at_least, before: never.clone(), maybe: never };
         for step in order {
-            let mut row = vec![false; steps.len()];
-            for earlier in &after[step] {
-                row[*earlier] = true;
-                row.iter_mut().zip(&before[*earlier]).for_each(|(mine, theirs)| *mine |= theirs);
-            }
-            before[step] = row;
+            graph.before[step] = graph.surely(step);
+            graph.maybe[step] = graph.perhaps(step);
         }
         for step in blocked {
-            before[step] = vec![true; steps.len()];
+            graph.before[step] = vec![true; steps.len()];
+            graph.maybe[step] = vec![true; steps.len()];
         }
-        Self { after, before }
+        graph
+    }
+
+    /// What is shared by so many of a step's `after` that those without it are too few to let the step begin.
+    fn surely(&self, step: usize) -> Vec<bool> {
+        let waits = &self.after[step];
+        let enough = self.at_least[step].map_or(waits.len(), |enough| enough as usize);
+        let with = |one: usize| waits.iter().filter(|wait| **wait == one || self.before[**wait][one]).count();
+        (0..self.after.len()).map(|one| enough > 0 && with(one) > waits.len() - enough.min(waits.len())).collect()
+    }
+
+    fn perhaps(&self, step: usize) -> Vec<bool> {
+        let mut row = vec![false; self.after.len()];
+        for earlier in &self.after[step] {
+            row[*earlier] = true;
+            row.iter_mut().zip(&self.maybe[*earlier]).for_each(|(mine, theirs)| *mine |= theirs);
+        }
+        row
     }
 
     /// Whether `earlier` is surely done, skipped or continued when `later` begins.
@@ -41,11 +62,31 @@ impl Graph {
         self.before[later][earlier]
     }
 
+    /// Whether `earlier` may have run when `later` begins, by the order of the steps.
+    pub fn may_be_before(&self, earlier: usize, later: usize) -> bool {
+        self.maybe[later][earlier]
+    }
+
+    /// How many of `after` are enough; none: all.
+    pub fn at_least(&self, step: usize) -> Option<u32> {
+        self.at_least[step]
+    }
+
     /// What a step must wait for, ascending, without what follows from the rest.
     pub fn after(&self, step: usize) -> Vec<usize> {
         let waits = &self.after[step];
+        if self.at_least[step].is_some() {
+            return waits.iter().copied().collect();
+        }
         let implied = |one: usize| waits.iter().any(|other| *other != one && self.before[*other][one]);
         waits.iter().copied().filter(|one| !implied(*one)).collect()
+    }
+}
+
+fn enough(step: &RawStep<'_>) -> Option<u32> {
+    match &step.after {
+        After::Above(_) => None,
+        After::Named { at_least, .. } => *at_least,
     }
 }
 
@@ -59,7 +100,7 @@ fn waits(steps: &[RawStep<'_>], problems: &mut Problems) -> Vec<BTreeSet<usize>>
     for step in steps {
         waits.push(match &step.after {
             After::Above(range) => range.clone().collect(),
-            After::Named(written) => {
+            After::Named { steps: written, .. } => {
                 for (name, span) in written.iter().filter(|(name, _)| !index.contains_key(name)) {
                     problems.error(*span, format!("there is no step `{name}`"), did_you_mean(name, &names));
                 }

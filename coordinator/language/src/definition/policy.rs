@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sagaline_definition::model::{Jitter, Policy};
 
-use super::LATER;
+use super::world::{Use, World};
 use crate::fields::{self, Fields, Keys, did_you_mean, or_else, parsed};
 use crate::lexical;
 use crate::report::Problems;
@@ -27,11 +27,8 @@ pub const COMPENSATION: Policy = Policy { attempts: 20, cap: 300_000, ..DEFAULT 
 /// Most attempts.
 const MAX_ATTEMPTS: u32 = 1000;
 
-const POLICY: Keys = Keys {
-    what: "a policy",
-    known: &["attempts", "backoff", "factor", "jitter", "attempt_timeout", "within"],
-    later: LATER,
-};
+pub const POLICY: Keys =
+    Keys { what: "a policy", known: &["attempts", "backoff", "factor", "jitter", "attempt_timeout", "within"] };
 
 /// Reads `policies`. A policy that is wrong keeps its name, so that its users get no second complaint.
 pub fn named(node: &Node, problems: &mut Problems) -> BTreeMap<String, Option<Policy>> {
@@ -47,19 +44,15 @@ pub fn named(node: &Node, problems: &mut Problems) -> BTreeMap<String, Option<Po
 }
 
 /// Reads `retry`: the name of a policy, or a policy; what it leaves out is as in `default`.
-pub fn retry(
-    node: Option<&Node>,
-    default: &Policy,
-    named: &BTreeMap<String, Option<Policy>>,
-    problems: &mut Problems,
-) -> Option<Policy> {
+pub fn retry(node: Option<&Node>, default: &Policy, world: &World<'_>, problems: &mut Problems) -> Option<Policy> {
     let Some(node) = node else { return Some(*default) };
     if let Kind::Map(_) = &node.kind {
         return inline(node, default, problems);
     }
     let name = fields::text(node, "a policy's name", problems)?;
-    let Some(policy) = named.get(name) else {
-        let names: Vec<&String> = named.keys().collect();
+    world.note(Use::Policy(name.to_owned()));
+    let Some(policy) = world.policies.get(name) else {
+        let names: Vec<&String> = world.policies.keys().collect();
         let help = or_else(did_you_mean(name, &names), "write it here: { attempts: 5, backoff: 1s..1m }");
         problems.error(node.span, format!("there is no policy `{name}`"), help);
         return None;

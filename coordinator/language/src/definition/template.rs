@@ -6,7 +6,9 @@ use sagaline_definition::model::{Template, TextPart};
 use sagaline_definition::types::Type;
 use sagaline_schemas::Value;
 
-use super::expression::{self, Place, View};
+use super::expression::{self, Place};
+use super::view::View;
+use crate::contracts::Target;
 use crate::fields::{did_you_mean, listed};
 use crate::literal;
 use crate::report::Problems;
@@ -14,8 +16,31 @@ use crate::source::Span;
 use crate::yaml::{Entry, Kind, Node, Scalar};
 
 /// Reads a template of that type. None: something in it is wrong; reported.
-pub fn template(node: &Node, wanted: &Type, view: &dyn View, problems: &mut Problems) -> Option<Template> {
+pub fn template(node: &Node, wanted: &Type, view: &View<'_>, problems: &mut Problems) -> Option<Template> {
     Reading { view, problems }.node(node, wanted)
+}
+
+/// The type that a template's value will have.
+pub fn type_of(template: &Template, view: &View<'_>) -> Type {
+    let names = template.exprs().into_iter().flat_map(|expr| expr.names());
+    // Its expressions were found right when it was read.
+    template.check(&view.scope(names)).unwrap_or(Type::Any)
+}
+
+/// The input of an operation. Where that is unknown, its expressions are checked all the same.
+pub fn input(
+    node: Option<&Node>,
+    target: Option<Target<'_>>,
+    span: Span,
+    view: &View<'_>,
+    problems: &mut Problems,
+) -> Option<Template> {
+    let wanted = target.map_or(Type::Any, |target| target.input());
+    match (node, target) {
+        (Some(node), _) => template(node, &wanted, view, problems),
+        (None, Some(target)) => empty(span, &target.full_name(), &wanted, problems),
+        (None, None) => None,
+    }
 }
 
 /// The template of a step that says no `with`.
@@ -34,7 +59,7 @@ pub fn empty(span: Span, operation: &str, wanted: &Type, problems: &mut Problems
 }
 
 struct Reading<'a, 'p> {
-    view: &'a dyn View,
+    view: &'a View<'a>,
     problems: &'p mut Problems,
 }
 

@@ -3,6 +3,7 @@
 mod grammar;
 mod rules;
 mod template;
+mod whole;
 
 use expect_test::Expect;
 use sagaline_definition::{Contract, Definition};

@@ -1,64 +1,64 @@
-//! What is right by the rules, and perhaps not what was meant.
+//! What is right by the rules, and perhaps not what was meant. Warnings that concern one place are given where it is read.
 
-use std::collections::BTreeMap;
+use sagaline_definition::model::{Compensate, Definition, Step, Verb, Word};
 
-use sagaline_definition::model::{Compensate, Policy, Word};
-
-use super::graph::Graph;
-use super::outline::Outline;
-use super::steps::RawStep;
-use crate::fields::{Fields, map_entry, one_or_more};
+use super::plan::{Plan, scalar};
+use super::world::{Use, World};
+use crate::fields::{self, Fields, one_or_more};
 use crate::report::Problems;
-use crate::yaml::{Kind, Node};
 
 /// An effect that stays, before a step that may send the saga back: the end would be called compensated, and would not be.
-pub fn irreversible(
-    raw: &[RawStep<'_>],
-    outlines: &[Outline<'_>],
-    graph: &Graph,
-    pivot: Option<usize>,
-    problems: &mut Problems,
-) {
-    for (index, outline) in outlines.iter().enumerate() {
-        let stays = outline.compensate == Some(Compensate::Never) && !outline.pivot;
-        if !stays || pivot.is_some_and(|pivot| graph.is_before(pivot, index)) {
+pub fn irreversible(definition: &Definition, plan: &Plan<'_>, problems: &mut Problems) {
+    for (index, step) in definition.steps.iter().enumerate() {
+        if !stays(step) || plan.pivot.is_some_and(|pivot| plan.graph.is_before(pivot, index)) {
             continue;
         }
-        let sends_back =
-            |other: &usize| *other != index && !graph.is_before(*other, index) && goes_back(&outlines[*other]);
-        if let Some(other) = (0..raw.len()).find(sends_back) {
-            let (name, other) = (raw[index].name, raw[other].name);
+        let sends_back = |other: &usize| {
+            *other != index && !plan.graph.is_before(*other, index) && goes_back(&definition.steps[*other])
+        };
+        if let Some(other) = (0..definition.steps.len()).find(sends_back) {
+            let (name, other) = (&step.step, &definition.steps[other].step);
             let message = format!("`{name}` is never undone, and `{other}` may still send the saga back");
-            problems.warning(
-                raw[index].name_span,
-                message,
-                format!("let `{name}` run after `{other}`, or after a pivot"),
-            );
+            let help = format!("let `{name}` run after `{other}`, or after a pivot");
+            problems.warning(plan.raw[index].name_span, message, help);
         }
     }
 }
 
-fn goes_back(outline: &Outline<'_>) -> bool {
-    let refused = outline.refused.as_ref();
-    let refused =
-        refused.is_some_and(|r| r.otherwise == Word::Compensate || r.by_code.values().any(|w| *w == Word::Compensate));
-    refused || outline.failed == Some(Word::Compensate)
+fn stays(step: &Step) -> bool {
+    let never = match &step.verb {
+        Verb::Call(call) => call.compensate == Compensate::Never,
+        Verb::Saga(child) => !child.compensate,
+        Verb::Sleep(_) | Verb::Wait(_) | Verb::Until(_) | Verb::Approve(_) | Verb::Decide(_) => false,
+    };
+    never && !step.pivot
 }
 
-/// Contracts and policies that no step uses.
-pub fn unused(
-    definition: &Fields<'_>,
-    raw: &[RawStep<'_>],
-    policies: &BTreeMap<String, Option<Policy>>,
-    problems: &mut Problems,
-) {
-    let called = |participant: &str| {
-        let calls = raw.iter().filter_map(|step| scalar(step.fields.get("call")?));
-        let start = definition.get("start").and_then(|start| scalar(&map_entry(start, "type")?.value));
-        calls.chain(start).any(|written| written.split('.').next() == Some(participant))
+/// Whether anything about the step may send the saga back.
+fn goes_back(step: &Step) -> bool {
+    let own: Vec<&Word> = match &step.verb {
+        Verb::Call(call) => call.refused.values().chain([&call.refused_else, &call.failed]).collect(),
+        Verb::Saga(child) => vec![&child.failed],
+        Verb::Wait(wait) => vec![&wait.patience.otherwise],
+        Verb::Until(until) => vec![&until.patience.otherwise],
+        Verb::Approve(approve) => approve.choices.values().chain([&approve.patience.otherwise]).collect(),
+        Verb::Sleep(_) | Verb::Decide(_) => Vec::new(),
     };
+    own.into_iter().chain(step.guard.as_ref().map(|guard| &guard.otherwise)).any(compensates)
+}
+
+fn compensates(word: &Word) -> bool {
+    match word {
+        Word::Compensate => true,
+        Word::BackTo(back_to) => compensates(&back_to.otherwise),
+        Word::Continue | Word::Skip | Word::Hold | Word::Stuck => false,
+    }
+}
+
+/// What is declared, and named nowhere.
+pub fn unused(definition: &Fields<'_>, plan: &Plan<'_>, world: &World<'_>, problems: &mut Problems) {
     for node in definition.get("use").map(one_or_more).unwrap_or_default() {
-        if scalar(node).is_some_and(|name| !called(name)) {
+        if scalar(node).is_some_and(|name| !world.used.is_touched(name)) {
             let message = format!("no step calls `{}`", scalar(node).unwrap_or_default());
             problems.warning(
                 node.span,
@@ -67,28 +67,32 @@ pub fn unused(
             );
         }
     }
-    let retried = |name: &str| {
-        raw.iter().any(|step| {
-            let own = step.fields.get("retry");
-            let undo = step.fields.get("compensate").and_then(|node| Some(&map_entry(node, "retry")?.value));
-            [own, undo].into_iter().flatten().any(|node| scalar(node) == Some(name))
-        })
-    };
-    let written = definition.get("policies");
-    for name in policies.keys().filter(|name| !retried(name)) {
-        if let Some(entry) = written.and_then(|node| map_entry(node, name)) {
-            problems.warning(
-                entry.key_span,
-                format!("no step uses the policy `{name}`"),
-                "take it out, or name it: `retry: ...`",
-            );
+    let kinds: [(&str, fn(String) -> Use, &str, &str); 4] = [
+        ("policies", Use::Policy, "no step uses the policy", "take it out, or name it: `retry: ...`"),
+        ("constants", Use::Constant, "no expression reads the constant", "take it out, or read it: `constants.NAME`"),
+        (
+            "calendars",
+            Use::Calendar,
+            "no step sleeps by the calendar",
+            "take it out, or name it: `sleep: { window: ... }`",
+        ),
+        ("facts", Use::Fact, "no expression reads the fact", "take it out, or read it: `facts.NAME`"),
+    ];
+    for (key, used, message, help) in kinds {
+        let entries = definition.get(key).and_then(fields::entries).unwrap_or_default();
+        for entry in entries.iter().filter(|entry| !world.is_used(&used(entry.key.clone()))) {
+            problems.warning(entry.key_span, format!("{message} `{}`", entry.key), help);
         }
     }
+    unused_aliases(plan, world, problems);
 }
 
-fn scalar(node: &Node) -> Option<&str> {
-    match &node.kind {
-        Kind::Scalar(scalar) => Some(scalar.text()),
-        Kind::List(_) | Kind::Map(_) => None,
+fn unused_aliases(plan: &Plan<'_>, world: &World<'_>, problems: &mut Problems) {
+    for step in plan.raw {
+        let given = step.fields.get("alias").and_then(fields::entries).unwrap_or_default();
+        for entry in given.iter().filter(|entry| !world.is_used(&Use::Alias(entry.key.clone()))) {
+            let message = format!("no wait finds the saga by the alias `{}`", entry.key);
+            problems.warning(entry.key_span, message, "take it out, or name it: `wait: { via: ... }`");
+        }
     }
 }

@@ -1,0 +1,187 @@
+//! The sketch of the whole language: everything it shows is said, and lowered as it is meant.
+
+use expect_test::expect;
+use sagaline_definition::model::{Compensate, FactClause, Patience, Sleep, Verb, Word};
+use sagaline_definition::types::Type;
+
+use super::*;
+use crate::{Checked, Child, Definitions};
+
+const CONTRACTS: [&str; 4] = [
+    "
+participant: inventory
+version: 1.0.0
+owner: team-stock
+types:
+  Goods: { type: record, fields: [{ name: sku, type: string }, { name: quantity, type: long }, { name: warehouse, type: string }] }
+  Reserved: { type: record, fields: [{ name: reservation, type: string }] }
+operations:
+  reserve: { in: Goods, out: Reserved, idempotent: by_key, compensate: release, refuses: [OutOfStock] }
+  release: { in: Goods, idempotent: by_key }
+",
+    "
+participant: payment
+version: 1.0.0
+owner: team-payments
+limits: { in_flight: 200, rate: 50/s }
+types:
+  Charge: { type: record, fields: [{ name: amount, type: long }, { name: currency, type: string }] }
+  Charged: { type: record, fields: [{ name: reference, type: string }] }
+  EffectId: { type: record, fields: [] }
+  PaymentStatus: { type: record, fields: [{ name: captured, type: long }] }
+operations:
+  charge: { in: Charge, out: Charged, idempotent: by_key, compensate: refund, probe: status, refuses: [InsufficientFunds, CardExpired] }
+  refund: { in: Charge, idempotent: by_key }
+  status: { in: EffectId, out: PaymentStatus, reads: true }
+",
+    "
+participant: shipping
+version: 1.0.0
+owner: team-shipping
+types:
+  Address: { type: record, fields: [{ name: street, type: string }] }
+  Dispatch: { type: record, fields: [{ name: order, type: string }, { name: address, type: Address }] }
+  Dispatched: { type: record, fields: [{ name: parcels, type: array, items: string }] }
+operations:
+  dispatch: { in: Dispatch, out: Dispatched, idempotent: by_key }
+",
+    "
+participant: mail
+version: 1.0.0
+owner: team-mail
+types: { Mail: { type: record, fields: [{ name: to, type: string }, { name: template, type: string }] } }
+operations:
+  send: { in: Mail, idempotent: by_key }
+",
+];
+
+const CHILD: &str = "
+saga: deliver-parcel
+version: 1.0.0
+owner: team-shipping
+use: []
+types: { Parcel: { type: record, fields: [{ name: parcel, type: string }] } }
+start: { type: Parcel }
+deadline: { after: 7d }
+steps:
+  - { step: delivered, wait: { topic: parcels, key: event.parcel, within: 6d, else: stuck } }
+result: { signed_by: \"${string(delivered.signed_by)}\", at: 1 }
+";
+
+const SKETCH: &str = include_str!("sketch.yaml");
+
+fn child() -> Child {
+    crate::definition_with("child.yaml", CHILD, &Contracts::default(), &Definitions::default())
+        .unwrap_or_else(|r| panic!("{r}"))
+        .value
+}
+
+fn sketch() -> Checked<Child> {
+    let contracts = CONTRACTS.into_iter().map(contract).collect();
+    let mut children = Definitions::default();
+    children.insert(child());
+    crate::definition_with("sketch.yaml", SKETCH, &contracts, &children).unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn step(name: &str) -> sagaline_definition::model::Step {
+    let definition = sketch().value.definition;
+    let index = definition.step_index(name).expect("it is there");
+    definition.steps[index].clone()
+}
+
+#[test]
+fn all_of_it_is_right() {
+    expect![[""]].assert_eq(&sketch().warnings.plain());
+}
+
+#[test]
+fn its_normal_form_reads_back() {
+    let definition = sketch().value.definition;
+    let again = Definition::from_normal_form(&definition.normal_form()).expect("it reads back");
+    assert_eq!(again, definition);
+    assert_eq!(again.digest(), definition.digest());
+}
+
+#[test]
+fn facts_know_who_tells_them() {
+    let definition = sketch().value.definition;
+    let shown =
+        definition.facts.iter().map(|FactClause { fact, topic, condition, key, of, value, seq, initial, .. }| {
+            format!("{fact}: {topic:?} {condition:?} {key:?} {of:?} {value:?} {seq:?} {initial:?}\n")
+        });
+    expect![[r#"
+        status: Some("orders") Some(Expr(event.type == 'status')) Some(Expr(event.order_id)) None Some(Expr(event.status)) Some(Expr(event.seq)) String("placed")
+        address: Some("addresses") None Some(Expr(event.order_id)) None Some(Expr(event.address)) Some(Expr(event.rev)) Null
+        rate: Some("rates") None Some(Expr(event.product)) Some(Expr(input.product)) Some(Expr(event.rate)) Some(Expr(event.seq)) Null
+    "#]].assert_eq(&shown.collect::<String>());
+}
+
+#[test]
+fn reactions_and_checks_are_kept() {
+    let definition = sketch().value.definition;
+    let [react] = definition.react.as_slice() else { panic!("one reaction") };
+    assert_eq!(
+        (react.condition.source(), &react.then, &react.after_pivot),
+        ("facts.status == 'cancelled'", &Word::Compensate, &Word::Stuck)
+    );
+    let completed = definition.ensure.completed.as_ref().expect("there is a check");
+    let compensated = definition.ensure.compensated.as_ref().expect("there is a check");
+    let charge = definition.step_index("charge").expect("it is there");
+    assert_eq!((completed.within, completed.probes.as_slice()), (3_600_000, [charge].as_slice()));
+    assert_eq!((compensated.within, compensated.probes.as_slice()), (0, [charge].as_slice()));
+}
+
+#[test]
+fn steps_are_lowered() {
+    let Verb::Until(complete) = step("complete").verb else { panic!("a wait") };
+    assert_eq!(complete.condition.source(), "facts.address != null");
+    let patience = Patience { within: 3 * 86_400_000, remind: Some(86_400_000), otherwise: Word::Compensate };
+    assert_eq!(complete.patience, patience);
+
+    let Verb::Decide(route) = step("route").verb else { panic!("a decision") };
+    assert_eq!(route.arms[0].condition.as_ref().map(|c| c.source()), Some("input.total > 1000000"));
+    assert_eq!(route.arms[1].condition, None);
+
+    let Verb::Approve(approval) = step("approval").verb else { panic!("an approval") };
+    assert_eq!(approval.by, ["role/manager"]);
+    assert_eq!(approval.escalate, [(86_400_000, "role/director".to_owned())]);
+    assert_eq!(approval.choices["question"], Word::Hold);
+    assert_eq!(approval.quorum, 1);
+
+    let reserve = step("reserve");
+    let each = reserve.for_each.expect("for each line");
+    assert_eq!(
+        (each.item.as_str(), each.list.source(), each.at_once, each.most, each.enough),
+        ("line", "input.lines", 5, 1000, None)
+    );
+
+    let charge = step("charge");
+    assert_eq!(charge.guard.map(|guard| guard.otherwise), Some(Word::Compensate));
+    assert_eq!(charge.alias["psp_ref"].source(), "charge.reference");
+    assert_eq!(charge.expected, Some(7_200_000));
+    let Verb::Call(call) = charge.verb else { panic!("a call") };
+    assert_eq!(
+        (call.refused["CardExpired"].clone(), call.refused_else, call.probe.as_deref()),
+        (Word::Hold, Word::Compensate, Some("status"))
+    );
+
+    let Verb::Wait(settled) = step("settled").verb else { panic!("a wait") };
+    assert_eq!((settled.via.as_deref(), settled.key.source()), (Some("psp_ref"), "event.reference"));
+
+    let parcels = step("parcels");
+    let Verb::Saga(parcel) = parcels.verb else { panic!("a saga") };
+    assert_eq!(parcel.definition, child().definition.digest());
+    assert_eq!((parcel.compensate, parcel.failed), (true, Word::Stuck));
+
+    let Verb::Call(thank) = step("thank").verb else { panic!("a call") };
+    assert_eq!(thank.compensate, Compensate::Never);
+    let Verb::Sleep(calm) = step("calm").verb else { panic!("a sleep") };
+    assert_eq!(calm, Sleep::Workdays { calendar: "office".to_owned(), days: 3 });
+}
+
+#[test]
+fn what_a_child_returns_has_a_type() {
+    let Type::Record(_, members) = child().result else { panic!("a record") };
+    assert_eq!(members["signed_by"], Type::String);
+    assert_eq!(members["at"], Type::Int);
+}
