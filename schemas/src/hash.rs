@@ -116,6 +116,12 @@ pub fn partition_of(key: &str, partitions: u32) -> Partition {
     (xxhash_rust::xxh3::xxh3_64(key.as_bytes()) % partitions) as Partition
 }
 
+/// Where an alias lives: sagas bind it there, events that name it go there.
+pub fn alias_home(definition: &str, alias: &str, value: &str, partitions: u32) -> Partition {
+    let key = Preimage::new("alias").bytes(definition.as_bytes()).bytes(alias.as_bytes()).bytes(value.as_bytes());
+    (xxhash_rust::xxh3::xxh3_64(key.as_bytes()) % u64::from(partitions.max(1))) as Partition
+}
+
 pub(crate) fn first_16(hash: blake3::Hash) -> [u8; 16] {
     hash.as_bytes()[..16].try_into().expect("a BLAKE3 hash has 32 bytes")
 }

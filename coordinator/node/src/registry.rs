@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sagaline_definition::model::Verb;
 use sagaline_definition::{Contract, Definition};
 use sagaline_log::{Fetched, Log, LogError, Reader};
 use sagaline_schemas::{Digest, Millis, Offset};
@@ -66,7 +67,7 @@ impl Catalogue {
 
     /// The domain topics that any known definition reads.
     pub fn topics(&self) -> Vec<String> {
-        let topics = self.definitions.values().filter_map(|known| known.definition.start.topic.clone());
+        let topics = self.definitions.values().flat_map(|known| topics_of(&known.definition));
         topics.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
     }
 
@@ -88,6 +89,16 @@ impl Catalogue {
             }
         }
     }
+}
+
+/// The domain topics that a definition reads: for starts, facts and waits.
+pub fn topics_of(definition: &Definition) -> impl Iterator<Item = String> {
+    let facts = definition.facts.iter().filter_map(|fact| fact.topic.clone());
+    let waits = definition.steps.iter().filter_map(|step| match &step.verb {
+        Verb::Wait(wait) => Some(wait.topic.clone()),
+        Verb::Call(_) | Verb::Saga(_) | Verb::Sleep(_) | Verb::Until(_) | Verb::Approve(_) | Verb::Decide(_) => None,
+    });
+    definition.start.topic.clone().into_iter().chain(facts).chain(waits)
 }
 
 /// What is known and when that was confirmed, for all threads of a node.

@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use sagaline_definition::Definition;
 use sagaline_definition::expr::Names;
+use sagaline_definition::model::{FactClause, Verb, Wait};
+use sagaline_definition::{Definition, Expr};
 use sagaline_log::Fetched;
-use sagaline_schemas::hash::{Preimage, partition_of};
+use sagaline_schemas::hash::{Preimage, alias_home, partition_of};
 use sagaline_schemas::record::{ClauseKind, Target};
 use sagaline_schemas::{Digest, Partition, Value};
 
@@ -55,12 +56,8 @@ pub struct Sorter<'a> {
 impl Sorter<'_> {
     /// Whom the event concerns.
     pub fn sort(&self, record: &Fetched) -> Sorted {
-        let mut listeners = self
-            .catalogue
-            .all_active()
-            .filter(|(_, definition)| definition.start.topic.as_deref() == Some(&*record.topic))
-            .peekable();
-        if listeners.peek().is_none() {
+        let clauses = self.clauses(&record.topic);
+        if clauses.is_empty() {
             return Sorted::default();
         }
         let home = home(record, self.inbox.partitions);
@@ -78,17 +75,41 @@ impl Sorter<'_> {
         };
         let mut by_partition: BTreeMap<Partition, Vec<Target>> = BTreeMap::new();
         let mut reasons = Vec::new();
-        for (digest, definition) in listeners {
-            match start_key(definition, &event) {
+        for clause in clauses {
+            match clause.key(&event) {
                 Ok(None) => {}
                 Ok(Some(key)) => {
-                    let targets = by_partition.entry(partition_of(&key, self.inbox.partitions)).or_default();
-                    targets.push(start_target(digest, key));
+                    for partition in clause.partitions(&key, self.inbox.partitions) {
+                        by_partition.entry(partition).or_default().push(clause.target(key.clone()));
+                    }
                 }
-                Err(reason) => reasons.push(format!("{} {}: {reason}", definition.saga, definition.version)),
+                Err(reason) => reasons.push(format!("{} {}: {reason}", clause.saga, clause.version)),
             }
         }
         self.letters(by_partition, reasons, home)
+    }
+
+    /// What is asked of an event on a topic: starts by the definitions that are active, facts and waits by every known version, because
+    /// a saga stays with the one that it began with.
+    fn clauses(&self, topic: &str) -> Vec<Clause<'_>> {
+        let mut found = Vec::new();
+        for (digest, definition) in self.catalogue.all_active() {
+            found.extend(Clause::of_start(digest, definition).filter(|_| definition.start.topic.as_deref() == Some(topic)));
+        }
+        for (digest, known) in &self.catalogue.definitions {
+            let definition = &*known.definition;
+            let facts = definition.facts.iter().filter(|fact| fact.topic.as_deref() == Some(topic));
+            found.extend(facts.filter_map(|fact| Clause::of_fact(*digest, definition, fact)));
+            for step in &definition.steps {
+                match &step.verb {
+                    Verb::Wait(wait) if wait.topic == topic => {
+                        found.push(Clause::of_wait(*digest, definition, &step.step, wait));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        found
     }
 
     /// One letter a partition: reasons go to one that has no targets, beginning at the event's home.
@@ -118,25 +139,79 @@ fn home(record: &Fetched, partitions: u32) -> Partition {
     (xxhash_rust::xxh3::xxh3_64(place.as_bytes()) % u64::from(partitions.max(1))) as Partition
 }
 
-fn start_target(definition: Digest, key: String) -> Target {
-    Target { definition, clause: ClauseKind::Start, name: String::new(), key, via: None }
+/// One clause of one definition that listens to a topic.
+struct Clause<'a> {
+    saga: &'a str,
+    version: &'a str,
+    digest: Digest,
+    kind: ClauseKind,
+    /// The fact's or step's name; empty for a start.
+    name: &'a str,
+    condition: Option<&'a Expr>,
+    key: &'a Expr,
+    via: Option<&'a str>,
+    /// Any saga may want to know, whatever its own key is.
+    everywhere: bool,
 }
 
-/// The key of the saga that the event starts; none: it starts none.
-fn start_key(definition: &Definition, event: &OneEvent) -> Result<Option<String>, String> {
-    if let Some(condition) = &definition.start.condition
-        && !condition.holds(event).map_err(|error| format!("start.if: {error}"))?
-    {
-        return Ok(None);
+impl<'a> Clause<'a> {
+    fn of_start(digest: Digest, definition: &'a Definition) -> Option<Self> {
+        let start = &definition.start;
+        let key = start.key.as_ref()?;
+        let condition = start.condition.as_ref();
+        Some(Self { condition, ..Self::new(digest, definition, ClauseKind::Start, "", key) })
     }
-    let Some(key) = &definition.start.key else { return Err("start.key is missing".to_owned()) };
-    match key.eval(event).map_err(|error| format!("start.key: {error}"))? {
-        Value::String(key) if key.is_empty() => Err("start.key is empty".to_owned()),
-        Value::String(key) if key.len() > MAX_KEY => {
-            Err(format!("start.key has {} bytes, at most {MAX_KEY} are allowed", key.len()))
+
+    fn of_fact(digest: Digest, definition: &'a Definition, fact: &'a FactClause) -> Option<Self> {
+        let clause = Self::new(digest, definition, ClauseKind::Fact, &fact.fact, fact.key.as_ref()?);
+        Some(Self { condition: fact.condition.as_ref(), everywhere: fact.of.is_some(), ..clause })
+    }
+
+    /// A wait's condition may read more than the event: the fold looks at it.
+    fn of_wait(digest: Digest, definition: &'a Definition, step: &'a str, wait: &'a Wait) -> Self {
+        Self { via: wait.via.as_deref(), ..Self::new(digest, definition, ClauseKind::Wait, step, &wait.key) }
+    }
+
+    fn new(digest: Digest, definition: &'a Definition, kind: ClauseKind, name: &'a str, key: &'a Expr) -> Self {
+        let (saga, version) = (&*definition.saga, &*definition.version);
+        Self { saga, version, digest, kind, name, condition: None, key, via: None, everywhere: false }
+    }
+
+    /// Whom the event concerns by this clause; none: nobody.
+    fn key(&self, event: &OneEvent) -> Result<Option<String>, String> {
+        let place = match self.kind {
+            ClauseKind::Start => "start".to_owned(),
+            ClauseKind::Fact => format!("facts.{}", self.name),
+            ClauseKind::Wait | ClauseKind::React => format!("step {}", self.name),
+        };
+        if let Some(condition) = self.condition
+            && !condition.holds(event).map_err(|error| format!("{place}.if: {error}"))?
+        {
+            return Ok(None);
         }
-        Value::String(key) => Ok(Some(key)),
-        other => Err(format!("start.key is {other}, a {}: write string({})", other.kind(), key.source())),
+        match self.key.eval(event).map_err(|error| format!("{place}.key: {error}"))? {
+            Value::String(key) if key.is_empty() => Err(format!("{place}.key is empty")),
+            Value::String(key) if key.len() > MAX_KEY => {
+                Err(format!("{place}.key has {} bytes, at most {MAX_KEY} are allowed", key.len()))
+            }
+            Value::String(key) => Ok(Some(key)),
+            // Where an event need not name anybody.
+            Value::Null if self.kind != ClauseKind::Start => Ok(None),
+            other => Err(format!("{place}.key is {other}, a {}: write string({})", other.kind(), self.key.source())),
+        }
+    }
+
+    fn partitions(&self, key: &str, count: u32) -> Vec<Partition> {
+        match self.via {
+            _ if self.everywhere => (0..count).collect(),
+            Some(alias) => vec![alias_home(self.saga, alias, key, count)],
+            None => vec![partition_of(key, count)],
+        }
+    }
+
+    fn target(&self, key: String) -> Target {
+        let (name, via) = (self.name.to_owned(), self.via.map(str::to_owned));
+        Target { definition: self.digest, clause: self.kind, name, key, via }
     }
 }
 
