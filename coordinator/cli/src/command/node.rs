@@ -282,6 +282,7 @@ impl From<Stop> for Failure {
             | Stop::Rewritten { .. }
             | Stop::NoAppendTime { .. }
             | Stop::Panicked { .. }
+            | Stop::PanicsAlone { .. }
             | Stop::Refold { .. }
             | Stop::ClockFault { .. } => Self::new(Exit::Halted, stop),
         }

@@ -6,6 +6,7 @@ pub mod opening;
 mod pace;
 mod publisher;
 mod run;
+mod seek;
 pub mod status;
 pub mod stop;
 mod term;
@@ -21,6 +22,7 @@ use sagaline_schemas::proof::Key;
 use sagaline_schemas::{Millis, Offset};
 
 use crate::owner::opening::Origin;
+use crate::owner::seek::Seeking;
 use crate::owner::status::{ChannelStatus, PartitionStatus, Standing};
 use crate::owner::stop::Stop;
 use crate::owner::term::{Own, Term};
@@ -85,6 +87,8 @@ pub struct Owner {
     last_turn: Option<(BootTime, Millis)>,
     /// Where the fold has panicked since the store was opened, and no record behind it was folded.
     panicked: Option<(Offset, u32)>,
+    /// It has panicked twice: the log ahead is looked through, and nothing is folded.
+    seeking: Option<Seeking>,
     dirty: bool,
     unflushed: usize,
     flushed_at: BootTime,
@@ -124,6 +128,7 @@ impl Owner {
             next_lane: OWN_LANE + 1,
             last_turn: None,
             panicked: None,
+            seeking: None,
             dirty: false,
             unflushed: 0,
             flushed_at: Duration::ZERO,
@@ -145,12 +150,12 @@ impl Owner {
         self.notice_gap(now, wall);
         let answered = self.take_answers(now, wall)?;
         let wait = self.patience(wall, wait)?;
-        let read = self.read(now, wait)?;
+        let read = if self.seeking.is_some() { self.seek(now, wait)? } else { self.read(now, wait)? };
         let folded = self.fold_backlog()?;
         self.heed_claims(now)?;
         let published = self.act(now, wall)?;
         self.settle(now)?;
-        let worked = answered || folded || published || !self.backlog.is_empty();
+        let worked = answered || folded || published || !self.backlog.is_empty() || self.seeking.is_some();
         Ok(Turned { worked, pause: if read { Duration::ZERO } else { READ_BACKOFF } })
     }
 

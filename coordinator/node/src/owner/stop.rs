@@ -98,6 +98,23 @@ pub enum Stop {
         /// What the panic said.
         panic: String,
     },
+    /// The fold panics here, and another node has folded on.
+    #[error(
+        "the fold of inbox partition {partition} panics at {offset}.{timer}: {panic}. Nothing was decided. The Progress at offset {at} shows that \
+         another node has folded that input: let that one go on, and compare both nodes' builds and machines. `sagaline skip` would be refused"
+    )]
+    PanicsAlone {
+        /// Inbox partition.
+        partition: Partition,
+        /// The record.
+        offset: Offset,
+        /// The timer within it; 0: the record itself.
+        timer: u32,
+        /// What the panic said.
+        panic: String,
+        /// Offset of the Progress.
+        at: Offset,
+    },
     /// A person had an input passed over that this store has folded: it must be dropped and folded anew.
     #[error(
         "{offset}.{timer} of inbox partition {partition} is to be passed over, and this store has folded it: it is folded anew"

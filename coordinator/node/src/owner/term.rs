@@ -111,7 +111,7 @@ impl Owner {
             Term::Following { claim_at } => {
                 let caught_up =
                     self.backlog.is_empty() && self.partition.next() >= self.log_end && self.partition.meta().is_some();
-                let may = now >= *claim_at && caught_up;
+                let may = now >= *claim_at && caught_up && self.seeking.is_none();
                 if may {
                     self.claim(now, wall);
                 }

@@ -20,7 +20,12 @@ fn live(owner: &Owner) -> bool {
 
 /// Turns until the owner gives up, or ten seconds have passed.
 fn stop_of(stage: &Stage, owner: &mut Owner) -> Stop {
-    for _ in 0..1_000 {
+    stop_after(stage, owner, 1_000)
+}
+
+/// Within so many turns, ten milliseconds apart.
+fn stop_after(stage: &Stage, owner: &mut Owner, turns: u32) -> Stop {
+    for _ in 0..turns {
         if let Err(stop) = owner.turn(stage.now(), Duration::ZERO) {
             return stop;
         }
@@ -346,4 +351,75 @@ fn an_input_that_was_folded_and_is_to_be_passed_over_asks_for_a_refold() {
         Owner::open(options, Box::new(Disk::default()), &Origin::default(), stage.log.clone()).unwrap();
     let Turned { .. } = owner.turn(stage.now(), Duration::ZERO).unwrap();
     assert_eq!(owner.status().unwrap().counters.parked, 1);
+}
+
+fn fault(offset: i64) -> Body {
+    Body::Fault(Fault { offset, timer: 0, by: "ada".to_owned(), reason: "it kills the fold".to_owned() })
+}
+
+#[test]
+fn a_word_far_ahead_is_looked_for_a_piece_each_turn_and_a_log_that_fails_meanwhile_is_asked_again() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    disk.mine("o-1", u32::MAX);
+    let offset = stage.start("o-1");
+    for _ in 0..3_500 {
+        stage.simulation.put(&stage.names.inbox(), 0, Record::default()).unwrap();
+    }
+    stage.put(&fault(offset));
+    let mut owner = stage.owner("one", &disk);
+    let turn = |owner: &mut Owner| {
+        stage.simulation.advance(5);
+        owner.turn(stage.now(), Duration::ZERO).unwrap()
+    };
+    while owner.seeking.is_none() {
+        turn(&mut owner);
+    }
+    stage.simulation.set_faults(Faults { read_error: 1_000, ..Faults::default() });
+    for _ in 0..10 {
+        assert!(!turn(&mut owner).pause.is_zero(), "it is to wait before it asks again");
+        assert!(owner.status().unwrap().trouble.is_some());
+    }
+    stage.simulation.set_faults(Faults::default());
+    let mut turns = 0;
+    while owner.seeking.is_some() {
+        turn(&mut owner);
+        turns += 1;
+    }
+    assert!((3..10).contains(&turns), "{turns} pieces for 3,500 records");
+    stage.start("o-2");
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 1 && outbox(owners[0]) == 0);
+}
+
+#[test]
+fn a_log_that_holds_more_and_gives_nothing_is_opened_anew() {
+    let stage = Stage::new(1);
+    let disk = Disk::default();
+    disk.mine("o-1", u32::MAX);
+    stage.start("o-1");
+    let mut owner = stage.owner("one", &disk);
+    while owner.seeking.is_none() {
+        owner.turn(stage.now(), Duration::ZERO).unwrap();
+    }
+    // As if the end had been told before it was lost.
+    owner.seeking.as_mut().unwrap().end += 1;
+    let begun = stage.now();
+    let stop = stop_after(&stage, &mut owner, 4_000);
+    assert!(matches!(stop, Stop::Log(LogError::Io { .. })), "{stop}");
+    assert!(stage.now() - begun >= Duration::from_secs(30));
+}
+
+#[test]
+fn who_alone_panics_at_an_input_is_told_that_another_node_has_folded_it() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    let mut other = stage.owner("other", &Disk::default());
+    let offset = stage.start("o-1");
+    stage.run(&mut [&mut other], &mut desk, |owners| ended(owners[0]) == 1 && outbox(owners[0]) == 0);
+    stage.put(&fault(offset));
+    disk.mine("o-1", u32::MAX);
+    let stop = stop_of(&stage, &mut stage.owner("one", &disk));
+    assert!(matches!(stop, Stop::PanicsAlone { offset: at, .. } if at == offset), "{stop}");
+    other.turn(stage.now(), Duration::ZERO).unwrap();
+    assert_eq!(other.status().unwrap().counters.parked, 1, "who has folded it refuses the Fault");
 }
