@@ -185,3 +185,37 @@ fn what_is_in_the_way_is_told() {
     );
     assert_eq!(timeout.status.code(), Some(5), "nobody answers: {}", text(&timeout.stderr));
 }
+
+#[test]
+fn a_node_whose_partitions_are_all_halted_answers_and_takes_the_word_that_lets_it_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(dir.path(), &["init", "trips"]);
+    let dir = &dir.path().join("trips");
+    let arguments = ["--partitions", "1", "--mock", "flights", "--mock", "hotels"];
+    let mut dev = Coordinator::broken_dev(dir, &arguments, "panic-at:20");
+    let health = |dev: &Coordinator| -> Json {
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
+        agent.get(format!("{}/v1/health", dev.api)).call().unwrap().body_mut().read_json().unwrap()
+    };
+    let why = |dev: &Coordinator| health(dev)["why"][0].as_str().unwrap_or_default().to_owned();
+    let mut number = 0;
+    wait_until(|| {
+        number += 1;
+        dev.ask(dir, &["start", "book-trip", &format!("T-{number}"), "@trip.json"]);
+        why(&dev).contains("halted")
+    });
+    let way_out = "panics at 20.0: a test wants it. Nothing was decided. `sagaline skip 0 20.0 --reason WHY` has that input passed over";
+    assert!(why(&dev).ends_with(way_out), "{}", why(&dev));
+    assert_eq!(dev.stop(), Some(0));
+
+    let mut dev = Coordinator::broken_dev(dir, &arguments, "panic-at:20");
+    wait_until(|| why(&dev).ends_with(way_out));
+    let asked = dev.ask(dir, &["start", "book-trip", "T", "@trip.json"]);
+    assert_eq!(asked.status.code(), Some(4), "{}", text(&asked.stderr));
+    let skipped = dev.ask(dir, &["skip", "0", "20", "--reason", "it kills the fold"]);
+    assert!(skipped.status.success(), "{}", text(&skipped.stderr));
+    wait_until(|| health(&dev)["healthy"] == true);
+    let good = dev.json(dir, &["start", "book-trip", "good", "@trip.json", "--wait"]);
+    assert_eq!(good["status"], "completed", "{good}");
+    assert_eq!(dev.stop(), Some(0));
+}

@@ -16,7 +16,7 @@ use sagaline_log::clock::{Clock, SystemClock};
 use sagaline_log::{Log, LogError, Record};
 use sagaline_partition::store::StoreError;
 use sagaline_schemas::proof::Key;
-use sagaline_schemas::record::Body;
+use sagaline_schemas::record::{Body, Fault};
 use sagaline_schemas::{Offset, Partition};
 use sagaline_store::{Memory, Shared};
 
@@ -65,7 +65,7 @@ pub enum NodeError {
     /// The log does not do what it should.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// No partition can be folded; the first one's reason.
+    /// No partition can be opened; the first one's reason.
     #[error(transparent)]
     Stopped(Stop),
     /// A store does not do what it should.
@@ -131,10 +131,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// Checks the topics, opens all partitions and starts. Partitions that can't be folded are shown as halted; the others go on.
+    /// Checks the topics, opens all partitions and starts. Partitions that can't be folded are shown as halted; the others go on, and so
+    /// does the node when there are none: what a halted fold waits for is asked of the node.
     ///
     /// # Errors
-    /// When the topics are not as they should be, or no partition can be folded.
+    /// When the topics are not as they should be, or no partition can be opened: the way out of that is for a stopped node.
     pub fn start(options: NodeOptions, log: Arc<dyn Log>) -> Result<Self, NodeError> {
         let names = Names::new(options.prefix.clone());
         let inbox = topics::check(&*log, &names, &options.key, options.single_broker)?;
@@ -176,18 +177,13 @@ impl Node {
         Ok(())
     }
 
-    /// Until every partition is open or halted. An error if none is open.
+    /// Until every partition is open or halted. An error if none could be opened.
     fn wait_opened(&self) -> Result<(), Stop> {
         let deadline = Instant::now() + OPENING;
-        let mut stops = Vec::new();
-        for board in &self.common.boards {
-            board.wait_opened(deadline);
-            stops.extend(board.stop());
-        }
-        match stops.into_iter().next() {
-            Some(stop) if self.common.boards.iter().all(|board| board.stop().is_some()) => Err(stop),
-            Some(_) | None => Ok(()),
-        }
+        let boards = &self.common.boards;
+        boards.iter().for_each(|board| board.wait_opened(deadline));
+        let closed: Option<Vec<Stop>> = boards.iter().map(|board| board.never_opened()).collect();
+        closed.and_then(|stops| stops.into_iter().next()).map_or(Ok(()), Err)
     }
 
     fn start_ingress(&mut self, registry: Registry) -> Result<(), NodeError> {
@@ -258,6 +254,16 @@ impl Node {
         self.partition(partition)?;
         let record = sealed::record(&self.common.options.key, self.common.inbox.log_id, partition, body);
         self.append_to(&self.common.names.inbox(), partition, record)
+    }
+
+    /// Has an input passed over, as a person says. A partition that has halted there goes on.
+    ///
+    /// # Errors
+    /// When the log refuses, or says nothing within 30 s.
+    pub fn skip(&self, partition: Partition, fault: Fault) -> Result<Offset, NodeError> {
+        let offset = self.append(partition, &Body::Fault(fault))?;
+        self.common.boards[partition as usize].tell();
+        Ok(offset)
     }
 
     /// Appends a record to any topic, as it is. Durable once this returns.

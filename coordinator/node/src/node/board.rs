@@ -18,6 +18,10 @@ struct Shown {
     committed: Offset,
     crowded: BTreeSet<String>,
     stop: Option<Stop>,
+    /// Its store and log were found to fit together.
+    opened: bool,
+    /// A person has said what is to become of the input at which it halted.
+    told: bool,
 }
 
 /// What one partition shows.
@@ -30,7 +34,15 @@ pub struct Board {
 impl Board {
     pub fn new(number: Partition) -> Self {
         let status = PartitionStatus::opening(number);
-        let shown = Shown { status, reader: None, committed: 0, crowded: BTreeSet::new(), stop: None };
+        let shown = Shown {
+            status,
+            reader: None,
+            committed: 0,
+            crowded: BTreeSet::new(),
+            stop: None,
+            opened: false,
+            told: false,
+        };
         Self { number, shown: Mutex::new(shown), changed: Condvar::new() }
     }
 
@@ -45,7 +57,10 @@ impl Board {
     }
 
     pub fn show_reader(&self, reader: Option<Arc<dyn Reader>>) {
-        self.change(|shown| shown.reader = reader);
+        self.change(|shown| {
+            shown.opened |= reader.is_some();
+            shown.reader = reader;
+        });
     }
 
     pub fn show_committed(&self, committed: Offset) {
@@ -80,12 +95,34 @@ impl Board {
         });
     }
 
+    /// A person has said what is to become of an input: who halted there may go on.
+    pub fn tell(&self) {
+        self.change(|shown| shown.told = true);
+    }
+
+    /// Waits for a person's word, which is then used up. False: none came.
+    pub fn wait_told(&self, timeout: Duration) -> bool {
+        let told = self.wait(timeout, |shown| shown.told);
+        self.change(|shown| {
+            if told {
+                (shown.told, shown.stop, shown.status.standing) = (false, None, Standing::Opening);
+            }
+        });
+        told
+    }
+
     pub fn crowded(&self) -> BTreeSet<String> {
         self.shown().crowded.clone()
     }
 
     pub fn stop(&self) -> Option<Stop> {
         self.shown().stop.clone()
+    }
+
+    /// Whether it was given up before it could fold anything: its store, or its log, is not what it should be.
+    pub fn never_opened(&self) -> Option<Stop> {
+        let shown = self.shown();
+        shown.stop.clone().filter(|_| !shown.opened)
     }
 
     pub fn wait_opened(&self, deadline: Instant) {

@@ -100,8 +100,14 @@ impl Owner {
     /// None: it panicked, and is folded again from the last commit on.
     fn fold_one(&mut self, fetched: &Fetched) -> Result<Option<Folded>, Stop> {
         let record = LogRecord { offset: fetched.offset, timestamp: fetched.timestamp, value: &fetched.record.value };
-        let partition = &mut self.partition;
-        match catch_unwind(AssertUnwindSafe(|| partition.fold(record, TIMERS))) {
+        let (partition, faults) = (&mut self.partition, &self.options.faults);
+        let folding = AssertUnwindSafe(|| {
+            if !faults.contains_key(&(record.offset, 0)) {
+                fail_point::fold(record.offset);
+            }
+            partition.fold(record, TIMERS)
+        });
+        match catch_unwind(folding) {
             Ok(Ok(folded)) => {
                 if folded == Folded::Whole && self.panicked.is_some_and(|(offset, _)| offset <= fetched.offset) {
                     self.panicked = None;
