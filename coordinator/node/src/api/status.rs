@@ -1,8 +1,11 @@
 //! How the node does: health for machines, partitions with their channels for people.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use sagaline_schemas::Offset;
 use serde::Serialize;
 
 use super::Api;
@@ -54,6 +57,8 @@ pub(super) struct NodeStatus {
     partitions: Vec<PartitionStatus>,
     /// What ingress does.
     ingress: IngressStatus,
+    /// Records of the topic `definitions` that changed nothing, the newest: offset and why.
+    refused_definitions: BTreeMap<Offset, String>,
 }
 
 pub(super) async fn status(State(api): State<Api>) -> Json<NodeStatus> {
@@ -64,5 +69,6 @@ pub(super) async fn status(State(api): State<Api>) -> Json<NodeStatus> {
         wall: api.node.log().wall_clock(),
         partitions: api.node.partitions().iter().map(|handle| handle.status()).collect(),
         ingress: api.node.ingress(),
+        refused_definitions: api.node.registry().catalogue().refused.clone(),
     })
 }

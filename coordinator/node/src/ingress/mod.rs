@@ -19,7 +19,7 @@ use sagaline_schemas::record::{Body, Event, EventOrigin};
 use sagaline_schemas::wire::Bytes;
 use serde::Serialize;
 
-use crate::registry::{Catalogue, Registry, RegistryReader};
+use crate::registry::{Catalogue, Registry, RegistryReader, Seal};
 use crate::topics::Inbox;
 use crate::window::{lane_and_number, ticket};
 use crate::{BootTime, Names, sealed};
@@ -103,9 +103,10 @@ impl Ingress {
     /// # Errors
     /// When the log gives no producer.
     pub fn new(options: IngressOptions, registry: Registry, log: Arc<dyn Log>) -> Result<Self, LogError> {
+        let seal = Seal { key: options.key.clone(), log_id: options.inbox.log_id };
         Ok(Self {
             producer: log.producer()?,
-            registry_reader: RegistryReader::new(Arc::clone(&log), &options.names, registry.clone()),
+            registry_reader: RegistryReader::new(Arc::clone(&log), &options.names, seal, registry.clone()),
             registry,
             catalogue: Arc::default(),
             group: None,
