@@ -136,6 +136,20 @@ impl Left {
         Ok(changed)
     }
 
+    /// Stores of before, folded on, become these.
+    ///
+    /// # Errors
+    /// When one becomes something else, or was not of before.
+    pub fn follow_from(&self, before: &Self) -> Result<()> {
+        for partition in self.partitions()? {
+            let copied = before.fresh(partition)?;
+            let (_, position) = whole(&before.open(copied.path())?)?;
+            let found = self.fold_on(partition, copied.path(), position)?;
+            ensure!(found == Found::Earlier, "partition {partition}: {found:?}");
+        }
+        Ok(())
+    }
+
     /// Changes one byte of one saga for good.
     ///
     /// # Errors
