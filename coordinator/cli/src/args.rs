@@ -91,6 +91,12 @@ pub enum Command {
     Rebuild(Offline),
     /// Fold the log into a fresh store and compare it with that of a stopped node
     Verify(Offline),
+    /// Show or change what the log says about limits and how long things are kept
+    Settings {
+        /// What to do [default: show]
+        #[command(subcommand)]
+        what: Option<SettingsCommand>,
+    },
     /// Have an input that kills the fold passed over
     Skip(Skip),
     /// List contracts
@@ -321,6 +327,19 @@ pub struct Offline {
     /// The file with the log's key, with --data [default: as `sagaline dev`]
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+}
+
+/// `settings`
+#[derive(Debug, Subcommand)]
+pub enum SettingsCommand {
+    /// Show the settings in force
+    Show,
+    /// Change some of them in every inbox partition; the others stay as they are
+    Set {
+        /// `max_payload=512KiB`, `keep_ended=90d`, `events=steps`
+        #[arg(required = true, value_name = "NAME=VALUE", value_parser = property)]
+        changes: Vec<(String, String)>,
+    },
 }
 
 /// `skip`

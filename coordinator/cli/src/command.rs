@@ -8,6 +8,7 @@ mod node;
 mod offline;
 mod ps;
 mod send;
+mod settings;
 mod show;
 mod topics;
 mod watch;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Parked(parked) => list::parked(&parked, &common, &client()?),
         Command::Rebuild(offline) => offline::rebuild(&offline, &common),
         Command::Verify(offline) => offline::verify(&offline, &common),
+        Command::Settings { what } => settings::settings(what.as_ref(), &common, &client()?),
         Command::Skip(skip) => list::skip(&skip, &common, &client()?),
         Command::Contracts => list::contracts(&common, &client()?),
         Command::Definitions => list::definitions(&common, &client()?),

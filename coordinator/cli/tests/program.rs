@@ -219,3 +219,39 @@ fn a_node_whose_partitions_are_all_halted_answers_and_takes_the_word_that_lets_i
     assert_eq!(good["status"], "completed", "{good}");
     assert_eq!(dev.stop(), Some(0));
 }
+
+#[test]
+fn settings_are_shown_and_changed_and_hold_over_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(dir.path(), &["init", "trips"]);
+    let dir = &dir.path().join("trips");
+    let mut dev = Coordinator::dev(dir, &["--partitions", "2"]);
+    let shown = text(&dev.ask(dir, &["settings"]).stdout);
+    assert!(shown.contains("\nmax_payload        262144 ") && shown.ends_with("\nversion 0\n"), "{shown}");
+    let refused = |arguments: &[&str]| {
+        let output = dev.ask(dir, &[&["settings", "set"], arguments].concat());
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, why) = refused(&["max_payloa=1KiB"]);
+    assert_eq!((code, why.contains("did you mean \"max_payload\"?")), (Some(2), true), "{why}");
+    let (code, why) = refused(&["max_effects=1", "max_effects=2"]);
+    assert_eq!((code, why.contains("max_effects is given twice")), (Some(2), true), "{why}");
+    let (code, why) = refused(&["max_record=16MiB"]);
+    let way_out =
+        "kafka-configs --bootstrap-server HOST:PORT --alter --topic inbox --add-config max.message.bytes=16842752";
+    assert_eq!((code, why.contains(way_out)), (Some(1), true), "{why}");
+
+    let set = dev.json(dir, &["settings", "set", "max_payload=1KiB", "keep_ended=30d"]);
+    assert_eq!((&set["version"], &set["settings"]["keep_ended"]), (&1.into(), &2_592_000_000_i64.into()), "{set}");
+    let again = dev.json(dir, &["settings", "set", "keep_ended=30d", "max_payload=1024"]);
+    assert_eq!(again, set, "asked again it changes nothing");
+    let long = format!("{{\"traveller\": \"{}\"}}", "x".repeat(1_100));
+    let (code, why) = {
+        let output = dev.ask(dir, &["start", "book-trip", "T-1", &long]);
+        (output.status.code(), text(&output.stderr))
+    };
+    assert_eq!((code, why.contains("the settings allow 1024")), (Some(1), true), "{why}");
+    assert_eq!(dev.stop(), Some(0));
+    let dev = Coordinator::dev(dir, &[]);
+    assert_eq!(dev.json(dir, &["settings", "show"]), set);
+}

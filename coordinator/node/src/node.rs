@@ -4,6 +4,7 @@
 mod appender;
 mod board;
 mod seat;
+mod settings;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ use appender::Appender;
 use board::Board;
 pub use board::PartitionHandle;
 use seat::Seat;
+pub use settings::SetError;
 
 /// The fold's stack: expressions and definitions are bounded, this holds their worst case many times over (protocol review F6).
 const FOLD_STACK: usize = 16 << 20;
@@ -126,6 +128,8 @@ pub struct Node {
     common: Arc<Common>,
     registry: Registry,
     appender: Appender,
+    /// One change of the settings at a time.
+    setting: Mutex<()>,
     partitions: Vec<JoinHandle<Result<(), Stop>>>,
     ingress: Option<JoinHandle<()>>,
 }
@@ -153,6 +157,7 @@ impl Node {
         let mut node = Self {
             appender: Appender::start(log.producer()?)?,
             registry: registry.clone(),
+            setting: Mutex::default(),
             partitions: Vec::new(),
             ingress: None,
             common,
@@ -291,8 +296,9 @@ impl Node {
     /// # Errors
     /// What speaks against it, or what failed: repeating goes on.
     pub fn apply(&self, options: &ApplyOptions) -> Result<Applied, NodeError> {
-        let Common { log, names, inbox, options: own, .. } = &*self.common;
-        let mut apply = Apply::begin(Arc::clone(log), names, &own.key, inbox, &self.registry.catalogue(), options)?;
+        let Common { log, names, options: own, .. } = &*self.common;
+        let (inbox, options) = self.as_settings_say(options);
+        let mut apply = Apply::begin(Arc::clone(log), names, &own.key, &inbox, &self.registry.catalogue(), &options)?;
         let applied = loop {
             if self.common.stopping() {
                 return Err(NodeError::Stopping);
@@ -348,6 +354,7 @@ impl Drop for Node {
 fn run_ingress(common: &Common, mut ingress: Ingress) {
     while !common.stopping() {
         ingress.set_crowded(common.crowded());
+        ingress.set_settings(common.boards.iter().map(|board| board.settings()));
         if let Err(error) = ingress.turn(SystemClock.since_boot(), IDLE) {
             tracing::warn!(%error, "ingress: the log does not do what it should");
             thread::park_timeout(IDLE);

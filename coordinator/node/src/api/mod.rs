@@ -11,6 +11,7 @@ pub mod model;
 mod parked;
 mod requests;
 mod sagas;
+mod settings;
 mod status;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -96,6 +97,7 @@ fn router(api: Api) -> Router {
         .route("/v1/callbacks/{token}", post(callbacks::redeem))
         .route("/v1/definitions", get(definitions::list).post(definitions::apply))
         .route("/v1/contracts", get(definitions::contracts))
+        .route("/v1/settings", get(settings::show).post(settings::set))
         .route("/v1/parked", get(parked::list))
         .route("/v1/faults", post(parked::skip))
         .route("/v1/events", post(events::send))

@@ -9,10 +9,10 @@ use sagaline_definition::expr::Names;
 use sagaline_log::Fetched;
 use sagaline_schemas::hash::{Preimage, partition_of};
 use sagaline_schemas::record::{ClauseKind, Target};
+use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{Digest, Partition, Value};
 
 use crate::registry::Catalogue;
-use crate::topics::Inbox;
 
 /// Longest correlation id, bytes.
 pub const MAX_KEY: usize = 512;
@@ -48,8 +48,8 @@ pub struct Sorted {
 pub struct Sorter<'a> {
     /// What is known.
     pub catalogue: &'a Catalogue,
-    /// Where it goes.
-    pub inbox: &'a Inbox,
+    /// In force in each inbox partition.
+    pub settings: &'a [Settings],
 }
 
 impl Sorter<'_> {
@@ -63,10 +63,8 @@ impl Sorter<'_> {
         if listeners.peek().is_none() {
             return Sorted::default();
         }
-        let home = home(record, self.inbox.partitions);
-        let limit = self.inbox.settings.max_payload as usize;
-        if record.record.value.len() > limit {
-            let reason = format!("the event has {} bytes, the settings allow {limit}", record.record.value.len());
+        let home = home(record, self.partitions());
+        if let Some(reason) = (0..self.partitions()).map(|to| self.too_large(record, to)).min().flatten() {
             return Sorted { letters: vec![Letter::skipped(home, reason)], unjudged: 0 };
         }
         let event = match Value::parse(&record.record.value) {
@@ -82,20 +80,36 @@ impl Sorter<'_> {
             match start_key(definition, &event) {
                 Ok(None) => {}
                 Ok(Some(key)) => {
-                    let targets = by_partition.entry(partition_of(&key, self.inbox.partitions)).or_default();
+                    let targets = by_partition.entry(partition_of(&key, self.partitions())).or_default();
                     targets.push(start_target(digest, key));
                 }
                 Err(reason) => reasons.push(format!("{} {}: {reason}", definition.saga, definition.version)),
             }
         }
-        self.letters(by_partition, reasons, home)
+        let mut sorted = self.letters(by_partition, reasons, home);
+        for letter in &mut sorted.letters {
+            if let Some(reason) = self.too_large(record, letter.partition) {
+                *letter = Letter::skipped(letter.partition, reason);
+            }
+        }
+        sorted
+    }
+
+    fn partitions(&self) -> u32 {
+        self.settings.len() as u32
+    }
+
+    /// Why a partition's settings do not let an event in; none: they do.
+    fn too_large(&self, record: &Fetched, to: Partition) -> Option<String> {
+        let (size, limit) = (record.record.value.len(), self.settings[to as usize].max_payload as usize);
+        (size > limit).then(|| format!("the event has {size} bytes, the settings allow {limit}"))
     }
 
     /// One letter a partition: reasons go to one that has no targets, beginning at the event's home.
     fn letters(&self, by_partition: BTreeMap<Partition, Vec<Target>>, reasons: Vec<String>, home: Partition) -> Sorted {
         let mut sorted = Sorted::default();
         if !reasons.is_empty() {
-            let count = self.inbox.partitions;
+            let count = self.partitions();
             let free =
                 (0..count).map(|nth| (home + nth) % count).find(|partition| !by_partition.contains_key(partition));
             match free {

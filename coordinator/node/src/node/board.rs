@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sagaline_partition::store::Reader;
+use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{Offset, Partition};
 
 use super::is_opened;
@@ -17,6 +18,7 @@ struct Shown {
     /// Every record below is committed.
     committed: Offset,
     crowded: BTreeSet<String>,
+    settings: Option<Settings>,
     stop: Option<Stop>,
     /// Its store and log were found to fit together.
     opened: bool,
@@ -39,6 +41,7 @@ impl Board {
             reader: None,
             committed: 0,
             crowded: BTreeSet::new(),
+            settings: None,
             stop: None,
             opened: false,
             told: false,
@@ -67,15 +70,22 @@ impl Board {
         self.change(|shown| shown.committed = committed);
     }
 
-    pub fn show_status(&self, status: PartitionStatus, max_outbox: Option<u32>) {
-        let over = |outbox: i64| max_outbox.is_some_and(|max| outbox > i64::from(max));
+    pub fn show_status(&self, status: PartitionStatus, settings: Option<&Settings>) {
+        let over = |outbox: i64| settings.is_some_and(|settings| outbox > i64::from(settings.max_outbox));
         let crowded =
             status.channels.iter().filter(|channel| over(channel.outbox)).map(|channel| channel.channel.clone());
         let crowded = crowded.collect();
         self.change(|shown| {
             shown.status = status;
             shown.crowded = crowded;
+            if shown.settings.as_ref() != settings {
+                shown.settings = settings.cloned();
+            }
         });
+    }
+
+    pub fn show_settings(&self, settings: Settings) {
+        self.change(|shown| shown.settings = Some(settings));
     }
 
     pub fn show_standing(&self, standing: Standing) {
@@ -113,6 +123,11 @@ impl Board {
 
     pub fn crowded(&self) -> BTreeSet<String> {
         self.shown().crowded.clone()
+    }
+
+    /// The settings in force when it was last open.
+    pub fn settings(&self) -> Option<Settings> {
+        self.shown().settings.clone()
     }
 
     pub fn stop(&self) -> Option<Stop> {

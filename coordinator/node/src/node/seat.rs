@@ -129,7 +129,7 @@ impl Seat {
     }
 
     fn show(&self, owner: &Owner) -> Result<(), Stop> {
-        self.board.show_status(owner.status()?, owner.max_outbox());
+        self.board.show_status(owner.status()?, owner.settings());
         Ok(())
     }
 

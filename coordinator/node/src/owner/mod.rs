@@ -19,6 +19,7 @@ use sagaline_log::{Acknowledgement, Fetched, Log, Producer, Reader};
 use sagaline_partition::store::{Reader as StoreReader, Store};
 use sagaline_partition::{Faults, Halt, Partition};
 use sagaline_schemas::proof::Key;
+use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{Millis, Offset};
 
 use crate::owner::opening::Origin;
@@ -276,9 +277,9 @@ impl Owner {
         Ok(status)
     }
 
-    /// Most outputs that one channel may hold, as the log says; none: not known before the first record.
-    pub fn max_outbox(&self) -> Option<u32> {
-        self.partition.meta().map(|meta| meta.settings.max_outbox)
+    /// The settings in force; none: not known before the first record.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.partition.meta().map(|meta| &meta.settings)
     }
 }
 

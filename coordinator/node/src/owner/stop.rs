@@ -17,10 +17,10 @@ pub enum Stop {
     /// The log does not do what it should, and asking again does not help.
     #[error(transparent)]
     Log(LogError),
-    /// The inbox is not one that sagas may live in.
-    #[error("the topic {topic} is no safe inbox: {setting} is {found}, it must be {wanted}. {way_out}")]
+    /// A topic, the inbox above all, is not one that sagas may live by.
+    #[error("the topic {topic} is not fit for sagas: {setting} is {found}, it must be {wanted}. {way_out}")]
     Unsafe {
-        /// The inbox.
+        /// Which topic.
         topic: String,
         /// Which setting.
         setting: &'static str,
