@@ -63,6 +63,8 @@ pub enum Command {
     Dev(Dev),
     /// Run a coordinator on Kafka
     Serve(Configured),
+    /// Run 320 orders through three services that fail as services do, and see what state the world is in
+    Demo(Demo),
     /// Make or check the topics on Kafka
     Topics(Topics),
     /// Read definitions and contracts, and tell all that is wrong with them
@@ -141,6 +143,17 @@ pub struct Dev {
     /// The file with the log's key [default: ./sagaline.key if it is there, else one in --data is made]
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep logs, ledgers, stores and reports in this directory, which is to be empty or not there [default: nothing is kept]
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// On this Kafka instead of a log of its own; the topics, sagaline-demo-*, stay there
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka: Option<String>,
 }
 
 /// A configuration file.

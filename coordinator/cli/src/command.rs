@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod demo;
 mod init;
 mod list;
 mod node;
@@ -29,6 +30,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Init(init) => init::init(&init, common.json),
         Command::Dev(dev) => node::dev(dev, &common),
         Command::Serve(serve) => node::serve(&serve, &common),
+        Command::Demo(demo) => demo::demo(&demo, &common),
         Command::Topics(topics) => topics::topics(&topics.what, &common),
         Command::Check(files) => check::check(&files, &common),
         Command::Apply(files) => check::apply(&files, &common, &client()?),
