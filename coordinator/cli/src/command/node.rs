@@ -14,7 +14,7 @@ use sagaline_node::api::{self, Api};
 use sagaline_node::owner::stop::Stop;
 use sagaline_node::registry::{ApplyError, ApplyOptions};
 use sagaline_node::topics::{self, Wanted};
-use sagaline_node::{Names, Node, NodeError, NodeOptions, Standing};
+use sagaline_node::{Names, Node, NodeError, NodeOptions, PartitionStatus, Standing};
 use sagaline_partition::Halt;
 use sagaline_partition::store::StoreError;
 use sagaline_schemas::proof::Key;
@@ -232,17 +232,24 @@ async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|asked| *asked).await);
 }
 
-/// Until each partition is live or halted. False: the stop was asked for meanwhile.
+/// Until each partition is live, halted, or silent because clocks disagree. False: the stop was asked for meanwhile.
 fn wait_for_partitions(node: &Node, stop: &watch::Receiver<bool>) -> bool {
-    let settled = |standing: &Standing| matches!(standing, Standing::Live | Standing::Halted { .. });
+    let settled = |status: &PartitionStatus| {
+        matches!(status.standing, Standing::Live | Standing::Halted { .. }) || status.clock_fault.is_some()
+    };
     for handle in node.partitions() {
-        while !handle.wait_status(LOOK, |status| settled(&status.standing)) {
+        while !handle.wait_status(LOOK, settled) {
             if *stop.borrow() {
                 return false;
             }
         }
-        if let Standing::Halted { reason } = handle.status().standing {
-            anstream::eprintln!("sagaline: inbox partition {} is halted: {reason}", handle.number);
+        let PartitionStatus { standing, trouble, .. } = handle.status();
+        match (standing, trouble) {
+            (Standing::Halted { reason }, _) => {
+                anstream::eprintln!("sagaline: inbox partition {} is halted: {reason}", handle.number);
+            }
+            (_, Some(trouble)) => anstream::eprintln!("sagaline: inbox partition {}: {trouble}", handle.number),
+            (_, None) => {}
         }
     }
     true
@@ -283,8 +290,7 @@ impl From<Stop> for Failure {
             | Stop::NoAppendTime { .. }
             | Stop::Panicked { .. }
             | Stop::PanicsAlone { .. }
-            | Stop::Refold { .. }
-            | Stop::ClockFault { .. } => Self::new(Exit::Halted, stop),
+            | Stop::Refold { .. } => Self::new(Exit::Halted, stop),
         }
     }
 }

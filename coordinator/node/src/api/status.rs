@@ -36,7 +36,8 @@ fn unhealthy(status: &PartitionStatus) -> Option<String> {
         Standing::Live => status.trouble.as_ref().map(|trouble| format!("partition {number}: {trouble}")),
         Standing::Halted { reason } => Some(format!("partition {number} is halted: {reason}")),
         Standing::Opening | Standing::Following | Standing::Claiming => {
-            Some(format!("partition {number} is not live yet"))
+            let why = status.trouble.as_ref().map_or_else(String::new, |trouble| format!(": {trouble}"));
+            Some(format!("partition {number} is not live yet{why}"))
         }
         Standing::Stopped => Some(format!("partition {number} is stopped")),
     }

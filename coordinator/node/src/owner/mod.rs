@@ -93,7 +93,9 @@ pub struct Owner {
     dirty: bool,
     unflushed: usize,
     flushed_at: BootTime,
+    /// Own Progresses in a row whose two clocks disagree, and how far those of the last one lay apart, milliseconds.
     clock_faults: u32,
+    apart: u64,
     trouble: Option<String>,
     arrived: Vec<Acknowledgement>,
 }
@@ -134,6 +136,7 @@ impl Owner {
             unflushed: 0,
             flushed_at: Duration::ZERO,
             clock_faults: 0,
+            apart: 0,
             trouble: None,
             arrived: Vec::new(),
             options,
@@ -255,7 +258,7 @@ impl Owner {
         let mut status = PartitionStatus::opening(self.options.partition);
         status.position = self.partition.next();
         status.log_end = self.log_end.max(status.position);
-        status.trouble = self.trouble.clone().or_else(|| self.own.trouble.clone());
+        status.trouble = self.trouble.clone().or_else(|| self.own.trouble.clone()).or_else(|| self.clock_trouble());
         (status.standing, status.claim) = match &self.term {
             Term::Following { .. } => (Standing::Following, None),
             Term::Claiming => (Standing::Claiming, None),
@@ -275,6 +278,20 @@ impl Owner {
             status.channels.push(ChannelStatus { channel, outbox: state.length, in_flight, down });
         }
         Ok(status)
+    }
+
+    /// How far this node's clock and the broker's lie apart, milliseconds, while that keeps it silent; none: it does not.
+    pub fn clocks_apart(&self) -> Option<u64> {
+        let silent = !matches!(self.term, Term::Live { .. });
+        (silent && self.clock_faults > 0).then_some(self.apart)
+    }
+
+    fn clock_trouble(&self) -> Option<String> {
+        let apart = self.clocks_apart()?;
+        Some(format!(
+            "this node's clock and the broker's lie {apart} ms apart: no time can pass, so nothing is published here. Set both by NTP; \
+             it then goes on by itself"
+        ))
     }
 
     /// The settings in force; none: not known before the first record.

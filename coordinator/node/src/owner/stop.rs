@@ -129,15 +129,4 @@ pub enum Stop {
         /// What the Fault says.
         note: FaultNote,
     },
-    /// This node's clock and the broker's disagree.
-    #[error(
-        "this node's clock and the broker's lie {apart} ms apart at inbox partition {partition}: no time can pass, so the partition is given \
-         up. Set both by NTP, then start again"
-    )]
-    ClockFault {
-        /// Inbox partition.
-        partition: Partition,
-        /// Milliseconds between the two.
-        apart: u64,
-    },
 }

@@ -219,12 +219,47 @@ fn lost_appends_are_sent_again_and_cost_no_attempt() {
 }
 
 #[test]
-fn clocks_that_disagree_twice_give_the_partition_up() {
+fn while_clocks_disagree_nothing_is_published_and_few_records_are_written_then_it_goes_on_by_itself() {
+    let stage = Stage::new(1);
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
+    stage.run(&mut [&mut owner], &mut desk, |owners| live(owners[0]));
+    // Something to be published again each time that it goes live.
+    desk.silent = true;
+    for n in 0..20 {
+        stage.start(&format!("o-{n}"));
+    }
+    stage.run(&mut [&mut owner], &mut desk, |owners| outbox(owners[0]) == 0);
+    stage.simulation.set_broker_skew(3_600_000);
+    stage.start("o-20");
+    stage.run(&mut [&mut owner], &mut desk, |owners| owners[0].clocks_apart().is_some());
+    let topic = stage.names.of_channel("commands.desk");
+    let published = || -> usize { stage.simulation.records(&topic, 0).unwrap().len() };
+    let (began, before, records) = (stage.simulation.now(), published(), owner.position());
+    stage.run(&mut [&mut owner], &mut desk, |_| stage.simulation.now() > began + 250_000);
+    assert_eq!(published(), before);
+    let claims = owner.position() - records;
+    assert!((8..16).contains(&claims), "{claims} claims in 250 s, ever more slowly");
+    let status = owner.status().unwrap();
+    assert!(status.standing != Standing::Live && status.trouble.unwrap().contains("lie 3600000 ms apart"));
+    stage.simulation.set_broker_skew(0);
+    desk.silent = false;
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 21 && outbox(owners[0]) == 0);
+    assert_eq!((owner.clocks_apart(), owner.status().unwrap().trouble), (None, None));
+    refolds_to_the_same(&stage, &owner);
+}
+
+#[test]
+fn who_begins_with_a_wrong_clock_never_goes_live() {
     let mut stage = Stage::new(1);
     stage.log = std::sync::Arc::new(stage.simulation.log_with_clock(3_600_000));
-    let mut owner = stage.owner("one", &Disk::default());
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
     stage.start("o-1");
-    assert!(matches!(stop_of(&stage, &mut owner), Stop::ClockFault { apart: 3_600_000, .. }));
+    stage.run(&mut [&mut owner], &mut desk, |owners| {
+        assert!(!live(owners[0]));
+        stage.now() > Duration::from_secs(60)
+    });
+    assert!(desk.seen.is_empty(), "nothing is published");
+    assert_eq!(owner.clocks_apart(), Some(3_600_000));
 }
 
 #[test]
