@@ -255,3 +255,22 @@ fn settings_are_shown_and_changed_and_hold_over_a_restart() {
     let dev = Coordinator::dev(dir, &[]);
     assert_eq!(dev.json(dir, &["settings", "show"]), set);
 }
+
+#[test]
+fn a_stop_before_it_is_ready_is_a_clean_end() {
+    use std::net::TcpListener;
+    use std::process::{Command, Stdio};
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    ok(dir, &["init", "trips"]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = format!("key_file = 'trips/sagaline.key'\n[kafka]\nbootstrap = '{}'", silent.local_addr().unwrap());
+    std::fs::write(dir.join("sagaline.toml"), config).unwrap();
+    let mut serve = common::sagaline(dir);
+    let serve = serve.args(["serve", "--config", "sagaline.toml", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    // A broker that takes the connection and says nothing: the coordinator waits for its first word.
+    let _connection = silent.accept().unwrap();
+    assert!(Command::new("kill").args(["-TERM", &serve.id().to_string()]).status().unwrap().success());
+    let ended = serve.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), text(&ended.stdout)), (Some(0), String::new()));
+}
