@@ -1,6 +1,7 @@
 //! What crosses a process boundary: ids, hashes, proofs, the records of every topic and their Avro encoding.
 //! Normative text: docs/protocol.md. Nothing here may read a clock, a file or the environment.
 
+pub mod callback;
 pub mod command;
 pub mod declare;
 pub mod hash;

@@ -55,6 +55,14 @@ impl Key {
         hasher.update(preimage.as_bytes()).update(value);
         Mac(first_16(hasher.finalize()))
     }
+
+    /// Over an entry of the registry: its record's key and value.
+    pub fn entry(&self, log_id: LogId, key: &[u8], value: &[u8]) -> Mac {
+        let preimage = Preimage::new("entry").fixed(&log_id.0).bytes(key);
+        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
+        hasher.update(preimage.as_bytes()).update(value);
+        Mac(first_16(hasher.finalize()))
+    }
 }
 
 impl fmt::Debug for Key {

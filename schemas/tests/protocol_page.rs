@@ -1,5 +1,6 @@
 //! docs/protocol.md shows one of each derived value: they are what the code derives. A change here is a change of the protocol.
 
+use sagaline_schemas::callback::Callback;
 use sagaline_schemas::hash::{command_id, content, effect_id, next_output_hash, output_id, partition_of, saga_id};
 use sagaline_schemas::proof::{Key, unsealed};
 use sagaline_schemas::record::{Address, Answer, Body, Kind, Reply, Succeeded};
@@ -37,6 +38,7 @@ fn the_page_shows_what_the_code_derives() {
         ("content", content.to_string()),
         ("token", key.token(log, 3, command, content).to_string()),
         ("mac", key.mac(log, 3, &[1, 2, 3]).to_string()),
+        ("entry", key.entry(log, b"active/a", &[1, 2, 3]).to_string()),
         ("output_hash", next_output_hash(OutputHash::ZERO, output.as_bytes(), "events", &[1, 2, 3]).to_string()),
         ("fingerprint", key.fingerprint().to_string()),
         ("partition", partition_of("order-1", 16).to_string()),
@@ -61,6 +63,15 @@ fn the_page_shows_a_whole_reply() {
     let written: String = unsealed(0, &Body::Reply(reply)).iter().skip(10).map(|byte| format!("{byte:02x}")).collect();
     let shown: String = block("reply").flat_map(hexadecimal).collect();
     assert_eq!(shown, written);
+}
+
+#[test]
+fn the_page_shows_a_callback_token() {
+    let saga = saga_id(LogId([7; 16]), 3, 41, 0);
+    let address = Address { saga, step: "charge".into(), items: vec![], round: 0, kind: Kind::Do, attempt: 1 };
+    let token = shown("token").parse().expect("the page shows a token");
+    let callback = Callback { partition: 3, address, token };
+    assert_eq!(block("callback").collect::<String>(), callback.to_string());
 }
 
 /// The bytes that a line shows: the words before the first gap of two spaces.

@@ -63,6 +63,8 @@ pub enum Command {
     Dev(Dev),
     /// Run a coordinator on Kafka
     Serve(Configured),
+    /// Run 320 orders through three services that fail as services do, and see what state the world is in
+    Demo(Demo),
     /// Make or check the topics on Kafka
     Topics(Topics),
     /// Read definitions and contracts, and tell all that is wrong with them
@@ -91,6 +93,12 @@ pub enum Command {
     Rebuild(Offline),
     /// Fold the log into a fresh store and compare it with that of a stopped node
     Verify(Offline),
+    /// Show or change what the log says about limits and how long things are kept
+    Settings {
+        /// What to do [default: show]
+        #[command(subcommand)]
+        what: Option<SettingsCommand>,
+    },
     /// Have an input that kills the fold passed over
     Skip(Skip),
     /// List contracts
@@ -135,6 +143,17 @@ pub struct Dev {
     /// The file with the log's key [default: ./sagaline.key if it is there, else one in --data is made]
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep logs, ledgers, stores and reports in this directory, which is to be empty or not there [default: nothing is kept]
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// On this Kafka instead of a log of its own; the topics, sagaline-demo-*, stay there
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka: Option<String>,
 }
 
 /// A configuration file.
@@ -321,6 +340,19 @@ pub struct Offline {
     /// The file with the log's key, with --data [default: as `sagaline dev`]
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+}
+
+/// `settings`
+#[derive(Debug, Subcommand)]
+pub enum SettingsCommand {
+    /// Show the settings in force
+    Show,
+    /// Change some of them in every inbox partition; the others stay as they are
+    Set {
+        /// `max_payload=512KiB`, `keep_ended=90d`, `events=steps`
+        #[arg(required = true, value_name = "NAME=VALUE", value_parser = property)]
+        changes: Vec<(String, String)>,
+    },
 }
 
 /// `skip`

@@ -2,12 +2,14 @@
 
 mod ask;
 mod check;
+mod demo;
 mod init;
 mod list;
 mod node;
 mod offline;
 mod ps;
 mod send;
+mod settings;
 mod show;
 mod topics;
 mod watch;
@@ -28,6 +30,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Init(init) => init::init(&init, common.json),
         Command::Dev(dev) => node::dev(dev, &common),
         Command::Serve(serve) => node::serve(&serve, &common),
+        Command::Demo(demo) => demo::demo(&demo, &common),
         Command::Topics(topics) => topics::topics(&topics.what, &common),
         Command::Check(files) => check::check(&files, &common),
         Command::Apply(files) => check::apply(&files, &common, &client()?),
@@ -42,6 +45,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Parked(parked) => list::parked(&parked, &common, &client()?),
         Command::Rebuild(offline) => offline::rebuild(&offline, &common),
         Command::Verify(offline) => offline::verify(&offline, &common),
+        Command::Settings { what } => settings::settings(what.as_ref(), &common, &client()?),
         Command::Skip(skip) => list::skip(&skip, &common, &client()?),
         Command::Contracts => list::contracts(&common, &client()?),
         Command::Definitions => list::definitions(&common, &client()?),

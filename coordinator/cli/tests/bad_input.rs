@@ -40,6 +40,8 @@ enum Ends {
     Taken,
     /// The coordinator goes on without that partition.
     Halts,
+    /// The coordinator goes on, and publishes nothing of that partition for now.
+    Waits,
 }
 
 #[test]
@@ -64,6 +66,7 @@ fn page(rows: &[Row]) -> String {
         let ends = match ends {
             Ends::Code(code) => code.to_string(),
             Ends::SetAside | Ends::Taken => "goes on".to_owned(),
+            Ends::Waits => "goes on, the partition waits".to_owned(),
             Ends::Halts => "goes on without the partition".to_owned(),
         };
         format!("| {what} | {ends} | {} | {then} |\n", told.replace('|', "\\|"))

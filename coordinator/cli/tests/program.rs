@@ -185,3 +185,92 @@ fn what_is_in_the_way_is_told() {
     );
     assert_eq!(timeout.status.code(), Some(5), "nobody answers: {}", text(&timeout.stderr));
 }
+
+#[test]
+fn a_node_whose_partitions_are_all_halted_answers_and_takes_the_word_that_lets_it_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(dir.path(), &["init", "trips"]);
+    let dir = &dir.path().join("trips");
+    let arguments = ["--partitions", "1", "--mock", "flights", "--mock", "hotels"];
+    let mut dev = Coordinator::broken_dev(dir, &arguments, "panic-at:20");
+    let health = |dev: &Coordinator| -> Json {
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
+        agent.get(format!("{}/v1/health", dev.api)).call().unwrap().body_mut().read_json().unwrap()
+    };
+    let why = |dev: &Coordinator| health(dev)["why"][0].as_str().unwrap_or_default().to_owned();
+    let mut number = 0;
+    wait_until(|| {
+        number += 1;
+        dev.ask(dir, &["start", "book-trip", &format!("T-{number}"), "@trip.json"]);
+        why(&dev).contains("halted")
+    });
+    let way_out = "panics at 20.0: a test wants it. Nothing was decided. `sagaline skip 0 20.0 --reason WHY` has that input passed over";
+    assert!(why(&dev).ends_with(way_out), "{}", why(&dev));
+    assert_eq!(dev.stop(), Some(0));
+
+    let mut dev = Coordinator::broken_dev(dir, &arguments, "panic-at:20");
+    wait_until(|| why(&dev).ends_with(way_out));
+    let asked = dev.ask(dir, &["start", "book-trip", "T", "@trip.json"]);
+    assert_eq!(asked.status.code(), Some(4), "{}", text(&asked.stderr));
+    let skipped = dev.ask(dir, &["skip", "0", "20", "--reason", "it kills the fold"]);
+    assert!(skipped.status.success(), "{}", text(&skipped.stderr));
+    wait_until(|| health(&dev)["healthy"] == true);
+    let good = dev.json(dir, &["start", "book-trip", "good", "@trip.json", "--wait"]);
+    assert_eq!(good["status"], "completed", "{good}");
+    assert_eq!(dev.stop(), Some(0));
+}
+
+#[test]
+fn settings_are_shown_and_changed_and_hold_over_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(dir.path(), &["init", "trips"]);
+    let dir = &dir.path().join("trips");
+    let mut dev = Coordinator::dev(dir, &["--partitions", "2"]);
+    let shown = text(&dev.ask(dir, &["settings"]).stdout);
+    assert!(shown.contains("\nmax_payload        262144 ") && shown.ends_with("\nversion 0\n"), "{shown}");
+    let refused = |arguments: &[&str]| {
+        let output = dev.ask(dir, &[&["settings", "set"], arguments].concat());
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, why) = refused(&["max_payloa=1KiB"]);
+    assert_eq!((code, why.contains("did you mean \"max_payload\"?")), (Some(2), true), "{why}");
+    let (code, why) = refused(&["max_effects=1", "max_effects=2"]);
+    assert_eq!((code, why.contains("max_effects is given twice")), (Some(2), true), "{why}");
+    let (code, why) = refused(&["max_record=16MiB"]);
+    let way_out =
+        "kafka-configs --bootstrap-server HOST:PORT --alter --topic inbox --add-config max.message.bytes=16842752";
+    assert_eq!((code, why.contains(way_out)), (Some(1), true), "{why}");
+
+    let set = dev.json(dir, &["settings", "set", "max_payload=1KiB", "keep_ended=30d"]);
+    assert_eq!((&set["version"], &set["settings"]["keep_ended"]), (&1.into(), &2_592_000_000_i64.into()), "{set}");
+    let again = dev.json(dir, &["settings", "set", "keep_ended=30d", "max_payload=1024"]);
+    assert_eq!(again, set, "asked again it changes nothing");
+    let long = format!("{{\"traveller\": \"{}\"}}", "x".repeat(1_100));
+    let (code, why) = {
+        let output = dev.ask(dir, &["start", "book-trip", "T-1", &long]);
+        (output.status.code(), text(&output.stderr))
+    };
+    assert_eq!((code, why.contains("the settings allow 1024")), (Some(1), true), "{why}");
+    assert_eq!(dev.stop(), Some(0));
+    let dev = Coordinator::dev(dir, &[]);
+    assert_eq!(dev.json(dir, &["settings", "show"]), set);
+}
+
+#[test]
+fn a_stop_before_it_is_ready_is_a_clean_end() {
+    use std::net::TcpListener;
+    use std::process::{Command, Stdio};
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    ok(dir, &["init", "trips"]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = format!("key_file = 'trips/sagaline.key'\n[kafka]\nbootstrap = '{}'", silent.local_addr().unwrap());
+    std::fs::write(dir.join("sagaline.toml"), config).unwrap();
+    let mut serve = common::sagaline(dir);
+    let serve = serve.args(["serve", "--config", "sagaline.toml", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    // A broker that takes the connection and says nothing: the coordinator waits for its first word.
+    let _connection = silent.accept().unwrap();
+    assert!(Command::new("kill").args(["-TERM", &serve.id().to_string()]).status().unwrap().success());
+    let ended = serve.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), text(&ended.stdout)), (Some(0), String::new()));
+}

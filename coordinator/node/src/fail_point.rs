@@ -12,6 +12,8 @@ pub const AFTER_PUBLISH: &str = "after-publish";
 pub const AFTER_PROGRESS: &str = "after-progress";
 /// No place but a way to be broken: who goes live leaves what the outbox holds unpublished, so that a test can show that it sees the loss.
 pub const NO_REPUBLISHING: &str = "no-republishing";
+/// No place but a way to be broken: the fold panics at this offset of every inbox partition, until a person has it passed over.
+pub const PANIC_AT: &str = "panic-at";
 
 struct Armed {
     name: String,
@@ -27,6 +29,15 @@ static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
 /// Whether a process is to be broken in this way, whatever the number says.
 pub fn is_armed(name: &str) -> bool {
     ARMED.as_ref().is_some_and(|armed| armed.name == name)
+}
+
+/// The fold comes to a record, and may panic at it.
+///
+/// # Panics
+/// As the test wants.
+pub fn fold(offset: i64) {
+    let armed = ARMED.as_ref().filter(|armed| armed.name == PANIC_AT);
+    assert!(armed.is_none_or(|armed| armed.left.load(Ordering::Relaxed).cast_signed() != offset), "a test wants it");
 }
 
 /// The process passes a fail point, and may not come out of it.

@@ -10,6 +10,7 @@ pub mod node;
 pub mod owner;
 pub mod registry;
 pub mod sealed;
+pub mod settings;
 #[cfg(test)]
 mod stage;
 pub mod topics;

@@ -4,6 +4,7 @@
 mod appender;
 mod board;
 mod seat;
+mod settings;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use sagaline_log::clock::{Clock, SystemClock};
 use sagaline_log::{Log, LogError, Record};
 use sagaline_partition::store::StoreError;
 use sagaline_schemas::proof::Key;
-use sagaline_schemas::record::Body;
+use sagaline_schemas::record::{Body, Fault};
 use sagaline_schemas::{Offset, Partition};
 use sagaline_store::{Memory, Shared};
 
@@ -29,6 +30,7 @@ use appender::Appender;
 use board::Board;
 pub use board::PartitionHandle;
 use seat::Seat;
+pub use settings::SetError;
 
 /// The fold's stack: expressions and definitions are bounded, this holds their worst case many times over (protocol review F6).
 const FOLD_STACK: usize = 16 << 20;
@@ -65,7 +67,7 @@ pub enum NodeError {
     /// The log does not do what it should.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// No partition can be folded; the first one's reason.
+    /// No partition can be opened; the first one's reason.
     #[error(transparent)]
     Stopped(Stop),
     /// A store does not do what it should.
@@ -126,15 +128,18 @@ pub struct Node {
     common: Arc<Common>,
     registry: Registry,
     appender: Appender,
+    /// One change of the settings at a time.
+    setting: Mutex<()>,
     partitions: Vec<JoinHandle<Result<(), Stop>>>,
     ingress: Option<JoinHandle<()>>,
 }
 
 impl Node {
-    /// Checks the topics, opens all partitions and starts. Partitions that can't be folded are shown as halted; the others go on.
+    /// Checks the topics, opens all partitions and starts. Partitions that can't be folded are shown as halted; the others go on, and so
+    /// does the node when there are none: what a halted fold waits for is asked of the node.
     ///
     /// # Errors
-    /// When the topics are not as they should be, or no partition can be folded.
+    /// When the topics are not as they should be, or no partition can be opened: the way out of that is for a stopped node.
     pub fn start(options: NodeOptions, log: Arc<dyn Log>) -> Result<Self, NodeError> {
         let names = Names::new(options.prefix.clone());
         let inbox = topics::check(&*log, &names, &options.key, options.single_broker)?;
@@ -152,6 +157,7 @@ impl Node {
         let mut node = Self {
             appender: Appender::start(log.producer()?)?,
             registry: registry.clone(),
+            setting: Mutex::default(),
             partitions: Vec::new(),
             ingress: None,
             common,
@@ -176,18 +182,13 @@ impl Node {
         Ok(())
     }
 
-    /// Until every partition is open or halted. An error if none is open.
+    /// Until every partition is open or halted. An error if none could be opened.
     fn wait_opened(&self) -> Result<(), Stop> {
         let deadline = Instant::now() + OPENING;
-        let mut stops = Vec::new();
-        for board in &self.common.boards {
-            board.wait_opened(deadline);
-            stops.extend(board.stop());
-        }
-        match stops.into_iter().next() {
-            Some(stop) if self.common.boards.iter().all(|board| board.stop().is_some()) => Err(stop),
-            Some(_) | None => Ok(()),
-        }
+        let boards = &self.common.boards;
+        boards.iter().for_each(|board| board.wait_opened(deadline));
+        let closed: Option<Vec<Stop>> = boards.iter().map(|board| board.never_opened()).collect();
+        closed.and_then(|stops| stops.into_iter().next()).map_or(Ok(()), Err)
     }
 
     fn start_ingress(&mut self, registry: Registry) -> Result<(), NodeError> {
@@ -260,6 +261,16 @@ impl Node {
         self.append_to(&self.common.names.inbox(), partition, record)
     }
 
+    /// Has an input passed over, as a person says. A partition that has halted there goes on.
+    ///
+    /// # Errors
+    /// When the log refuses, or says nothing within 30 s.
+    pub fn skip(&self, partition: Partition, fault: Fault) -> Result<Offset, NodeError> {
+        let offset = self.append(partition, &Body::Fault(fault))?;
+        self.common.boards[partition as usize].tell();
+        Ok(offset)
+    }
+
     /// Appends a record to any topic, as it is. Durable once this returns.
     ///
     /// # Errors
@@ -285,8 +296,9 @@ impl Node {
     /// # Errors
     /// What speaks against it, or what failed: repeating goes on.
     pub fn apply(&self, options: &ApplyOptions) -> Result<Applied, NodeError> {
-        let Common { log, names, inbox, options: own, .. } = &*self.common;
-        let mut apply = Apply::begin(Arc::clone(log), names, &own.key, inbox, &self.registry.catalogue(), options)?;
+        let Common { log, names, options: own, .. } = &*self.common;
+        let (inbox, options) = self.as_settings_say(options);
+        let mut apply = Apply::begin(Arc::clone(log), names, &own.key, &inbox, &self.registry.catalogue(), &options)?;
         let applied = loop {
             if self.common.stopping() {
                 return Err(NodeError::Stopping);
@@ -342,6 +354,7 @@ impl Drop for Node {
 fn run_ingress(common: &Common, mut ingress: Ingress) {
     while !common.stopping() {
         ingress.set_crowded(common.crowded());
+        ingress.set_settings(common.boards.iter().map(|board| board.settings()));
         if let Err(error) = ingress.turn(SystemClock.since_boot(), IDLE) {
             tracing::warn!(%error, "ingress: the log does not do what it should");
             thread::park_timeout(IDLE);

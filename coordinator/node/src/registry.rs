@@ -15,12 +15,15 @@ use sagaline_schemas::{Digest, Millis, Offset};
 
 use crate::{BootTime, Names};
 pub use apply::{Applied, Apply, ApplyError, ApplyOptions};
-pub use entry::Entry;
+pub use entry::{Entry, Seal};
 
 /// How often the end of the registry is asked for.
 const REFRESH: Duration = Duration::from_secs(1);
 /// Records asked for at once.
 const AT_ONCE: usize = 500;
+
+/// Refused records that are remembered.
+const MOST_REFUSED: usize = 100;
 
 /// A contract that every inbox partition knows.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,8 +52,8 @@ pub struct Catalogue {
     pub definitions: BTreeMap<Digest, KnownDefinition>,
     /// By name: the digest that a new start names.
     pub active: BTreeMap<String, Digest>,
-    /// Values of the topic that could not be read: offset and why.
-    pub unreadable: BTreeMap<Offset, String>,
+    /// Records of the topic that changed nothing, since they prove nothing or can't be read: the newest, offset and why.
+    pub refused: BTreeMap<Offset, String>,
 }
 
 impl Catalogue {
@@ -71,8 +74,8 @@ impl Catalogue {
         topics.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
     }
 
-    fn take(&mut self, record: &Fetched) {
-        match Entry::read(&record.record) {
+    fn take(&mut self, record: &Fetched, seal: &Seal) {
+        match Entry::read(&record.record, seal) {
             Ok(Entry::Contract { digest, contract, command_partitions }) => {
                 self.contracts.insert(digest, KnownContract { contract, command_partitions });
             }
@@ -84,8 +87,11 @@ impl Catalogue {
                 self.active.insert(name, digest);
             }
             Err(detail) => {
-                tracing::error!(offset = record.offset, detail, "the registry holds what can't be read");
-                self.unreadable.insert(record.offset, detail);
+                tracing::error!(offset = record.offset, detail, "a record of the registry is refused");
+                self.refused.insert(record.offset, detail);
+                while self.refused.len() > MOST_REFUSED {
+                    self.refused.pop_first();
+                }
             }
         }
     }
@@ -131,6 +137,7 @@ impl Registry {
 pub struct RegistryReader {
     log: Arc<dyn Log>,
     topic: String,
+    seal: Seal,
     reader: Option<Box<dyn Reader>>,
     catalogue: Arc<Catalogue>,
     next: Offset,
@@ -141,9 +148,9 @@ pub struct RegistryReader {
 
 impl RegistryReader {
     /// At the topic's beginning.
-    pub fn new(log: Arc<dyn Log>, names: &Names, shared: Registry) -> Self {
+    pub fn new(log: Arc<dyn Log>, names: &Names, seal: Seal, shared: Registry) -> Self {
         let topic = names.definitions();
-        Self { log, topic, reader: None, catalogue: Arc::default(), next: 0, goal: None, shared }
+        Self { log, topic, seal, reader: None, catalogue: Arc::default(), next: 0, goal: None, shared }
     }
 
     /// Reads on; confirms what is known each time that the end is reached. A failure is met again a little later: until then the
@@ -180,7 +187,7 @@ impl RegistryReader {
         for record in &records {
             // Compaction leaves holes: what counts is how far one has come.
             self.next = record.offset + 1;
-            Arc::make_mut(&mut self.catalogue).take(record);
+            Arc::make_mut(&mut self.catalogue).take(record, &self.seal);
         }
         if self.next >= end {
             self.goal = None;

@@ -24,7 +24,7 @@ use sagaline_store::MemoryStore;
 use crate::owner::opening::Origin;
 use crate::owner::stop::Stop;
 use crate::owner::{Owner, OwnerOptions};
-use crate::registry::{Apply, ApplyOptions, Registry, RegistryReader};
+use crate::registry::{Apply, ApplyOptions, Registry, RegistryReader, Seal};
 use crate::topics::{self, Inbox, Wanted};
 use crate::{BootTime, Names, sealed};
 
@@ -84,7 +84,7 @@ impl Stage {
 
     pub fn apply(&self, contracts: &[Contract], definitions: &[Definition]) -> Result<(), crate::registry::ApplyError> {
         let registry = Registry::default();
-        RegistryReader::new(Arc::clone(&self.log), &self.names, registry.clone()).turn(self.now()).unwrap();
+        self.registry_reader(&registry).turn(self.now()).unwrap();
         let topics = wanted(self.inbox.partitions);
         let by = "a test".to_owned();
         let options = ApplyOptions { contracts: contracts.to_vec(), definitions: definitions.to_vec(), topics, by };
@@ -97,6 +97,14 @@ impl Stage {
             self.simulation.advance(10);
         }
         panic!("an apply ends within ten seconds")
+    }
+
+    pub fn seal(&self) -> Seal {
+        Seal { key: self.key.clone(), log_id: self.inbox.log_id }
+    }
+
+    pub fn registry_reader(&self, registry: &Registry) -> RegistryReader {
+        RegistryReader::new(Arc::clone(&self.log), &self.names, self.seal(), registry.clone())
     }
 
     pub fn now(&self) -> BootTime {

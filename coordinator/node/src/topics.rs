@@ -10,7 +10,7 @@ use sagaline_schemas::record::{Body, Genesis};
 use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{Fingerprint, LogId, Partition};
 
-use crate::owner::opening::check_inbox;
+use crate::owner::opening::{check_inbox, check_size, max_message_bytes};
 use crate::owner::stop::Stop;
 use crate::{Names, sealed};
 
@@ -159,6 +159,7 @@ pub fn check(log: &dyn Log, names: &Names, key: &Key, single_broker: bool) -> Re
         let genesis = sealed::genesis(log, &info.name, partition)?
             .ok_or_else(|| TopicsError::NoGenesis { topic: info.name.clone(), partition })?;
         check_genesis(&info, key, &genesis)?;
+        check_size(&info, &genesis.settings).map_err(TopicsError::Unsafe)?;
         let one = inbox.get_or_insert(Inbox {
             log_id: genesis.log_id,
             partitions: genesis.partitions,
@@ -284,7 +285,7 @@ fn definitions_topic(names: &Names, wanted: &Wanted) -> NewTopic {
 
 fn new_topic(name: String, partitions: u32, wanted: &Wanted, own: &[(&str, &str)]) -> NewTopic {
     // Larger than the fold's own limit by the room of Kafka's framing: what the fold decides must never be refused for its size.
-    let max_bytes = (wanted.settings.max_record + 64 * 1024).to_string();
+    let max_bytes = max_message_bytes(&wanted.settings).to_string();
     let replicas = if wanted.single_broker { 1 } else { wanted.replicas };
     let min_insync = if wanted.single_broker { "1" } else { "2" };
     let common = [

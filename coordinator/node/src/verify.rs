@@ -82,8 +82,8 @@ pub struct Refold<'a> {
 }
 
 impl Refold<'_> {
-    /// Compares a store with its log. `live` must not change meanwhile: a stopped node's store, or a snapshot. `scratch` gives empty
-    /// stores; more than one is asked for where people had inputs passed over.
+    /// Compares a store with its log. `live` must not change meanwhile: a stopped node's store, or a snapshot. `scratch` gives what
+    /// is folded on: empty stores, or such as once held less of the same log; more than one is asked for where people had inputs passed over.
     ///
     /// # Errors
     /// When either can't be read, or the log can't be folded.
@@ -120,7 +120,7 @@ impl Refold<'_> {
     }
 
     fn fold_up_to(&self, partition: &mut Partition, until: &Meta) -> Result<Reached, VerifyError> {
-        let mut reader = self.log.reader(&self.names.inbox(), self.partition, 0)?;
+        let mut reader = self.log.reader(&self.names.inbox(), self.partition, partition.next())?;
         let (mut records, mut empty) = (Vec::new(), 0);
         while !is_at(partition, until) {
             reader.poll(AT_ONCE, Duration::from_millis(100), &mut records)?;

@@ -453,7 +453,7 @@ fn first_meta(genesis: &Genesis) -> Meta {
         output_hash: OutputHash::ZERO,
         newest_claim: None,
         claimed_by: String::new(),
-        newest_progress: None,
+        vouched: None,
         clock_fault: None,
         counters: Counters::default(),
     }

@@ -19,6 +19,7 @@ pub mod store;
 mod timers;
 pub mod view;
 
+pub use fault::{Ahead, LookAhead};
 pub use fold::{FaultNote, Faults, Folded, LogRecord, Partition, RULES_VERSION};
 pub use halt::Halt;
 pub use outbox::{Published, channel_of_commands};

@@ -24,6 +24,7 @@ enum Compared {
 
 impl Partition {
     pub(crate) fn progress(&mut self, record: LogRecord<'_>, progress: Progress) -> Result<(), Halt> {
+        self.vouch(record.offset, &progress);
         if let Some(detail) = self.why_not_progress(record, &progress) {
             return self.park(record.value, ParkedReason::Refused, detail);
         }
@@ -41,7 +42,6 @@ impl Partition {
             meta.newest_claim = Some(record.offset);
             meta.claimed_by = progress.node;
         }
-        meta.newest_progress = Some(record.offset);
         let base = self.pass_time(record, progress.wall);
         for acked in &progress.acked {
             self.trim(acked, base)?;

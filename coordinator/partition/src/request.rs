@@ -96,8 +96,11 @@ impl Partition {
             self.meta_mut().counters.repeated_starts += 1;
             return Ok(RequestOutcome::Exists { saga });
         }
-        if start.input.len() > self.begun().settings.max_payload as usize {
-            return Ok(refused("the input is larger than the settings allow"));
+        let (size, limit) = (start.input.len(), self.begun().settings.max_payload);
+        if size > limit as usize {
+            return Ok(RequestOutcome::Refused {
+                reason: format!("the input has {size} bytes, the settings allow {limit}"),
+            });
         }
         if let Err(error) = Value::parse(&start.input) {
             return Ok(RequestOutcome::Refused { reason: format!("the input is no JSON: {error}") });

@@ -45,8 +45,8 @@ wire_struct! {
         pub newest_claim: Option<Offset>,
         /// Who made it.
         pub claimed_by: String,
-        /// Offset of the newest Progress.
-        pub newest_progress: Option<Offset>,
+        /// How far any Progress shows its writer to have folded.
+        pub vouched: Option<Position>,
         /// The last Progress whose two clocks disagreed, if none that agreed came since.
         pub clock_fault: Option<ClockFault>,
         /// What came and changed nothing.

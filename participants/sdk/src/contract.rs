@@ -95,6 +95,14 @@ pub enum ContractError {
         /// The type of its input.
         expected: String,
     },
+    /// Nothing is run again that could be refused for good.
+    #[error(
+        "{operation:?} refuses for good, which only an operation of .on(..., Idempotence::ByKey, ...) can: use .refuses(...)"
+    )]
+    NotRunAgain {
+        /// Which.
+        operation: String,
+    },
     /// A type without a name.
     #[error(
         "{operation:?} takes or returns {rust}, which has no name in Avro: put it into a struct declared with payload!"
@@ -126,6 +134,9 @@ pub(crate) fn check(participant: &Participant) -> Result<(), ContractErrors> {
     for operation in &participant.operations {
         if names.insert(&operation.name, operation).is_some() {
             errors.push(ContractError::Twice { operation: operation.name.clone() });
+        }
+        if !operation.refuses_for_good.is_empty() && !matches!(operation.role, Role::Do(Idempotence::ByKey)) {
+            errors.push(ContractError::NotRunAgain { operation: operation.name.clone() });
         }
         check_types(operation, &mut types, &mut errors);
     }

@@ -5,7 +5,7 @@
 //
 // | command               | Succeeded          | Refused            | Tombstone, Compensated | Intent                                | no row                                        |
 // |-----------------------|--------------------|--------------------|------------------------|---------------------------------------|-----------------------------------------------|
-// | do                    | the answer         | the answer         | Mark                   | ByKey: run again, a refusal is Failed | decided <= horizon: Mark(forgotten)           |
+// | do                    | the answer         | the answer         | Mark                   | ByKey: run again (see below)          | decided <= horizon: Mark(forgotten)           |
 // |                       |                    |                    |                        | None: Failed for ever                 | else write Intent, run, record, answer        |
 // | compensate, Succeeded | run, record        | run, record        | the answer             | run, record                           | first <= horizon: Mark(forgotten)             |
 // |                       |                    |                    |                        |                                       | else run, leave a row                         |
@@ -15,14 +15,16 @@
 // |                       |                    |                    |                        |                                       | else leave a Tombstone, no                    |
 //
 // A handler's outcome: done and refused become the row. "Come again" of a first run withdraws its intent, since nothing happened. A failure
-// leaves the intent open: whether something happened is not known. A compensation has no intent: it is safe to repeat by declaration.
+// leaves the intent open: whether something happened is not known. So does "working": somebody else will say. A refusal of a run again is Failed,
+// because the first run may have caused it, unless its code is refused for good. A compensation has no intent: it is safe to repeat by declaration.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sagaline_schemas::command::{Command, KnownOutcome};
 use sagaline_schemas::record::{
-    Answer, Compensated, Failed, Happened, Kind, Mark, MarkKind, NothingThere, Probed, Refused, Succeeded,
+    Answer, Compensated, Failed, Happened, Kind, Mark, MarkKind, NothingThere, Probed, Refused, Succeeded, Working,
 };
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{EffectId, Millis};
@@ -52,6 +54,21 @@ pub enum Idempotence {
     None,
 }
 
+/// What an operation promises of its repeats.
+#[derive(Clone, Debug)]
+pub struct Promise {
+    /// What a repeat does.
+    pub idempotence: Idempotence,
+    /// Codes that are never said of an effect that was done, or may still be done by an earlier run: see `Participant::refuses_for_good`.
+    pub refuses_for_good: Arc<[String]>,
+}
+
+impl From<Idempotence> for Promise {
+    fn from(idempotence: Idempotence) -> Self {
+        Self { idempotence, refuses_for_good: Arc::default() }
+    }
+}
+
 /// What a command begins.
 #[derive(Debug)]
 pub enum Begin {
@@ -70,6 +87,7 @@ pub struct Run {
     kept: Millis,
     task: Task,
     known: Option<Bytes>,
+    refuses_for_good: Arc<[String]>,
 }
 
 impl Run {
@@ -191,11 +209,13 @@ impl EffectStore {
     ///
     /// # Errors
     /// When the rows can't be read or written, or when another command of the effect is still running.
-    pub fn begin(&mut self, command: &Command, declared: Idempotence) -> Result<Begin, EffectStoreError> {
+    pub fn begin(&mut self, command: &Command, promise: impl Into<Promise>) -> Result<Begin, EffectStoreError> {
+        let Promise { idempotence, refuses_for_good } = promise.into();
         let effect = command.effect_id;
         let inbox = ReplyPartition { topic: command.reply_topic.clone(), partition: command.reply_partition };
-        let Some(wanted) = wanted(command, declared) else {
-            return Ok(Begin::Run(Run { effect, inbox, kept: command.first, task: Task::Ask, known: None }));
+        let Some(wanted) = wanted(command, idempotence) else {
+            let (kept, task, known) = (command.first, Task::Ask, None);
+            return Ok(Begin::Run(Run { effect, inbox, kept, task, known, refuses_for_good }));
         };
         if self.running.contains(&effect) {
             return Err(EffectStoreError::Running { effect });
@@ -219,7 +239,7 @@ impl EffectStore {
                     self.put(effect, Row { inbox: inbox.clone(), kept, state: RowState::Intent(Intent {}) })?;
                 }
                 self.running.insert(effect);
-                Ok(Begin::Run(Run { effect, inbox, kept, task, known }))
+                Ok(Begin::Run(Run { effect, inbox, kept, task, known, refuses_for_good }))
             }
         }
     }
@@ -236,7 +256,9 @@ impl EffectStore {
                 self.record(run, RowState::Succeeded(done.clone()))?;
                 Ok(Answer::Succeeded(done))
             }
-            (Task::First, Err(HandlerError::Refused { code, detail })) => {
+            (task @ (Task::First | Task::Again), Err(HandlerError::Refused { code, detail }))
+                if task == Task::First || run.refuses_for_good.contains(&code) =>
+            {
                 let refused = Refused { code, detail };
                 self.record(run, RowState::Refused(refused.clone()))?;
                 Ok(Answer::Refused(refused))
@@ -246,7 +268,7 @@ impl EffectStore {
                 self.dirty = true;
                 Ok(failed(reason, after))
             }
-            (Task::Again, Err(HandlerError::Refused { code, detail })) => Ok(failed(
+            (Task::First | Task::Again, Err(HandlerError::Refused { code, detail })) => Ok(failed(
                 format!("{code} ({detail}), but an earlier attempt without an outcome may have gone through"),
                 None,
             )),
@@ -265,6 +287,9 @@ impl EffectStore {
             }
             (Task::First | Task::Again | Task::Undo | Task::Ask, Err(HandlerError::Failed { error })) => {
                 Ok(failed(error, None))
+            }
+            (Task::First | Task::Again | Task::Undo | Task::Ask, Err(HandlerError::Working { until })) => {
+                Ok(Answer::Working(Working { until }))
             }
         }
     }

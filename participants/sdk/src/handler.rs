@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use sagaline_schemas::callback::Callback;
 use sagaline_schemas::command::Command;
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{EffectId, Millis, SagaId, Value};
@@ -37,6 +38,11 @@ pub enum HandlerError {
         /// For people.
         error: String,
     },
+    /// Under way elsewhere: whoever holds `Effect::callback` brings what came of it.
+    Working {
+        /// Until when the attempt is not given up: milliseconds since 1970.
+        until: Millis,
+    },
 }
 
 impl HandlerError {
@@ -48,6 +54,14 @@ impl HandlerError {
     /// Definitely not done; come again after this time.
     pub fn retry(after: Duration, reason: impl Into<String>) -> Self {
         Self::Retry { after: Some(after), reason: reason.into() }
+    }
+
+    /// Under way elsewhere until then: whoever holds `Effect::callback` says what came of it. The attempt is given up if nobody has said so by then.
+    ///
+    /// The effect store learns nothing of that: a repeat of the command runs the handler again, as after a crash. So the operation is to be
+    /// `ByKey`, and the partner is to be given the effect's id as the key, too.
+    pub fn working(until: SystemTime) -> Self {
+        Self::Working { until: millis(until) }
     }
 
     /// Nobody knows whether it was done.
@@ -75,10 +89,9 @@ pub enum Known<T> {
 #[derive(Clone)]
 pub struct Effect {
     id: EffectId,
-    saga: SagaId,
     saga_name: String,
     operation: String,
-    attempt: u32,
+    callback: Callback,
     deadline: Millis,
     traceparent: Option<String>,
     say_working: Arc<dyn Fn(Millis) + Send + Sync>,
@@ -88,10 +101,13 @@ impl Effect {
     pub(crate) fn new(command: &Command, say_working: Arc<dyn Fn(Millis) + Send + Sync>) -> Self {
         Self {
             id: command.effect_id,
-            saga: command.address.saga,
             saga_name: command.saga.clone(),
             operation: command.operation.clone(),
-            attempt: command.address.attempt,
+            callback: Callback {
+                partition: command.reply_partition,
+                address: command.address.clone(),
+                token: command.token,
+            },
             deadline: command.deadline,
             traceparent: command.traceparent.clone(),
             say_working,
@@ -105,7 +121,7 @@ impl Effect {
 
     /// The saga.
     pub fn saga(&self) -> SagaId {
-        self.saga
+        self.callback.address.saga
     }
 
     /// The saga's definition and correlation id, for people.
@@ -120,7 +136,7 @@ impl Effect {
 
     /// Which attempt this is, from 1. Compensations count their own.
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.callback.address.attempt
     }
 
     /// When the coordinator gives this attempt up, as far as it knew when it sent it.
@@ -135,14 +151,26 @@ impl Effect {
 
     /// Tells the coordinator that the work takes until then, so that it does not give the attempt up before.
     pub fn working(&self, until: SystemTime) {
-        let until = until.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        (self.say_working)(Millis::try_from(until).unwrap_or(Millis::MAX));
+        (self.say_working)(millis(until));
     }
+
+    /// What a partner needs to say what came of this effect: to be put behind `/v1/callbacks/` of the coordinator's API, with the answer as the body.
+    /// Hand it out, return `HandlerError::working`, and the callback ends the step. The first one counts, whichever attempt it is of.
+    ///
+    /// Whoever holds it can answer for this effect: it belongs into no log.
+    pub fn callback(&self) -> String {
+        self.callback.to_string()
+    }
+}
+
+fn millis(time: SystemTime) -> Millis {
+    let since = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    Millis::try_from(since).unwrap_or(Millis::MAX)
 }
 
 impl fmt::Debug for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Effect({} of {}, {} attempt {})", self.id, self.saga_name, self.operation, self.attempt)
+        write!(f, "Effect({} of {}, {} attempt {})", self.id, self.saga_name, self.operation, self.attempt())
     }
 }
 

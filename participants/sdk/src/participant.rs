@@ -10,7 +10,7 @@ use sagaline_schemas::command::Command;
 use sagaline_schemas::record::Kind;
 
 use crate::contract::{ContractErrors, PayloadType};
-use crate::effects::{EffectRows, Idempotence};
+use crate::effects::{EffectRows, Idempotence, Promise};
 use crate::handler::{Effect, Handler, HandlerError, Known, compensation, handler};
 use crate::payload::{EffectKey, Payload};
 
@@ -30,6 +30,7 @@ pub(crate) struct Operation {
     pub input: PayloadType,
     pub output: PayloadType,
     pub refuses: Vec<String>,
+    pub refuses_for_good: Arc<[String]>,
     pub role: Role,
     pub handler: Handler,
 }
@@ -44,7 +45,7 @@ pub(crate) enum Role {
 
 /// What a command is to be met with.
 pub(crate) struct Plan {
-    pub declared: Idempotence,
+    pub promise: Promise,
     pub handler: Handler,
 }
 
@@ -119,6 +120,21 @@ impl Participant {
         self
     }
 
+    /// As `refuses`, by codes that are never said of an effect that was done or may still be done.
+    ///
+    /// A handler of a `ByKey` operation that died may have done its work; if it is run again and then refuses, that alone proves nothing, and the
+    /// answer is a failure. With one of these codes it is a refusal. For this to be true the handler looks the effect's id up **before** it looks for
+    /// reasons to refuse, and no call of an earlier run can go through afterwards: either none outlives the process, or the business remembers the
+    /// refusal under the effect's id.
+    #[must_use]
+    pub fn refuses_for_good(mut self, codes: &[&str]) -> Self {
+        if let Some(operation) = self.operations.last_mut() {
+            let known = operation.refuses_for_good.iter().cloned();
+            operation.refuses_for_good = known.chain(codes.iter().map(|code| (*code).to_owned())).collect();
+        }
+        self.refuses(codes)
+    }
+
     /// The operation that undoes `of`. It gets the input of `of`, and its result where that is known.
     ///
     /// It must be safe to repeat under the effect's id, work without the result, and close the id in the business: a call of `of` that is still
@@ -162,7 +178,8 @@ impl Participant {
 
     fn operation<I: Payload, O: Payload>(mut self, name: &str, role: Role, handler: Handler) -> Self {
         let (input, output) = (PayloadType::of::<I>(), PayloadType::of::<O>());
-        self.operations.push(Operation { name: name.to_owned(), input, output, refuses: Vec::new(), role, handler });
+        let (name, refuses, refuses_for_good) = (name.to_owned(), Vec::new(), Arc::default());
+        self.operations.push(Operation { name, input, output, refuses, refuses_for_good, role, handler });
         self
     }
 
@@ -181,7 +198,7 @@ impl Participant {
     /// When there is no such operation: the words for the answer.
     pub(crate) fn plan(&self, command: &Command) -> Result<Plan, String> {
         let operation = self.named(&command.operation).ok_or_else(|| self.unknown(command))?;
-        let declared = match (command.address.kind, &operation.role) {
+        let idempotence = match (command.address.kind, &operation.role) {
             (Kind::Do, Role::Do(declared)) => Some(*declared),
             (Kind::Compensate, Role::Compensates(of)) | (Kind::Probe, Role::Probes(of)) => self.declared(of),
             (Kind::Ask, Role::Probes(_) | Role::Reads) => Some(Idempotence::None),
@@ -190,8 +207,9 @@ impl Participant {
             | (Kind::Probe, Role::Do(_) | Role::Compensates(_) | Role::Reads)
             | (Kind::Ask, Role::Do(_) | Role::Compensates(_)) => None,
         };
-        let declared = declared.ok_or_else(|| self.unknown(command))?;
-        Ok(Plan { declared, handler: Arc::clone(&operation.handler) })
+        let idempotence = idempotence.ok_or_else(|| self.unknown(command))?;
+        let promise = Promise { idempotence, refuses_for_good: Arc::clone(&operation.refuses_for_good) };
+        Ok(Plan { promise, handler: Arc::clone(&operation.handler) })
     }
 
     fn unknown(&self, command: &Command) -> String {

@@ -10,10 +10,8 @@ use std::time::{Duration, Instant};
 use sagaline_log::{Fetched, GroupEvent, GroupReader, Log, LogError};
 use sagaline_schemas::Millis;
 use sagaline_schemas::command::Command;
-use sagaline_schemas::proof::{OpenError, open_single_object};
+use sagaline_schemas::proof::open_command;
 use sagaline_schemas::record::{Answer, Failed, Reply, Working};
-use sagaline_schemas::schema::COMMAND;
-use sagaline_schemas::wire::Wire;
 use tokio::runtime::Handle;
 
 use crate::contract::ContractErrors;
@@ -281,7 +279,7 @@ impl Runner {
                 return Ok(());
             }
         };
-        match self.store.begin(&held.command, plan.declared)? {
+        match self.store.begin(&held.command, plan.promise)? {
             Begin::Answer(answer) => self.answered(held, answer, released),
             Begin::Run(run) => released.starts.push((held, run, plan.handler)),
         }
@@ -367,7 +365,7 @@ impl Runner {
     fn hold(&mut self, fetched: Fetched) {
         let place = Place { topic: fetched.topic, partition: fetched.partition, offset: fetched.offset };
         self.prefixes.begin(&place);
-        match decode(&fetched.record.value) {
+        match open_command(&fetched.record.value) {
             Ok(command) => self.queue.push(command.address.saga, Held { command, place }),
             Err(error) => {
                 let (topic, partition, offset) = (&*place.topic, place.partition, place.offset);
@@ -388,13 +386,6 @@ impl Runner {
             }
         }
     }
-}
-
-fn decode(value: &[u8]) -> Result<Command, OpenError> {
-    let mut input = open_single_object(COMMAND.fingerprint, value)?;
-    let command = Command::decode(&mut input)?;
-    input.finish()?;
-    Ok(command)
 }
 
 fn outgoing(command: &Command, answer: Answer, instance: &str, time: Millis, answers: Option<Place>) -> Outgoing {

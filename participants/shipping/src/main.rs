@@ -35,7 +35,7 @@ fn participant(parcels: Parcels, faults: &Arc<Faults>) -> Participant {
                 faults.around(&fx, simulate.as_deref(), "UndeliverableAddress", work).await
             }
         })
-        .refuses(&["UndeliverableAddress"])
+        .refuses_for_good(&["UndeliverableAddress"])
         .compensate("dispatch", "cancel", move |dispatch: Dispatch, _: Known<Dispatched>, fx: Effect| {
             let (parcels, faults) = (Arc::clone(&cancelling), Arc::clone(&around_cancel));
             async move {

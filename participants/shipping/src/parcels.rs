@@ -67,7 +67,9 @@ impl Parcels {
     /// Sends a parcel, once for an effect.
     pub fn dispatch(&mut self, effect: &Effect, dispatch: &Dispatch) -> Result<Acted<Dispatched>, HandlerError> {
         let country = &dispatch.address.country;
-        if self.undeliverable.contains(country) {
+        // Refused for good: what is under way already must not be refused, whatever has changed since.
+        let sent = self.book.standing(&effect.id().to_string()).done > 0;
+        if !sent && self.undeliverable.contains(country) {
             return Err(HandlerError::refused("UndeliverableAddress", format!("no parcel is sent to {country}")));
         }
         let tracking = format!("trk-{}", effect.id().to_string().replace('-', ""));

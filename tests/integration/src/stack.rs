@@ -8,9 +8,11 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use sagaline_schemas::proof::Key;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::damage::Left;
 use crate::kafka::{Broker, unique};
 use crate::orders::{self, Order, Report};
 use crate::process::{Process, forget_our_settings, program, wait_until};
@@ -21,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const QUIET: Duration = Duration::from_secs(8);
 /// Inbox partitions.
 const PARTITIONS: u32 = 4;
+/// Name and secret of the log's key.
+const KEY: (&str, u8) = ("test", 0x5a);
 /// In the demo's definition: an attempt that is not answered soon is made again. Here nothing may heal by that.
 const IMPATIENT: &str = "attempt_timeout: 2s, within: 10m";
 const PATIENT: &str = "attempt_timeout: 30m, within: 50m";
@@ -86,17 +90,22 @@ impl Stack {
     fn write_configuration(&self) -> Result<()> {
         let dir = self.dir.path();
         let key = dir.join("sagaline.key");
-        std::fs::write(&key, format!("test:{}", "5a".repeat(32)))?;
+        std::fs::write(&key, format!("{}:{}", KEY.0, format!("{:02x}", KEY.1).repeat(32)))?;
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
         std::fs::write(dir.join("accounts.json"), r#"{"poor": 0}"#)?;
         std::fs::write(dir.join("stock.json"), r#"{"sold-out": 0}"#)?;
+        self.write_configuration_for("coordinator", "sagaline.toml")
+    }
+
+    /// The configuration of a coordinator with its stores in `data`.
+    fn write_configuration_for(&self, data: &str, file: &str) -> Result<()> {
         let (prefix, bootstrap) = (&self.prefix, &self.bootstrap);
         let configuration = format!(
-            "data = \"coordinator\"\nkey_file = \"sagaline.key\"\nprefix = \"{prefix}\"\n[api]\nport = 0\n\
+            "data = \"{data}\"\nkey_file = \"sagaline.key\"\nprefix = \"{prefix}\"\n[api]\nport = 0\n\
              [kafka]\nbootstrap = \"{bootstrap}\"\nsingle_broker = true\n\
              [topics]\npartitions = {PARTITIONS}\nreplicas = 1\nactivation_delay = 0\n"
         );
-        Ok(std::fs::write(dir.join("sagaline.toml"), configuration)?)
+        Ok(std::fs::write(self.dir.path().join(file), configuration)?)
     }
 
     /// The demo's definition, but patient, and with a topic of its own.
@@ -185,6 +194,22 @@ impl Stack {
     /// When that does not happen.
     pub fn wait_killed(&mut self) -> Result<()> {
         self.wait("the coordinator's death at its fail point", |stack| Ok(stack.coordinator.killed()?.then_some(())))
+    }
+
+    /// Keeps the stores of a coordinator that does not run, as they are now. `NAME.toml` is a configuration with them.
+    ///
+    /// # Errors
+    /// When they can't be copied.
+    pub fn keep_stores(&self, name: &str) -> Result<Left> {
+        self.write_configuration_for(name, &format!("{name}.toml"))?;
+        let key = Key::new(KEY.0, [KEY.1; 32]);
+        Left::copy_of(
+            &self.dir.path().join("coordinator"),
+            &self.dir.path().join(name),
+            &self.bootstrap,
+            &self.prefix,
+            key,
+        )
     }
 
     /// What the coordinator wrote in this life, or in its last.

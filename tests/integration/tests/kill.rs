@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
-use sagaline_integration::orders::{self, Act, Order, Refused};
+use sagaline_integration::damage::{Found, Left};
+use sagaline_integration::orders::{self, Act, Order, Refused, Report};
 use sagaline_integration::stack::{Stack, now};
 
 /// So many orders are under way at each death of the coordinator.
@@ -24,6 +25,13 @@ fn alone() -> MutexGuard<'static, ()> {
 fn whole() -> bool {
     std::env::var("SAGALINE_PROVE").is_ok_and(|value| value == "1")
 }
+
+/// So many bytes are flipped in files of stores.
+const FLIPS: usize = 50;
+/// Each catalogue is cut short at so many places.
+const CUTS: usize = 12;
+/// Of what is changed, and where.
+const SEED: u64 = 3;
 
 /// How many orders, how many deaths, and what is broken.
 #[derive(Clone, Copy)]
@@ -52,8 +60,17 @@ struct Death {
     stood: Vec<(i64, i64)>,
 }
 
-/// Runs a form up to its last life, in which all can end. Gives that life's API.
-fn run(form: Form) -> Result<(Stack, Vec<Death>, String)> {
+/// A form, up to its last life, in which all can end.
+struct Ran {
+    stack: Stack,
+    deaths: Vec<Death>,
+    /// The stores after the last death.
+    left: Left,
+    /// The last life's.
+    api: String,
+}
+
+fn run(form: Form) -> Result<Ran> {
     let slow = format!("{} {}", form.services, form.slow);
     let services = [("inventory", form.services), ("payment", form.services), ("shipping", slow.as_str())];
     let mut stack = Stack::start(&services)?;
@@ -66,10 +83,11 @@ fn run(form: Form) -> Result<(Stack, Vec<Death>, String)> {
         stack.send(orders_from(stack.orders.len(), form.more))?;
         deaths.push(die(&mut stack, number)?);
     }
+    let left = stack.keep_stores("left")?;
     stack.restart_service("shipping", form.services)?;
     stack.start_coordinator(form.last)?;
     let api = stack.wait_ready()?;
-    Ok((stack, deaths, api))
+    Ok(Ran { stack, deaths, left, api })
 }
 
 fn orders_from(first: usize, count: usize) -> impl Iterator<Item = Order> {
@@ -132,37 +150,62 @@ fn check_deaths(stack: &Stack, deaths: &[Death]) -> Result<()> {
 }
 
 /// A stopped node's stores are what their logs say: each is folded again by a fresh process. Gives what that prints.
-fn verify(stack: &Stack) -> Result<String> {
-    let said = stack.sagaline(&["verify", "--config", "sagaline.toml"])?;
+fn verify(stack: &Stack, config: &str) -> Result<String> {
+    let said = stack.sagaline(&["verify", "--config", config])?;
     ensure!(said.lines().count() == 4 && said.lines().all(|line| line.starts_with("same: ")), "{said}");
     Ok(said)
 }
 
 /// The stores are deleted and folded anew: the same, and the same is told of every saga.
-fn check_rebuild(stack: &mut Stack, api: &str) -> Result<()> {
-    let before = stack.reports(api)?;
-    stack.stop_coordinator()?;
-    print!("{}", verify(stack)?);
+fn check_rebuild(stack: &mut Stack, before: &[Report]) -> Result<()> {
+    print!("{}", verify(stack, "sagaline.toml")?);
     print!("{}", stack.sagaline(&["rebuild", "--config", "sagaline.toml"])?);
     stack.start_coordinator(None)?;
     let api = stack.wait_ready()?;
     let stood = stood(&stack.coordinator_log()?)?;
     ensure!(stood.iter().all(|(store, _)| *store == 0), "the stores were not deleted: {stood:?}");
-    ensure!(stack.reports(&api)? == before, "the log, folded anew, tells another story");
+    ensure!(stack.reports(&api)? == *before, "the log, folded anew, tells another story");
     stack.stop_coordinator()?;
-    print!("{}", verify(stack)?);
+    print!("{}", verify(stack, "sagaline.toml")?);
+    Ok(())
+}
+
+/// What a death left is a place in the fold of the log, from which folding on leads to where the log leads; no changed byte makes it another.
+fn check_left(stack: &Stack, left: &Left) -> Result<()> {
+    println!("the stores that the last death left:");
+    let families = left.change_values(SEED)?;
+    println!("one byte of an entry changed changes the digest: {}", families.join(", "));
+    ensure!(families.contains(&"sagas"), "{families:?}");
+    let tally = left.flip_bytes(SEED, FLIPS)?;
+    println!("{FLIPS} flipped bytes in files, seed {SEED}: {tally}");
+    ensure!(
+        tally.of(Found::NamedError) >= 10 && tally.of(Found::Identical) >= 10,
+        "flips reach what is read, and what is not"
+    );
+    println!("catalogues cut short: {}", left.cut_catalogues(CUTS)?);
+    stack.keep_stores("stopped")?.follow_from(left)?;
+    println!("folded on, they are byte for byte what the stores are after the last life");
+    print!("{}", verify(stack, "left.toml")?);
+    left.change_saga(1, SEED)?;
+    let told =
+        stack.sagaline(&["verify", "--config", "left.toml"]).err().context("a changed saga is called the same")?;
+    println!("one byte of one saga changed: {told}");
+    ensure!(told.to_string().contains("inbox partition 1 is not what its log says"), "{told}");
     Ok(())
 }
 
 #[test]
 fn the_coordinator_is_killed_and_every_effect_happens_once() -> Result<()> {
     let _alone = alone();
-    let (mut stack, deaths, api) = run(if whole() { WHOLE } else { SMALL })?;
+    let Ran { mut stack, deaths, left, api } = run(if whole() { WHOLE } else { SMALL })?;
     stack.wait_ended(&api)?;
     let wrong = stack.differences(&api)?;
     ensure!(wrong.is_empty(), "{} differences: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
     check_deaths(&stack, &deaths)?;
-    check_rebuild(&mut stack, &api)?;
+    let before = stack.reports(&api)?;
+    stack.stop_coordinator()?;
+    check_left(&stack, &left)?;
+    check_rebuild(&mut stack, &before)?;
     stack.done();
     Ok(())
 }
@@ -171,7 +214,7 @@ fn the_coordinator_is_killed_and_every_effect_happens_once() -> Result<()> {
 fn without_deduplication_the_same_deaths_are_found_to_double_effects() -> Result<()> {
     let _alone = alone();
     let form = Form { first: 70, more: 20, deaths: 3, services: "--without-deduplication", ..SMALL };
-    let (mut stack, _, api) = run(form)?;
+    let Ran { mut stack, api, .. } = run(form)?;
     stack.wait_quiet(&api)?;
     let wrong = stack.differences(&api)?;
     let doubles = wrong.iter().filter(|line| line.starts_with("effect ") && line.ends_with(" times")).count();
@@ -185,7 +228,7 @@ fn without_deduplication_the_same_deaths_are_found_to_double_effects() -> Result
 fn without_republishing_the_same_deaths_are_found_to_lose_commands() -> Result<()> {
     let _alone = alone();
     let form = Form { first: 70, more: 20, deaths: 1, last: Some("no-republishing:0"), ..SMALL };
-    let (mut stack, _, api) = run(form)?;
+    let Ran { mut stack, api, .. } = run(form)?;
     stack.wait_quiet(&api)?;
     let waiting = stack.orders.len() as u64 - stack.ended(&api)?;
     println!("{waiting} sagas wait for ever, and were found");

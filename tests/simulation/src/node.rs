@@ -1,5 +1,5 @@
 //! A coordinator's machine: the node's own owner and ingress over stores that survive it. It crashes, sleeps and wakes as the plan says.
-//! Whatever an owner gives up for is looked at: only a clock fault and a log that can't be read at the moment are ever right.
+//! Whatever an owner gives up for is looked at: only a log that can't be read at the moment are ever right.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -158,8 +158,12 @@ impl Node {
             let opened = self.open(index);
             return self.judge(index, opened.map(|()| true), scene);
         }
-        let Some(owner) = self.seats[index].owner.as_mut() else { return Ok(false) };
+        let Seat { partition, owner: Some(owner), .. } = &mut self.seats[index] else { return Ok(false) };
+        let before = owner.clocks_apart();
         let turned = owner.turn(boot, Duration::ZERO).map(|turned| turned.worked);
+        if let (None, Some(apart)) = (before, owner.clocks_apart()) {
+            scene.strike("clock fault", format!("{} is silent in partition {partition}: {apart} ms", self.name));
+        }
         self.judge(index, turned, scene)
     }
 
@@ -189,10 +193,6 @@ impl Node {
         seat.owner = None;
         seat.open_at = scene.now() + AGAIN;
         match stop {
-            Stop::ClockFault { apart, .. } => {
-                scene.strike("clock fault", format!("{} gives partition {} up: {apart} ms", self.name, seat.partition));
-                Ok(false)
-            }
             Stop::Log(error) => {
                 scene.note(format!("{} can't open partition {}: {error}", self.name, seat.partition));
                 Ok(false)

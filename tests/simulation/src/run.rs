@@ -390,6 +390,8 @@ fn make_topics(scene: &mut Scene, key: &Key, partitions: u32) -> Inbox {
             setting("retention.bytes", "-1"),
             setting("cleanup.policy", "delete"),
             setting("message.timestamp.type", "LogAppendTime"),
+            setting("unclean.leader.election.enable", "false"),
+            setting("max.message.bytes", "1114112"),
         ],
     };
     log.create_topic(&inbox).expect("a new log takes a topic");

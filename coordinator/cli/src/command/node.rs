@@ -1,6 +1,8 @@
 //! `dev` and `serve`: a node in this process with its API, until SIGTERM or SIGINT. Tests and scripts wait for the line that begins with
 //! `ready:`; it is printed once every partition is live or halted.
 
+mod signals;
+
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, TcpListener};
@@ -11,18 +13,19 @@ use std::time::Duration;
 use sagaline_language::Loaded;
 use sagaline_log::{Log, loopback};
 use sagaline_node::api::{self, Api};
-use sagaline_node::owner::stop::Stop;
+use sagaline_node::config::Config;
+use sagaline_node::owner::stop::Stop as Given;
 use sagaline_node::registry::{ApplyError, ApplyOptions};
 use sagaline_node::topics::{self, Wanted};
-use sagaline_node::{Names, Node, NodeError, NodeOptions, Standing};
+use sagaline_node::{Names, Node, NodeError, NodeOptions, PartitionStatus, Standing};
 use sagaline_partition::Halt;
 use sagaline_partition::store::StoreError;
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::settings::Settings;
 use sagaline_store::Memory;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
 
+use self::signals::Stop;
 use super::init::{KEY_FILE, make_key, read_key};
 use super::{check, topics as configured};
 use crate::args::{Common, Configured, Dev};
@@ -45,10 +48,44 @@ pub fn stores_of(data: &Path) -> PathBuf {
     data.join("store")
 }
 
+/// What runs once it has begun.
+struct Begun {
+    api: Api,
+    /// Where participants find the log.
+    log: String,
+    mocks: Vec<Mock>,
+    loopback: Option<loopback::Server>,
+}
+
 /// `sagaline dev`
 pub fn dev(dev: Dev, common: &Common) -> Result<(), Failure> {
     trace("warn", common.json);
-    let loaded = definitions(&dev, common)?;
+    let (port, common) = (dev.port, common.clone());
+    live(port, move || begin_dev(&dev, &common))
+}
+
+/// `sagaline serve`
+pub fn serve(serve: &Configured, common: &Common) -> Result<(), Failure> {
+    trace("info", common.json);
+    let configured = configured::load(serve.config.as_deref())?;
+    live(configured.api_port, move || begin_serve(configured))
+}
+
+/// From here on a stop is heard, and ends cleanly.
+fn live(port: u16, begin: impl FnOnce() -> Result<Begun, Failure> + Send + 'static) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    let stop = signals::hear(&runtime)?;
+    let Some(Begun { api, log, mocks, loopback }) = signals::begun(&runtime, &stop, begin)? else {
+        runtime.shutdown_background();
+        return Ok(());
+    };
+    let outcome = run(runtime, stop, api, port, &log);
+    drop((mocks, loopback));
+    outcome
+}
+
+fn begin_dev(dev: &Dev, common: &Common) -> Result<Begun, Failure> {
+    let loaded = definitions(dev, common)?;
     std::fs::create_dir_all(&dev.data).map_err(|error| Failure::file(&dev.data, &error))?;
     let key = dev_key(&dev.data, dev.key_file.as_deref(), true)?;
     let log = sagaline_log::connect(&log_of(&dev.data), &Default::default())?;
@@ -62,23 +99,20 @@ pub fn dev(dev: Dev, common: &Common) -> Result<(), Failure> {
         Failure::new(Exit::InUse, message)
     })?;
     let served = loopback::serve(listener, log)?;
-    let address = format!("loopback://{}", served.address());
+    let log = format!("loopback://{}", served.address());
     let api = Api { node: Arc::new(node), name: "dev".to_owned(), topics: wanted, dev: true };
-    let outcome = run(api, dev.port, &address);
-    drop((mocks, served));
-    outcome
+    Ok(Begun { api, log, mocks, loopback: Some(served) })
 }
 
-/// `sagaline serve`
-pub fn serve(serve: &Configured, common: &Common) -> Result<(), Failure> {
-    trace("info", common.json);
-    let (config, log) = configured::connect(serve)?;
+fn begin_serve(config: Config) -> Result<Begun, Failure> {
+    let log = configured::kafka(&config)?;
     let key = read_key(&config.key_file)?;
     std::fs::create_dir_all(&config.data).map_err(|error| Failure::file(&config.data, &error))?;
     let node = Node::start(options(&config.data, &config.prefix, key, &config.node, config.single_broker), log)?;
-    let address = format!("kafka://{}", config.kafka()?);
+    let log = format!("kafka://{}", config.kafka()?);
     let topics = configured::wanted(&config);
-    run(Api { node: Arc::new(node), name: config.node, topics, dev: false }, config.api_port, &address)
+    let api = Api { node: Arc::new(node), name: config.node, topics, dev: false };
+    Ok(Begun { api, log, mocks: Vec::new(), loopback: None })
 }
 
 fn options(stores: &Path, prefix: &str, key: Key, name: &str, single_broker: bool) -> NodeOptions {
@@ -177,20 +211,18 @@ fn mock(node: &Node, participant: &str) -> Result<Mock, Failure> {
 }
 
 /// Serves the API and waits; then stops cleanly: answers under way are given, then the partitions are closed.
-fn run(api: Api, port: u16, log: &str) -> Result<(), Failure> {
-    let runtime = runtime()?;
-    let mut stop = signals(&runtime)?;
+fn run(runtime: Runtime, mut stop: Stop, api: Api, port: u16, log: &str) -> Result<(), Failure> {
     let node = Arc::clone(&api.node);
     let listener = runtime.block_on(api::bind(port))?;
     let at = listener.local_addr().map_err(|error| Failure::new(Exit::InUse, error))?;
     let mut asked = stop.clone();
-    let mut server = runtime.spawn(api::serve(listener, api, async move { wait_for_stop(&mut asked).await }));
+    let mut server = runtime.spawn(api::serve(listener, api, async move { signals::asked(&mut asked).await }));
     if wait_for_partitions(&node, &stop) {
         print::line(format_args!("ready: api http://{at} log {log}"))?;
     }
     let served = runtime.block_on(async {
         tokio::select! {
-            () = wait_for_stop(&mut stop) => tokio::time::timeout(LAST_ANSWERS, &mut server).await.ok(),
+            () = signals::asked(&mut stop) => tokio::time::timeout(LAST_ANSWERS, &mut server).await.ok(),
             served = &mut server => Some(served),
         }
     });
@@ -209,40 +241,24 @@ fn runtime() -> Result<Runtime, Failure> {
     runtime.map_err(|error| Failure::new(Exit::Unreachable, format_args!("the system gives no thread: {error}")))
 }
 
-/// Becomes true at the first SIGTERM or SIGINT.
-fn signals(runtime: &Runtime) -> Result<watch::Receiver<bool>, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let _inside = runtime.enter();
-    let unheard = |error| Failure::new(Exit::Unreachable, format_args!("signals can't be heard: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
-    let (asked, stop) = watch::channel(false);
-    runtime.spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        asked.send_replace(true);
-    });
-    Ok(stop)
-}
-
-async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
-    // The sender is gone only when the runtime is: that is a stop, too.
-    drop(stop.wait_for(|asked| *asked).await);
-}
-
-/// Until each partition is live or halted. False: the stop was asked for meanwhile.
-fn wait_for_partitions(node: &Node, stop: &watch::Receiver<bool>) -> bool {
-    let settled = |standing: &Standing| matches!(standing, Standing::Live | Standing::Halted { .. });
+/// Until each partition is live, halted, or silent because clocks disagree. False: the stop was asked for meanwhile.
+fn wait_for_partitions(node: &Node, stop: &Stop) -> bool {
+    let settled = |status: &PartitionStatus| {
+        matches!(status.standing, Standing::Live | Standing::Halted { .. }) || status.clock_fault.is_some()
+    };
     for handle in node.partitions() {
-        while !handle.wait_status(LOOK, |status| settled(&status.standing)) {
+        while !handle.wait_status(LOOK, settled) {
             if *stop.borrow() {
                 return false;
             }
         }
-        if let Standing::Halted { reason } = handle.status().standing {
-            anstream::eprintln!("sagaline: inbox partition {} is halted: {reason}", handle.number);
+        let PartitionStatus { standing, trouble, .. } = handle.status();
+        match (standing, trouble) {
+            (Standing::Halted { reason }, _) => {
+                anstream::eprintln!("sagaline: inbox partition {} is halted: {reason}", handle.number);
+            }
+            (_, Some(trouble)) => anstream::eprintln!("sagaline: inbox partition {}: {trouble}", handle.number),
+            (_, None) => {}
         }
     }
     true
@@ -263,27 +279,27 @@ impl From<NodeError> for Failure {
     }
 }
 
-impl From<Stop> for Failure {
-    fn from(stop: Stop) -> Self {
+impl From<Given> for Failure {
+    fn from(stop: Given) -> Self {
         match stop {
-            Stop::Store(error) | Stop::Halt(Halt::Store(error)) => error.into(),
-            Stop::Log(error) => error.into(),
-            Stop::Halt(Halt::WrongKey { .. }) => Self::usage(stop),
-            Stop::Halt(
+            Given::Store(error) | Given::Halt(Halt::Store(error)) => error.into(),
+            Given::Log(error) => error.into(),
+            Given::Halt(Halt::WrongKey { .. }) => Self::usage(stop),
+            Given::Halt(
                 Halt::NoGenesis { .. }
                 | Halt::UnknownRules { .. }
                 | Halt::Hole { .. }
                 | Halt::Diverged { .. }
                 | Halt::PassedOver { .. },
             )
-            | Stop::Unsafe { .. }
-            | Stop::OtherLog { .. }
-            | Stop::AheadOfLog { .. }
-            | Stop::Rewritten { .. }
-            | Stop::NoAppendTime { .. }
-            | Stop::Panicked { .. }
-            | Stop::Refold { .. }
-            | Stop::ClockFault { .. } => Self::new(Exit::Halted, stop),
+            | Given::Unsafe { .. }
+            | Given::OtherLog { .. }
+            | Given::AheadOfLog { .. }
+            | Given::Rewritten { .. }
+            | Given::NoAppendTime { .. }
+            | Given::Panicked { .. }
+            | Given::PanicsAlone { .. }
+            | Given::Refold { .. } => Self::new(Exit::Halted, stop),
         }
     }
 }

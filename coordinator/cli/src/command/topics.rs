@@ -51,8 +51,16 @@ pub fn wanted(config: &Config) -> Wanted {
 /// When the configuration has mistakes, or nobody answers.
 pub fn connect(configured: &Configured) -> Result<(Config, Arc<dyn Log>), Failure> {
     let config = load(configured.config.as_deref())?;
-    let log = sagaline_log::connect(&format!("kafka://{}", config.kafka()?), &config.properties)?;
+    let log = kafka(&config)?;
     Ok((config, log))
+}
+
+/// The Kafka that a configuration names.
+///
+/// # Errors
+/// When it names none, or nobody answers.
+pub fn kafka(config: &Config) -> Result<Arc<dyn Log>, Failure> {
+    Ok(sagaline_log::connect(&format!("kafka://{}", config.kafka()?), &config.properties)?)
 }
 
 /// The configuration of file and environment.

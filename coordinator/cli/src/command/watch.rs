@@ -41,6 +41,15 @@ impl Look {
         self.sum("/log_end") - self.sum("/position")
     }
 
+    /// Records in the registry that nobody believes.
+    fn refused(&self) -> Option<String> {
+        let (newest, why) = self.status["refused_definitions"]
+            .as_object()?
+            .iter()
+            .max_by_key(|(offset, _)| offset.parse::<i64>().ok())?;
+        Some(format!("the record at offset {newest} of `definitions` is refused: {}", why.as_str()?))
+    }
+
     /// Outbox, and whether it is down, by channel over all partitions.
     fn channels(&self) -> Vec<(String, i64, Option<String>)> {
         let mut channels: Vec<(String, i64, Option<String>)> = Vec::new();
@@ -116,7 +125,11 @@ fn as_line(look: &Look, rates: &Rates) -> String {
         look.channels().into_iter().filter(|(.., down)| down.is_some()).map(|(name, ..)| name).collect();
     let down = if down.is_empty() { String::new() } else { format!("; down: {}", down.join(", ")) };
     let Rates { started, ended, records } = rates;
-    format!("{counts}; {started:.0} started/s, {ended:.0} ended/s, {records:.0} records/s; lag {}{down}", look.lag())
+    let refused = look.refused().map_or_else(String::new, |refused| format!("; {refused}"));
+    format!(
+        "{counts}; {started:.0} started/s, {ended:.0} ended/s, {records:.0} records/s; lag {}{down}{refused}",
+        look.lag()
+    )
 }
 
 fn drawing(look: &Look, rates: &Rates) -> String {
@@ -133,8 +146,9 @@ fn drawing(look: &Look, rates: &Rates) -> String {
     look.partitions().for_each(|partition| partitions.row(partition_row(partition)));
     let Rates { started, ended, records } = rates;
     let head = print::bold(look.status["log"].as_str().unwrap_or_default());
+    let refused = look.refused().map_or_else(String::new, |refused| format!("{}\n", print::red(&refused)));
     format!(
-        "{head}\n{started:.0} started/s  {ended:.0} ended/s  {records:.0} records/s\n\n{}\n{}\n{}",
+        "{head}\n{refused}{started:.0} started/s  {ended:.0} ended/s  {records:.0} records/s\n\n{}\n{}\n{}",
         counts.text(),
         channels.text(),
         partitions.text()

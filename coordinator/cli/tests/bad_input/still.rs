@@ -15,7 +15,7 @@ use crate::{Ends, NO_PORTS, Row, masked};
 
 const REBUILT: &str = "after `sagaline rebuild` a good saga completes";
 
-const CASES: [fn(&Path) -> Row; 10] = [
+const CASES: [fn(&Path) -> Row; 12] = [
     another_version,
     another_cluster,
     another_topic,
@@ -26,6 +26,11 @@ const CASES: [fn(&Path) -> Row; 10] = [
     |dir| unsafe_inbox(dir, "an inbox with CreateTime", "create-time", ("message.timestamp.type", "CreateTime")),
     |dir| unsafe_inbox(dir, "an inbox with retention", "retention", ("retention.ms", "604800000")),
     |dir| unsafe_inbox(dir, "an inbox that forgets all but the newest", "compact", ("cleanup.policy", "compact")),
+    |dir| {
+        let unclean = ("unclean.leader.election.enable", "true");
+        unsafe_inbox(dir, "an inbox that may lose what was acknowledged", "unclean", unclean)
+    },
+    |dir| unsafe_inbox(dir, "an inbox that takes small records only", "small", ("max.message.bytes", "1048588")),
 ];
 
 /// Each case has a data directory of its own: they run side by side.
@@ -147,6 +152,8 @@ fn unsafe_inbox(dir: &Path, what: &'static str, data: &str, (name, value): (&str
         ("retention.bytes", "-1"),
         ("cleanup.policy", "delete"),
         ("message.timestamp.type", "LogAppendTime"),
+        ("unclean.leader.election.enable", "false"),
+        ("max.message.bytes", "1114112"),
     ]);
     let wanted = settings.insert(name, value).unwrap();
     inbox(&dir.join(data).join("log"), &settings);

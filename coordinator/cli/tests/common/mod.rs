@@ -58,6 +58,13 @@ impl Coordinator {
         Self::start(command)
     }
 
+    /// As `dev`, broken as `SAGALINE_FAIL_POINT` says.
+    pub fn broken_dev(dir: &Path, arguments: &[&str], how: &str) -> Self {
+        let mut command = sagaline(dir);
+        command.args(["dev", "--port", "0", "--log-port", "0"]).args(arguments).env("SAGALINE_FAIL_POINT", how);
+        Self::start(command)
+    }
+
     /// `sagaline serve`, once it is ready.
     pub fn serve(dir: &Path, config: &str) -> Self {
         let mut command = sagaline(dir);
@@ -99,7 +106,7 @@ impl Drop for Coordinator {
     }
 }
 
-pub fn wait_until(condition: impl Fn() -> bool) {
+pub fn wait_until(mut condition: impl FnMut() -> bool) {
     let begun = std::time::Instant::now();
     while !condition() {
         assert!(begun.elapsed().as_secs() < 20, "it does not come to be");

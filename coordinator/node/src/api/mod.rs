@@ -1,6 +1,7 @@
 //! The HTTP API: REST and JSON under /v1, for programs of this machine only. It asks the node and reads the stores beside the folds;
 //! it decides nothing about a saga. All writes become records of the inbox, with who asked.
 
+mod callbacks;
 mod definitions;
 mod describe;
 mod error;
@@ -10,6 +11,7 @@ pub mod model;
 mod parked;
 mod requests;
 mod sagas;
+mod settings;
 mod status;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -92,8 +94,10 @@ fn router(api: Api) -> Router {
         .route("/v1/sagas/{id}/history", get(sagas::history))
         .route("/v1/requests", post(requests::ask))
         .route("/v1/requests/{id}", get(requests::show))
+        .route("/v1/callbacks/{token}", post(callbacks::redeem))
         .route("/v1/definitions", get(definitions::list).post(definitions::apply))
         .route("/v1/contracts", get(definitions::contracts))
+        .route("/v1/settings", get(settings::show).post(settings::set))
         .route("/v1/parked", get(parked::list))
         .route("/v1/faults", post(parked::skip))
         .route("/v1/events", post(events::send))

@@ -7,7 +7,7 @@ use axum::extract::State;
 use sagaline_log::{Fetched, Log, LogError};
 use sagaline_schemas::output::Parked;
 use sagaline_schemas::proof::open_single_object;
-use sagaline_schemas::record::{Body as InboxBody, Fault};
+use sagaline_schemas::record::Fault;
 use sagaline_schemas::schema;
 use sagaline_schemas::wire::Wire;
 use serde::Deserialize;
@@ -15,7 +15,8 @@ use serde::Deserialize;
 use super::error::ApiError;
 use super::extract::{Body, Params, blocking};
 use super::model::{ParkedLine, ParkedPage, Skip, Skipped};
-use super::{Api, unreachable};
+use super::requests::MAX_TEXT;
+use super::{Api, failed, unreachable};
 
 /// Records shown unless said, and at most.
 const PAGE: (i64, i64) = (50, 1000);
@@ -81,13 +82,17 @@ fn line(record: &Fetched) -> Option<ParkedLine> {
 }
 
 pub(super) async fn skip(State(api): State<Api>, Body(skip): Body<Skip>) -> Result<Json<Skipped>, ApiError> {
+    if skip.reason.len() > MAX_TEXT || skip.by.len() > MAX_TEXT {
+        let message = format!("a text is longer than {MAX_TEXT} bytes");
+        return Err(ApiError::bad(message, "shorten it: name a place where the long one lies"));
+    }
     if skip.reason.is_empty() || skip.by.is_empty() {
         return Err(ApiError::bad("a skip needs `by` and `reason`", "sagaline skip PARTITION OFFSET --reason WHY"));
     }
     let Skip { partition, offset, timer, by, reason } = skip;
     blocking(move || {
-        api.partition(partition)?;
-        let fault = api.append(partition, &InboxBody::Fault(Fault { offset, timer, by, reason }))?;
+        let fault = Fault { offset, timer, by, reason };
+        let fault = api.node.skip(partition, fault).map_err(|error| failed(&error))?;
         Ok(Skipped { partition, fault })
     })
     .await

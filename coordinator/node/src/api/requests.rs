@@ -28,7 +28,7 @@ use crate::PartitionHandle;
 /// How long an answer is awaited unless said, and at most; milliseconds.
 const WAIT: (u64, u64) = (5_000, 60_000);
 /// Longest texts that a person may send with a request.
-const MAX_TEXT: usize = 4096;
+pub(super) const MAX_TEXT: usize = 4096;
 /// Namespace of ids made from a client's own words.
 const WORDS: uuid::Uuid = uuid::Uuid::from_bytes(*b"sagaline-request");
 

@@ -1,8 +1,11 @@
 //! How the node does: health for machines, partitions with their channels for people.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use sagaline_schemas::Offset;
 use serde::Serialize;
 
 use super::Api;
@@ -33,7 +36,8 @@ fn unhealthy(status: &PartitionStatus) -> Option<String> {
         Standing::Live => status.trouble.as_ref().map(|trouble| format!("partition {number}: {trouble}")),
         Standing::Halted { reason } => Some(format!("partition {number} is halted: {reason}")),
         Standing::Opening | Standing::Following | Standing::Claiming => {
-            Some(format!("partition {number} is not live yet"))
+            let why = status.trouble.as_ref().map_or_else(String::new, |trouble| format!(": {trouble}"));
+            Some(format!("partition {number} is not live yet{why}"))
         }
         Standing::Stopped => Some(format!("partition {number} is stopped")),
     }
@@ -54,6 +58,8 @@ pub(super) struct NodeStatus {
     partitions: Vec<PartitionStatus>,
     /// What ingress does.
     ingress: IngressStatus,
+    /// Records of the topic `definitions` that changed nothing, the newest: offset and why.
+    refused_definitions: BTreeMap<Offset, String>,
 }
 
 pub(super) async fn status(State(api): State<Api>) -> Json<NodeStatus> {
@@ -64,5 +70,6 @@ pub(super) async fn status(State(api): State<Api>) -> Json<NodeStatus> {
         wall: api.node.log().wall_clock(),
         partitions: api.node.partitions().iter().map(|handle| handle.status()).collect(),
         ingress: api.node.ingress(),
+        refused_definitions: api.node.registry().catalogue().refused.clone(),
     })
 }

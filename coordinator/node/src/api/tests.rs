@@ -324,3 +324,43 @@ fn health_is_good_once_every_partition_is_live() {
     let skip = json!({ "partition": 1, "offset": 99, "by": "ada", "reason": "kills the fold" });
     assert!(stage.post("/v1/faults", &skip).1["fault"].is_i64());
 }
+
+#[test]
+fn settings_are_changed_in_every_partition_and_fold_ingress_and_apply_go_by_them() {
+    let stage = stage();
+    stage.wait_for("/v1/health", |health| health["healthy"] == json!(true));
+    let before = stage.get("/v1/settings").1;
+    assert_eq!(json!([before["version"], before["settings"]["max_payload"]]), json!([0, 262_144]));
+    let wanted = json!({ "by": "ada", "set": { "max_payload": "2KiB", "activation_delay": "1s" } });
+    let (status, set) = stage.post("/v1/settings", &wanted);
+    let all = json!([{ "partition": 0, "version": 1 }, { "partition": 1, "version": 1 }]);
+    assert_eq!((status, &set["settings"]["max_payload"], &set["partitions"]), (200, &json!(2_048), &all), "{set}");
+    assert_eq!(stage.post("/v1/settings", &wanted), (200, set), "asked again");
+
+    let large = |key: &str| json!({ "type": "placed", "order": key, "x": "x".repeat(3_000) });
+    stage.post("/v1/events", &json!({ "topic": "orders", "events": [large("A-1")] }));
+    let parked = stage.wait_for("/v1/parked", |page| page["total"] == json!(1));
+    assert!(parked["parked"][0]["detail"].as_str().unwrap().ends_with("the settings allow 2048"), "{parked}");
+    let ask = json!({ "kind": "start", "by": "ada", "definition": "errand", "key": "A-2", "input": large("A-2") });
+    let (status, refused) = stage.ask("large", &ask);
+    let reason = refused["outcome"]["reason"].as_str().unwrap();
+    assert!(status == 409 && reason.ends_with("bytes, the settings allow 2048"), "{refused}");
+
+    let mut next = definition();
+    next.version = "1.1.0".to_owned();
+    let begun = Instant::now();
+    assert_eq!(stage.post("/v1/definitions", &json!({ "by": "ada", "definitions": [next] })).0, 200);
+    assert!(begun.elapsed() >= Duration::from_secs(1), "the activation delay is the one in force");
+}
+
+#[test]
+fn settings_that_are_none_change_nothing() {
+    let stage = stage();
+    stage.wait_for("/v1/health", |health| health["healthy"] == json!(true));
+    let set = |by: &str, set: Json| stage.post("/v1/settings", &json!({ "by": by, "set": set }));
+    assert_eq!(error(&set("", json!({ "max_effects": 5 }))), (400, "bad_request"));
+    assert_eq!(error(&set("ada", json!({}))), (400, "bad_request"));
+    assert_eq!(error(&set("ada", json!({ "max_effects": 5, "max_effect": 5 }))), (400, "bad_request"));
+    assert_eq!(error(&set("ada", json!({ "max_record": "16MiB" }))), (409, "refused"), "the topics take smaller ones");
+    assert_eq!(stage.get("/v1/settings").1["version"], json!(0));
+}

@@ -16,10 +16,11 @@ use sagaline_partition::{MAX_TRACEPARENT, channel_of_commands};
 use sagaline_schemas::Partition;
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::record::{Body, Event, EventOrigin};
+use sagaline_schemas::settings::Settings;
 use sagaline_schemas::wire::Bytes;
 use serde::Serialize;
 
-use crate::registry::{Catalogue, Registry, RegistryReader};
+use crate::registry::{Catalogue, Registry, RegistryReader, Seal};
 use crate::topics::Inbox;
 use crate::window::{lane_and_number, ticket};
 use crate::{BootTime, Names, sealed};
@@ -93,6 +94,8 @@ pub struct Ingress {
     failures: u32,
     committed_at: BootTime,
     crowded: BTreeSet<String>,
+    /// In force in each inbox partition, as far as is known here.
+    settings: Vec<Settings>,
     status: IngressStatus,
     arrived: Vec<Acknowledgement>,
 }
@@ -103,9 +106,10 @@ impl Ingress {
     /// # Errors
     /// When the log gives no producer.
     pub fn new(options: IngressOptions, registry: Registry, log: Arc<dyn Log>) -> Result<Self, LogError> {
+        let seal = Seal { key: options.key.clone(), log_id: options.inbox.log_id };
         Ok(Self {
             producer: log.producer()?,
-            registry_reader: RegistryReader::new(Arc::clone(&log), &options.names, registry.clone()),
+            registry_reader: RegistryReader::new(Arc::clone(&log), &options.names, seal, registry.clone()),
             registry,
             catalogue: Arc::default(),
             group: None,
@@ -116,6 +120,7 @@ impl Ingress {
             failures: 0,
             committed_at: Duration::ZERO,
             crowded: BTreeSet::new(),
+            settings: vec![options.inbox.settings.clone(); options.inbox.partitions as usize],
             status: IngressStatus::default(),
             arrived: Vec::new(),
             options,
@@ -131,6 +136,15 @@ impl Ingress {
     /// Channels whose outbox is over its limit: events that would start sagas which need them are left where they are.
     pub fn set_crowded(&mut self, channels: BTreeSet<String>) {
         self.crowded = channels;
+    }
+
+    /// What is in force in each inbox partition; none: not known at the moment, it stays as it was.
+    pub fn set_settings(&mut self, known: impl IntoIterator<Item = Option<Settings>>) {
+        for (settings, known) in self.settings.iter_mut().zip(known) {
+            if let Some(known) = known {
+                *settings = known;
+            }
+        }
     }
 
     /// Reads, appends, commits. Waits at most `wait` for the next event. Whether anything was done.
@@ -279,7 +293,7 @@ impl Ingress {
             return;
         };
         self.status.read += 1;
-        let sorted = Sorter { catalogue, inbox: &self.options.inbox }.sort(record);
+        let sorted = Sorter { catalogue, settings: &self.settings }.sort(record);
         self.status.unjudged += u64::from(sorted.unjudged);
         for letter in sorted.letters {
             if let Err(error) = self.append(index, record, letter) {
@@ -294,19 +308,22 @@ impl Ingress {
         let to = letter.partition;
         let inbox = self.options.names.inbox();
         let sealed = self.sealed(index, record, letter);
-        let limit = self.options.inbox.settings.max_record as usize;
+        let limit = self.settings[to as usize].max_record as usize;
         let appended = match sealed.value.len() > limit {
-            true => Err(LogError::TooLarge { topic: inbox.clone(), size: sealed.value.len(), limit }),
-            false => self.append_sealed(index, &inbox, to, record.offset, &sealed),
+            true => Err(format!("its record has {} bytes, the settings allow {limit}", sealed.value.len())),
+            false => match self.append_sealed(index, &inbox, to, record.offset, &sealed) {
+                Err(error @ LogError::TooLarge { .. }) => Err(error.to_string()),
+                appended => Ok(appended),
+            },
         };
         match appended {
+            Ok(appended) => appended,
             // What can't be appended becomes an event without targets that says why; that one is small.
-            Err(error @ LogError::TooLarge { .. }) => {
-                let sealed = self.sealed(index, record, Letter::skipped(to, error.to_string()));
+            Err(why) => {
+                let sealed = self.sealed(index, record, Letter::skipped(to, why));
                 self.status.skipped += 1;
                 self.append_sealed(index, &inbox, to, record.offset, &sealed)
             }
-            appended => appended,
         }
     }
 

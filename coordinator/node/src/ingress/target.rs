@@ -10,10 +10,10 @@ use sagaline_definition::{Definition, Expr};
 use sagaline_log::Fetched;
 use sagaline_schemas::hash::{Preimage, alias_home, partition_of};
 use sagaline_schemas::record::{ClauseKind, Target};
+use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{Digest, Partition, Value};
 
 use crate::registry::Catalogue;
-use crate::topics::Inbox;
 
 /// Longest correlation id, bytes.
 pub const MAX_KEY: usize = 512;
@@ -49,8 +49,8 @@ pub struct Sorted {
 pub struct Sorter<'a> {
     /// What is known.
     pub catalogue: &'a Catalogue,
-    /// Where it goes.
-    pub inbox: &'a Inbox,
+    /// In force in each inbox partition.
+    pub settings: &'a [Settings],
 }
 
 impl Sorter<'_> {
@@ -60,10 +60,8 @@ impl Sorter<'_> {
         if clauses.is_empty() {
             return Sorted::default();
         }
-        let home = home(record, self.inbox.partitions);
-        let limit = self.inbox.settings.max_payload as usize;
-        if record.record.value.len() > limit {
-            let reason = format!("the event has {} bytes, the settings allow {limit}", record.record.value.len());
+        let home = home(record, self.partitions());
+        if let Some(reason) = (0..self.partitions()).map(|to| self.too_large(record, to)).min().flatten() {
             return Sorted { letters: vec![Letter::skipped(home, reason)], unjudged: 0 };
         }
         let event = match Value::parse(&record.record.value) {
@@ -79,14 +77,30 @@ impl Sorter<'_> {
             match clause.key(&event) {
                 Ok(None) => {}
                 Ok(Some(key)) => {
-                    for partition in clause.partitions(&key, self.inbox.partitions) {
+                    for partition in clause.partitions(&key, self.partitions()) {
                         by_partition.entry(partition).or_default().push(clause.target(key.clone()));
                     }
                 }
                 Err(reason) => reasons.push(format!("{} {}: {reason}", clause.saga, clause.version)),
             }
         }
-        self.letters(by_partition, reasons, home)
+        let mut sorted = self.letters(by_partition, reasons, home);
+        for letter in &mut sorted.letters {
+            if let Some(reason) = self.too_large(record, letter.partition) {
+                *letter = Letter::skipped(letter.partition, reason);
+            }
+        }
+        sorted
+    }
+
+    fn partitions(&self) -> u32 {
+        self.settings.len() as u32
+    }
+
+    /// Why a partition's settings do not let an event in; none: they do.
+    fn too_large(&self, record: &Fetched, to: Partition) -> Option<String> {
+        let (size, limit) = (record.record.value.len(), self.settings[to as usize].max_payload as usize);
+        (size > limit).then(|| format!("the event has {size} bytes, the settings allow {limit}"))
     }
 
     /// What is asked of an event on a topic: starts by the definitions that are active, facts and waits by every known version, because
@@ -116,7 +130,7 @@ impl Sorter<'_> {
     fn letters(&self, by_partition: BTreeMap<Partition, Vec<Target>>, reasons: Vec<String>, home: Partition) -> Sorted {
         let mut sorted = Sorted::default();
         if !reasons.is_empty() {
-            let count = self.inbox.partitions;
+            let count = self.partitions();
             let free =
                 (0..count).map(|nth| (home + nth) % count).find(|partition| !by_partition.contains_key(partition));
             match free {

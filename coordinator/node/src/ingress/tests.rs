@@ -211,3 +211,27 @@ fn a_new_version_is_named_by_the_next_start_and_its_topic_is_read() {
     let named: Vec<_> = events(&stage, 0).iter().map(|event| event.targets[0].definition).collect();
     assert_eq!(named, [stage.definition, next.digest()]);
 }
+
+#[test]
+fn each_inbox_partition_lets_in_what_its_own_settings_allow() {
+    let stage = stage_with_orders(2, 1);
+    let mut ingress = ingress(&stage);
+    let tight = sagaline_schemas::settings::Settings { max_payload: 60, ..stage.inbox.settings.clone() };
+    ingress.set_settings([Some(tight.clone()), None]);
+    let (near, far) = (key_of_partition(0), key_of_partition(1));
+    let long = |key: &str| format!(r#"{{"type":"placed","order":"{key}","note":"{}"}}"#, "x".repeat(40));
+    order(&stage, 0, &long(&near));
+    order(&stage, 0, &long(&far));
+    turn_for(&stage, &mut ingress, 1_000);
+    let told = events(&stage, 0)[0].skipped.clone();
+    assert!(told.is_some_and(|why| why.ends_with("the settings allow 60")), "{:?}", events(&stage, 0));
+    assert_eq!(events(&stage, 1)[0].targets.len(), 1);
+    ingress.set_settings([None, Some(tight)]);
+    order(&stage, 0, &long(&far));
+    turn_for(&stage, &mut ingress, 1_000);
+    assert_eq!(ingress.status().skipped, 2);
+}
+
+fn key_of_partition(wanted: u32) -> String {
+    (0..).map(|n| format!("k-{n}")).find(|key| partition_of(key, 2) == wanted).unwrap()
+}

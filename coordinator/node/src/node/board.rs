@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sagaline_partition::store::Reader;
+use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{Offset, Partition};
 
 use super::is_opened;
@@ -17,7 +18,12 @@ struct Shown {
     /// Every record below is committed.
     committed: Offset,
     crowded: BTreeSet<String>,
+    settings: Option<Settings>,
     stop: Option<Stop>,
+    /// Its store and log were found to fit together.
+    opened: bool,
+    /// A person has said what is to become of the input at which it halted.
+    told: bool,
 }
 
 /// What one partition shows.
@@ -30,7 +36,16 @@ pub struct Board {
 impl Board {
     pub fn new(number: Partition) -> Self {
         let status = PartitionStatus::opening(number);
-        let shown = Shown { status, reader: None, committed: 0, crowded: BTreeSet::new(), stop: None };
+        let shown = Shown {
+            status,
+            reader: None,
+            committed: 0,
+            crowded: BTreeSet::new(),
+            settings: None,
+            stop: None,
+            opened: false,
+            told: false,
+        };
         Self { number, shown: Mutex::new(shown), changed: Condvar::new() }
     }
 
@@ -45,22 +60,32 @@ impl Board {
     }
 
     pub fn show_reader(&self, reader: Option<Arc<dyn Reader>>) {
-        self.change(|shown| shown.reader = reader);
+        self.change(|shown| {
+            shown.opened |= reader.is_some();
+            shown.reader = reader;
+        });
     }
 
     pub fn show_committed(&self, committed: Offset) {
         self.change(|shown| shown.committed = committed);
     }
 
-    pub fn show_status(&self, status: PartitionStatus, max_outbox: Option<u32>) {
-        let over = |outbox: i64| max_outbox.is_some_and(|max| outbox > i64::from(max));
+    pub fn show_status(&self, status: PartitionStatus, settings: Option<&Settings>) {
+        let over = |outbox: i64| settings.is_some_and(|settings| outbox > i64::from(settings.max_outbox));
         let crowded =
             status.channels.iter().filter(|channel| over(channel.outbox)).map(|channel| channel.channel.clone());
         let crowded = crowded.collect();
         self.change(|shown| {
             shown.status = status;
             shown.crowded = crowded;
+            if shown.settings.as_ref() != settings {
+                shown.settings = settings.cloned();
+            }
         });
+    }
+
+    pub fn show_settings(&self, settings: Settings) {
+        self.change(|shown| shown.settings = Some(settings));
     }
 
     pub fn show_standing(&self, standing: Standing) {
@@ -80,12 +105,39 @@ impl Board {
         });
     }
 
+    /// A person has said what is to become of an input: who halted there may go on.
+    pub fn tell(&self) {
+        self.change(|shown| shown.told = true);
+    }
+
+    /// Waits for a person's word, which is then used up. False: none came.
+    pub fn wait_told(&self, timeout: Duration) -> bool {
+        let told = self.wait(timeout, |shown| shown.told);
+        self.change(|shown| {
+            if told {
+                (shown.told, shown.stop, shown.status.standing) = (false, None, Standing::Opening);
+            }
+        });
+        told
+    }
+
     pub fn crowded(&self) -> BTreeSet<String> {
         self.shown().crowded.clone()
     }
 
+    /// The settings in force when it was last open.
+    pub fn settings(&self) -> Option<Settings> {
+        self.shown().settings.clone()
+    }
+
     pub fn stop(&self) -> Option<Stop> {
         self.shown().stop.clone()
+    }
+
+    /// Whether it was given up before it could fold anything: its store, or its log, is not what it should be.
+    pub fn never_opened(&self) -> Option<Stop> {
+        let shown = self.shown();
+        shown.stop.clone().filter(|_| !shown.opened)
     }
 
     pub fn wait_opened(&self, deadline: Instant) {

@@ -67,6 +67,12 @@ impl Seat {
                     self.board.show_trouble(error.to_string());
                     thread::park_timeout(REOPEN);
                 }
+                Ok(Err(stop @ Stop::Panicked { .. })) => {
+                    self.give_up(&stop)?;
+                    if !self.wait_told() {
+                        return Ok(());
+                    }
+                }
                 Ok(Err(stop)) => return self.give_up(&stop),
                 Err(_) => {
                     let panic = "the thread panicked outside of the fold: see the log of this process".to_owned();
@@ -81,6 +87,16 @@ impl Seat {
         tracing::error!(partition = self.board.number, reason = %stop, "halted");
         self.board.show_stop(stop);
         Ok(())
+    }
+
+    /// Until a person has said what is to become of the input. False: the node stops first.
+    fn wait_told(&self) -> bool {
+        while !self.common.stopping() {
+            if self.board.wait_told(IDLE) {
+                return true;
+            }
+        }
+        false
     }
 
     fn place(&self) -> Option<PathBuf> {
@@ -113,7 +129,7 @@ impl Seat {
     }
 
     fn show(&self, owner: &Owner) -> Result<(), Stop> {
-        self.board.show_status(owner.status()?, owner.max_outbox());
+        self.board.show_status(owner.status()?, owner.settings());
         Ok(())
     }
 

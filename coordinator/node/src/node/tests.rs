@@ -8,8 +8,9 @@ use sagaline_log::embedded::EmbeddedLog;
 use sagaline_log::{Log, NewTopic, Record};
 use sagaline_partition::view;
 use sagaline_schemas::proof::Key;
-use sagaline_schemas::record::{Body, Fault};
+use sagaline_schemas::record::{Acked, Body, Fault, Progress};
 use sagaline_schemas::settings::Settings;
+use sagaline_schemas::{OutputHash, Position};
 use sagaline_store::{Memory, MemoryStore, RocksStore, Shared};
 
 use super::{Node, NodeOptions};
@@ -153,6 +154,28 @@ fn an_input_that_is_to_be_passed_over_has_the_store_made_anew_without_it() {
     let fault = node.append(0, &Body::Fault(Fault { offset, timer: 0, by, reason })).unwrap();
     node.wait_folded(0, fault, PATIENCE).unwrap();
     assert!(partition.wait_status(PATIENCE, |status| status.counters.parked > before), "{:#?}", partition.status());
+}
+
+#[test]
+fn a_node_whose_partitions_all_halt_goes_on_and_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, log) = started(dir.path());
+    for partition in node.partitions() {
+        assert!(partition.wait_status(PATIENCE, |status| status.claim.is_some()));
+        let since = partition.status().claim;
+        let through = Position { offset: 0, timer: 0, index: 0 };
+        let acked = vec![Acked { channel: "events".to_owned(), through, hash: OutputHash([9; 32]) }];
+        let other = Progress { wall: log.wall_clock(), since, acked, node: "another build".to_owned() };
+        node.append(partition.number, &Body::Progress(other)).unwrap();
+    }
+    let all_halted = |node: &Node| {
+        let halted = |status: &crate::PartitionStatus| matches!(&status.standing, Standing::Halted { reason } if reason.contains("has diverged"));
+        node.partitions().iter().all(|partition| partition.wait_status(PATIENCE, halted))
+    };
+    assert!(all_halted(&node));
+    node.stop().unwrap();
+    let node = start(dir.path(), &log).unwrap();
+    assert!(all_halted(&node), "also from the start");
 }
 
 #[test]

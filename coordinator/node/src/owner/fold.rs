@@ -1,5 +1,5 @@
 //! Reading and folding. A panic decides nothing: the batch is discarded and folded once more on clean caches; if it panics again, the log
-//! is looked through for a person's word, and without one the partition stops (records.md section 3, line 11).
+//! is looked through for a person's word: `seek.rs` (records.md section 3, line 11).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::owner::term::Term;
 use crate::{BootTime, fail_point, sealed};
 
 /// Records asked of the log at once.
-const READ_AT_ONCE: usize = 1_000;
+pub(super) const READ_AT_ONCE: usize = 1_000;
 /// A turn folds at most so many records,
 const RECORDS: usize = 2_000;
 /// bytes,
@@ -42,7 +42,7 @@ impl Owner {
     }
 
     /// What the log says of itself: does it still hold our position?
-    fn hear(&mut self, said: Result<Option<(Offset, Offset)>, LogError>) -> Result<bool, Stop> {
+    pub(super) fn hear(&mut self, said: Result<Option<(Offset, Offset)>, LogError>) -> Result<bool, Stop> {
         let (partition, position) = (self.options.partition, self.partition.next());
         match said {
             Ok(None) => {
@@ -100,8 +100,14 @@ impl Owner {
     /// None: it panicked, and is folded again from the last commit on.
     fn fold_one(&mut self, fetched: &Fetched) -> Result<Option<Folded>, Stop> {
         let record = LogRecord { offset: fetched.offset, timestamp: fetched.timestamp, value: &fetched.record.value };
-        let partition = &mut self.partition;
-        match catch_unwind(AssertUnwindSafe(|| partition.fold(record, TIMERS))) {
+        let (partition, faults) = (&mut self.partition, &self.options.faults);
+        let folding = AssertUnwindSafe(|| {
+            if !faults.contains_key(&(record.offset, 0)) {
+                fail_point::fold(record.offset);
+            }
+            partition.fold(record, TIMERS)
+        });
+        match catch_unwind(folding) {
             Ok(Ok(folded)) => {
                 if folded == Folded::Whole && self.panicked.is_some_and(|(offset, _)| offset <= fetched.offset) {
                     self.panicked = None;
@@ -137,11 +143,7 @@ impl Owner {
         tracing::error!(partition, offset, timer, panic, "the fold panicked: nothing is decided");
         if self.panicked == Some((offset, timer)) {
             // Before discarding: a partition that never was committed then knows its own log no more.
-            let known = self.options.faults.contains_key(&(offset, timer));
-            let note = if known { None } else { self.find_fault(offset, timer)? };
-            let note = note.ok_or(Stop::Panicked { partition, offset, timer, panic })?;
-            self.options.faults.insert((offset, timer), note.clone());
-            self.partition.learn_fault(offset, timer, note);
+            self.begin_seeking(offset, timer, panic)?;
         }
         self.panicked = Some((offset, timer));
         self.partition.discard()?;
@@ -149,25 +151,6 @@ impl Owner {
         self.backlog.clear();
         self.reader = self.log.reader(&self.inbox, partition, self.partition.next()).map_err(Stop::Log)?;
         Ok(())
-    }
-
-    /// Looks ahead for a person's word about the input that panics.
-    fn find_fault(&self, offset: Offset, timer: u32) -> Result<Option<FaultNote>, Stop> {
-        let mut reader = self.log.reader(&self.inbox, self.options.partition, offset + 1).map_err(Stop::Log)?;
-        let (_, end) = reader.bounds().map_err(Stop::Log)?;
-        let (mut next, mut records) = (offset + 1, Vec::new());
-        while next < end {
-            reader.poll(READ_AT_ONCE, Duration::from_secs(1), &mut records).map_err(Stop::Log)?;
-            next = records.last().map_or(next, |last: &Fetched| last.offset + 1);
-            for fetched in records.drain(..) {
-                if let Some(Body::Fault(fault)) = self.proven(&fetched)
-                    && (fault.offset, fault.timer) == (offset, timer)
-                {
-                    return Ok(Some(FaultNote { by: fault.by, reason: fault.reason }));
-                }
-            }
-        }
-        Ok(None)
     }
 }
 

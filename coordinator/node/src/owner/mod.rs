@@ -6,6 +6,7 @@ pub mod opening;
 mod pace;
 mod publisher;
 mod run;
+mod seek;
 pub mod status;
 pub mod stop;
 mod term;
@@ -18,9 +19,11 @@ use sagaline_log::{Acknowledgement, Fetched, Log, Producer, Reader};
 use sagaline_partition::store::{Reader as StoreReader, Store};
 use sagaline_partition::{Faults, Halt, Partition};
 use sagaline_schemas::proof::Key;
+use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{Millis, Offset};
 
 use crate::owner::opening::Origin;
+use crate::owner::seek::Seeking;
 use crate::owner::status::{ChannelStatus, PartitionStatus, Standing};
 use crate::owner::stop::Stop;
 use crate::owner::term::{Own, Term};
@@ -85,10 +88,14 @@ pub struct Owner {
     last_turn: Option<(BootTime, Millis)>,
     /// Where the fold has panicked since the store was opened, and no record behind it was folded.
     panicked: Option<(Offset, u32)>,
+    /// It has panicked twice: the log ahead is looked through, and nothing is folded.
+    seeking: Option<Seeking>,
     dirty: bool,
     unflushed: usize,
     flushed_at: BootTime,
+    /// Own Progresses in a row whose two clocks disagree, and how far those of the last one lay apart, milliseconds.
     clock_faults: u32,
+    apart: u64,
     trouble: Option<String>,
     arrived: Vec<Acknowledgement>,
 }
@@ -124,10 +131,12 @@ impl Owner {
             next_lane: OWN_LANE + 1,
             last_turn: None,
             panicked: None,
+            seeking: None,
             dirty: false,
             unflushed: 0,
             flushed_at: Duration::ZERO,
             clock_faults: 0,
+            apart: 0,
             trouble: None,
             arrived: Vec::new(),
             options,
@@ -145,12 +154,12 @@ impl Owner {
         self.notice_gap(now, wall);
         let answered = self.take_answers(now, wall)?;
         let wait = self.patience(wall, wait)?;
-        let read = self.read(now, wait)?;
+        let read = if self.seeking.is_some() { self.seek(now, wait)? } else { self.read(now, wait)? };
         let folded = self.fold_backlog()?;
         self.heed_claims(now)?;
         let published = self.act(now, wall)?;
         self.settle(now)?;
-        let worked = answered || folded || published || !self.backlog.is_empty();
+        let worked = answered || folded || published || !self.backlog.is_empty() || self.seeking.is_some();
         Ok(Turned { worked, pause: if read { Duration::ZERO } else { READ_BACKOFF } })
     }
 
@@ -249,7 +258,7 @@ impl Owner {
         let mut status = PartitionStatus::opening(self.options.partition);
         status.position = self.partition.next();
         status.log_end = self.log_end.max(status.position);
-        status.trouble = self.trouble.clone().or_else(|| self.own.trouble.clone());
+        status.trouble = self.trouble.clone().or_else(|| self.own.trouble.clone()).or_else(|| self.clock_trouble());
         (status.standing, status.claim) = match &self.term {
             Term::Following { .. } => (Standing::Following, None),
             Term::Claiming => (Standing::Claiming, None),
@@ -271,9 +280,23 @@ impl Owner {
         Ok(status)
     }
 
-    /// Most outputs that one channel may hold, as the log says; none: not known before the first record.
-    pub fn max_outbox(&self) -> Option<u32> {
-        self.partition.meta().map(|meta| meta.settings.max_outbox)
+    /// How far this node's clock and the broker's lie apart, milliseconds, while that keeps it silent; none: it does not.
+    pub fn clocks_apart(&self) -> Option<u64> {
+        let silent = !matches!(self.term, Term::Live { .. });
+        (silent && self.clock_faults > 0).then_some(self.apart)
+    }
+
+    fn clock_trouble(&self) -> Option<String> {
+        let apart = self.clocks_apart()?;
+        Some(format!(
+            "this node's clock and the broker's lie {apart} ms apart: no time can pass, so nothing is published here. Set both by NTP; \
+             it then goes on by itself"
+        ))
+    }
+
+    /// The settings in force; none: not known before the first record.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.partition.meta().map(|meta| &meta.settings)
     }
 }
 

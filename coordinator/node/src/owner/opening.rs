@@ -3,6 +3,7 @@
 
 use sagaline_log::{Log, LogError, TopicInfo};
 use sagaline_partition::Partition;
+use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{Digest, Offset};
 
 use crate::Names;
@@ -19,12 +20,15 @@ pub struct Origin {
 }
 
 /// Which settings a topic must have: name, value, why it matters.
-const NEEDED: [(&str, &str); 4] = [
+const NEEDED: [(&str, &str); 5] = [
     ("retention.ms", "-1"),
     ("retention.bytes", "-1"),
     ("cleanup.policy", "delete"),
     ("message.timestamp.type", "LogAppendTime"),
+    ("unclean.leader.election.enable", "false"),
 ];
+/// What a topic must take beyond the largest record: Kafka's framing, key and headers.
+const FRAMING: u64 = 64 * 1024;
 
 /// The inbox topic, if sagas may live in it. `single_broker` allows one replica: for development, where losing the disk is losing the log.
 ///
@@ -37,7 +41,7 @@ pub fn check_inbox(log: &dyn Log, names: &Names, single_broker: bool) -> Result<
     let found = |name: &str| info.settings.get(name).cloned().unwrap_or_else(|| "not known".to_owned());
     for (setting, wanted) in NEEDED {
         if found(setting) != wanted {
-            let way_out = format!("Set it: kafka-configs --alter --topic {topic} --add-config {setting}={wanted}");
+            let way_out = set_it(&topic, setting, wanted);
             return Err(Stop::Unsafe { topic, setting, found: found(setting), wanted: wanted.to_owned(), way_out });
         }
     }
@@ -55,6 +59,37 @@ pub fn check_inbox(log: &dyn Log, names: &Names, single_broker: bool) -> Result<
     }
     let (found, wanted) = (found("min.insync.replicas"), "2 or more".to_owned());
     Err(Stop::Unsafe { topic, setting: "min.insync.replicas", found, wanted, way_out })
+}
+
+/// How large a record an inbox must take, so that none is refused that the settings allow.
+pub fn max_message_bytes(settings: &Settings) -> u64 {
+    u64::from(settings.max_record) + FRAMING
+}
+
+/// The inbox takes the largest record that the settings allow: what the fold's limits let through, no broker may refuse.
+///
+/// # Errors
+/// `Unsafe` where it takes smaller ones only.
+pub fn check_size(info: &TopicInfo, settings: &Settings) -> Result<(), Stop> {
+    const SETTING: &str = "max.message.bytes";
+    let wanted = max_message_bytes(settings);
+    let found = info.settings.get(SETTING);
+    if found.and_then(|bytes| bytes.parse::<u64>().ok()).is_some_and(|bytes| bytes >= wanted) {
+        return Ok(());
+    }
+    Err(Stop::Unsafe {
+        topic: info.name.clone(),
+        setting: SETTING,
+        found: found.cloned().unwrap_or_else(|| "not known".to_owned()),
+        wanted: format!("{wanted} or more"),
+        way_out: set_it(&info.name, SETTING, &wanted.to_string()),
+    })
+}
+
+fn set_it(topic: &str, setting: &str, wanted: &str) -> String {
+    format!(
+        "Set it: kafka-configs --bootstrap-server HOST:PORT --alter --topic {topic} --add-config {setting}={wanted}"
+    )
 }
 
 /// Compares the store with the log; gives what to remember of the log.
@@ -92,6 +127,7 @@ pub fn check_store(
         same(number, "log", Some(&meta.log_id.to_string()), &genesis.log_id.to_string())?;
     }
     check_count(info, meta.partitions)?;
+    check_size(info, &meta.settings)?;
     if let Some(last) = meta.last_record {
         check_last(log, info, number, meta.next - 1, last)?;
     }

@@ -17,10 +17,10 @@ pub enum Stop {
     /// The log does not do what it should, and asking again does not help.
     #[error(transparent)]
     Log(LogError),
-    /// The inbox is not one that sagas may live in.
-    #[error("the topic {topic} is no safe inbox: {setting} is {found}, it must be {wanted}. {way_out}")]
+    /// A topic, the inbox above all, is not one that sagas may live by.
+    #[error("the topic {topic} is not fit for sagas: {setting} is {found}, it must be {wanted}. {way_out}")]
     Unsafe {
-        /// The inbox.
+        /// Which topic.
         topic: String,
         /// Which setting.
         setting: &'static str,
@@ -98,6 +98,23 @@ pub enum Stop {
         /// What the panic said.
         panic: String,
     },
+    /// The fold panics here, and another node has folded on.
+    #[error(
+        "the fold of inbox partition {partition} panics at {offset}.{timer}: {panic}. Nothing was decided. The Progress at offset {at} shows that \
+         another node has folded that input: let that one go on, and compare both nodes' builds and machines. `sagaline skip` would be refused"
+    )]
+    PanicsAlone {
+        /// Inbox partition.
+        partition: Partition,
+        /// The record.
+        offset: Offset,
+        /// The timer within it; 0: the record itself.
+        timer: u32,
+        /// What the panic said.
+        panic: String,
+        /// Offset of the Progress.
+        at: Offset,
+    },
     /// A person had an input passed over that this store has folded: it must be dropped and folded anew.
     #[error(
         "{offset}.{timer} of inbox partition {partition} is to be passed over, and this store has folded it: it is folded anew"
@@ -111,16 +128,5 @@ pub enum Stop {
         timer: u32,
         /// What the Fault says.
         note: FaultNote,
-    },
-    /// This node's clock and the broker's disagree.
-    #[error(
-        "this node's clock and the broker's lie {apart} ms apart at inbox partition {partition}: no time can pass, so the partition is given \
-         up. Set both by NTP, then start again"
-    )]
-    ClockFault {
-        /// Inbox partition.
-        partition: Partition,
-        /// Milliseconds between the two.
-        apart: u64,
     },
 }

@@ -20,7 +20,12 @@ fn live(owner: &Owner) -> bool {
 
 /// Turns until the owner gives up, or ten seconds have passed.
 fn stop_of(stage: &Stage, owner: &mut Owner) -> Stop {
-    for _ in 0..1_000 {
+    stop_after(stage, owner, 1_000)
+}
+
+/// Within so many turns, ten milliseconds apart.
+fn stop_after(stage: &Stage, owner: &mut Owner, turns: u32) -> Stop {
+    for _ in 0..turns {
         if let Err(stop) = owner.turn(stage.now(), Duration::ZERO) {
             return stop;
         }
@@ -214,12 +219,47 @@ fn lost_appends_are_sent_again_and_cost_no_attempt() {
 }
 
 #[test]
-fn clocks_that_disagree_twice_give_the_partition_up() {
+fn while_clocks_disagree_nothing_is_published_and_few_records_are_written_then_it_goes_on_by_itself() {
+    let stage = Stage::new(1);
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
+    stage.run(&mut [&mut owner], &mut desk, |owners| live(owners[0]));
+    // Something to be published again each time that it goes live.
+    desk.silent = true;
+    for n in 0..20 {
+        stage.start(&format!("o-{n}"));
+    }
+    stage.run(&mut [&mut owner], &mut desk, |owners| outbox(owners[0]) == 0);
+    stage.simulation.set_broker_skew(3_600_000);
+    stage.start("o-20");
+    stage.run(&mut [&mut owner], &mut desk, |owners| owners[0].clocks_apart().is_some());
+    let topic = stage.names.of_channel("commands.desk");
+    let published = || -> usize { stage.simulation.records(&topic, 0).unwrap().len() };
+    let (began, before, records) = (stage.simulation.now(), published(), owner.position());
+    stage.run(&mut [&mut owner], &mut desk, |_| stage.simulation.now() > began + 250_000);
+    assert_eq!(published(), before);
+    let claims = owner.position() - records;
+    assert!((8..16).contains(&claims), "{claims} claims in 250 s, ever more slowly");
+    let status = owner.status().unwrap();
+    assert!(status.standing != Standing::Live && status.trouble.unwrap().contains("lie 3600000 ms apart"));
+    stage.simulation.set_broker_skew(0);
+    desk.silent = false;
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 21 && outbox(owners[0]) == 0);
+    assert_eq!((owner.clocks_apart(), owner.status().unwrap().trouble), (None, None));
+    refolds_to_the_same(&stage, &owner);
+}
+
+#[test]
+fn who_begins_with_a_wrong_clock_never_goes_live() {
     let mut stage = Stage::new(1);
     stage.log = std::sync::Arc::new(stage.simulation.log_with_clock(3_600_000));
-    let mut owner = stage.owner("one", &Disk::default());
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
     stage.start("o-1");
-    assert!(matches!(stop_of(&stage, &mut owner), Stop::ClockFault { apart: 3_600_000, .. }));
+    stage.run(&mut [&mut owner], &mut desk, |owners| {
+        assert!(!live(owners[0]));
+        stage.now() > Duration::from_secs(60)
+    });
+    assert!(desk.seen.is_empty(), "nothing is published");
+    assert_eq!(owner.clocks_apart(), Some(3_600_000));
 }
 
 #[test]
@@ -346,4 +386,75 @@ fn an_input_that_was_folded_and_is_to_be_passed_over_asks_for_a_refold() {
         Owner::open(options, Box::new(Disk::default()), &Origin::default(), stage.log.clone()).unwrap();
     let Turned { .. } = owner.turn(stage.now(), Duration::ZERO).unwrap();
     assert_eq!(owner.status().unwrap().counters.parked, 1);
+}
+
+fn fault(offset: i64) -> Body {
+    Body::Fault(Fault { offset, timer: 0, by: "ada".to_owned(), reason: "it kills the fold".to_owned() })
+}
+
+#[test]
+fn a_word_far_ahead_is_looked_for_a_piece_each_turn_and_a_log_that_fails_meanwhile_is_asked_again() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    disk.mine("o-1", u32::MAX);
+    let offset = stage.start("o-1");
+    for _ in 0..3_500 {
+        stage.simulation.put(&stage.names.inbox(), 0, Record::default()).unwrap();
+    }
+    stage.put(&fault(offset));
+    let mut owner = stage.owner("one", &disk);
+    let turn = |owner: &mut Owner| {
+        stage.simulation.advance(5);
+        owner.turn(stage.now(), Duration::ZERO).unwrap()
+    };
+    while owner.seeking.is_none() {
+        turn(&mut owner);
+    }
+    stage.simulation.set_faults(Faults { read_error: 1_000, ..Faults::default() });
+    for _ in 0..10 {
+        assert!(!turn(&mut owner).pause.is_zero(), "it is to wait before it asks again");
+        assert!(owner.status().unwrap().trouble.is_some());
+    }
+    stage.simulation.set_faults(Faults::default());
+    let mut turns = 0;
+    while owner.seeking.is_some() {
+        turn(&mut owner);
+        turns += 1;
+    }
+    assert!((3..10).contains(&turns), "{turns} pieces for 3,500 records");
+    stage.start("o-2");
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 1 && outbox(owners[0]) == 0);
+}
+
+#[test]
+fn a_log_that_holds_more_and_gives_nothing_is_opened_anew() {
+    let stage = Stage::new(1);
+    let disk = Disk::default();
+    disk.mine("o-1", u32::MAX);
+    stage.start("o-1");
+    let mut owner = stage.owner("one", &disk);
+    while owner.seeking.is_none() {
+        owner.turn(stage.now(), Duration::ZERO).unwrap();
+    }
+    // As if the end had been told before it was lost.
+    owner.seeking.as_mut().unwrap().end += 1;
+    let begun = stage.now();
+    let stop = stop_after(&stage, &mut owner, 4_000);
+    assert!(matches!(stop, Stop::Log(LogError::Io { .. })), "{stop}");
+    assert!(stage.now() - begun >= Duration::from_secs(30));
+}
+
+#[test]
+fn who_alone_panics_at_an_input_is_told_that_another_node_has_folded_it() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    let mut other = stage.owner("other", &Disk::default());
+    let offset = stage.start("o-1");
+    stage.run(&mut [&mut other], &mut desk, |owners| ended(owners[0]) == 1 && outbox(owners[0]) == 0);
+    stage.put(&fault(offset));
+    disk.mine("o-1", u32::MAX);
+    let stop = stop_of(&stage, &mut stage.owner("one", &disk));
+    assert!(matches!(stop, Stop::PanicsAlone { offset: at, .. } if at == offset), "{stop}");
+    other.turn(stage.now(), Duration::ZERO).unwrap();
+    assert_eq!(other.status().unwrap().counters.parked, 1, "who has folded it refuses the Fault");
 }

@@ -11,7 +11,7 @@ use sagaline_schemas::record::{Body, ContractRecord, DefinitionRecord};
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Digest, Millis};
 
-use super::{Catalogue, Entry};
+use super::{Catalogue, Entry, Seal};
 use crate::topics::{self, Inbox, Wanted};
 use crate::{Names, sealed};
 
@@ -71,6 +71,7 @@ pub enum ApplyError {
 pub struct Apply {
     log: Arc<dyn Log>,
     names: Names,
+    seal: Seal,
     producer: Box<dyn Producer>,
     applied: Applied,
     /// Entries of the registry that make the definitions known.
@@ -109,6 +110,7 @@ impl Apply {
             producer: log.producer()?,
             log,
             names: names.clone(),
+            seal: Seal { key: key.clone(), log_id: inbox.log_id },
             applied: Applied::default(),
             known: Vec::new(),
             step: Step::Telling,
@@ -189,7 +191,8 @@ impl Apply {
 
     fn tell_registry(&mut self, entries: &[Entry]) -> Result<(), ApplyError> {
         let topic = self.names.definitions();
-        entries.iter().try_for_each(|entry| self.append(&topic, 0, &entry.record()))
+        let records: Vec<Record> = entries.iter().map(|entry| entry.record(&self.seal)).collect();
+        records.iter().try_for_each(|record| self.append(&topic, 0, record))
     }
 }
 

@@ -1,9 +1,43 @@
-//! One entry of the registry: its key and its JSON. A later entry of the same key replaces an earlier one.
+//! One entry of the registry: its key, its JSON, and the proof that a holder of the log's key wrote it. A later entry of the same key
+//! replaces an earlier one. What proves nothing is never read further.
 
 use sagaline_definition::{Contract, Definition};
 use sagaline_log::Record;
-use sagaline_schemas::Digest;
+use sagaline_schemas::proof::Key;
+use sagaline_schemas::{Digest, LogId};
 use serde::{Deserialize, Serialize};
+
+/// A value is `{"proof":"32 hexadecimal digits","sealed":ENTRY}`, with no other byte: the proof is over the entry's bytes as they lie there.
+const OPENING: &str = r#"{"proof":""#;
+const MIDDLE: &str = r#"","sealed":"#;
+const CLOSING: &str = "}";
+/// Digits of a proof.
+const DIGITS: usize = 32;
+
+/// Seals entries of one log, and tells whether one is.
+#[derive(Clone, Debug)]
+pub struct Seal {
+    /// The log's key.
+    pub key: Key,
+    /// The log.
+    pub log_id: LogId,
+}
+
+impl Seal {
+    fn seal(&self, key: Vec<u8>, entry: &str) -> Record {
+        let proof = self.key.entry(self.log_id, &key, entry.as_bytes());
+        let value = format!("{OPENING}{proof}{MIDDLE}{entry}{CLOSING}").into_bytes();
+        Record { key, value, headers: Vec::new() }
+    }
+
+    /// The entry's bytes; none: they prove nothing.
+    fn open<'a>(&self, record: &'a Record) -> Option<&'a str> {
+        let value = std::str::from_utf8(&record.value).ok()?;
+        let (proof, rest) = value.strip_prefix(OPENING)?.split_at_checked(DIGITS)?;
+        let entry = rest.strip_prefix(MIDDLE)?.strip_suffix(CLOSING)?;
+        (proof.parse() == Ok(self.key.entry(self.log_id, &record.key, entry.as_bytes()))).then_some(entry)
+    }
+}
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,17 +78,19 @@ impl Entry {
     }
 
     /// As it lies in the topic.
-    pub fn record(&self) -> Record {
-        let value = serde_json::to_vec(self).expect("definitions and contracts have text keys only");
-        Record { key: self.key().into_bytes(), value, headers: Vec::new() }
+    pub fn record(&self, seal: &Seal) -> Record {
+        let entry = serde_json::to_string(self).expect("definitions and contracts have text keys only");
+        seal.seal(self.key().into_bytes(), &entry)
     }
 
     /// From the topic.
     ///
     /// # Errors
-    /// Why it can't be read, or is not what it says.
-    pub fn read(record: &Record) -> Result<Self, String> {
-        let entry: Self = serde_json::from_slice(&record.value).map_err(|error| error.to_string())?;
+    /// Why it is not believed, can't be read, or is not what it says.
+    pub fn read(record: &Record, seal: &Seal) -> Result<Self, String> {
+        let unproven = "it has no proof by the log's key: whoever wrote it, `sagaline apply` did not";
+        let entry = seal.open(record).ok_or_else(|| unproven.to_owned())?;
+        let entry: Self = serde_json::from_str(entry).map_err(|error| error.to_string())?;
         let (named, is) = match &entry {
             Self::Contract { digest, contract, .. } => (*digest, contract.digest()),
             Self::Definition { digest, definition } => (*digest, definition.digest()),

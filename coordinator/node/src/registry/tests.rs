@@ -1,13 +1,15 @@
 //! Applying on a simulated log: what it refuses, and that stopping it anywhere and repeating it goes on.
 
-use std::sync::Arc;
+use sagaline_log::Record;
+use sagaline_schemas::LogId;
+use sagaline_schemas::proof::Key;
 
-use super::{ApplyError, Registry, RegistryReader};
+use super::{ApplyError, Entry, Registry, Seal};
 use crate::stage::{Stage, contract, definition, definition_with};
 
 fn known(stage: &Stage) -> Registry {
     let registry = Registry::default();
-    RegistryReader::new(Arc::clone(&stage.log), &stage.names, registry.clone()).turn(stage.now()).unwrap();
+    stage.registry_reader(&registry).turn(stage.now()).unwrap();
     registry
 }
 
@@ -52,4 +54,55 @@ fn who_reads_from_the_beginning_knows_only_what_is_active_now() {
     let catalogue = known(&stage).catalogue();
     assert_eq!(catalogue.active["errand"], next.digest());
     assert_eq!(catalogue.definitions.len(), 2, "sagas of the old version still run");
+}
+
+#[test]
+fn what_the_logs_key_did_not_write_activates_nothing_and_is_shown() {
+    let stage = Stage::new(1);
+    let other = definition_with("version: 1.0.0", "version: 2.0.0");
+    let active = Entry::Active { name: "errand".to_owned(), digest: other.digest() };
+    let known = Entry::Definition { digest: other.digest(), definition: other };
+    let sealed = active.record(&stage.seal());
+    let stranger = Seal { key: Key::new("test", [8; 32]), ..stage.seal() };
+    let elsewhere = Seal { log_id: LogId([8; 16]), ..stage.seal() };
+    let forged = [
+        Record { value: sealed.value[54..sealed.value.len() - 1].to_vec(), ..sealed.clone() },
+        Record {
+            value: String::from_utf8(sealed.value.clone()).unwrap().replace("errand", "errant").into_bytes(),
+            ..sealed.clone()
+        },
+        Record { value: known.record(&stage.seal()).value, ..sealed.clone() },
+        Record { key: b"active/another".to_vec(), ..sealed },
+        active.record(&stranger),
+        active.record(&elsewhere),
+        Record { key: b"active/errand".to_vec(), ..Record::default() },
+    ];
+    let count = forged.len();
+    for record in forged {
+        stage.simulation.put(&stage.names.definitions(), 0, record).unwrap();
+    }
+    let catalogue = self::known(&stage).catalogue();
+    assert_eq!(catalogue.active("errand").unwrap().0, definition().digest());
+    assert_eq!(catalogue.definitions.len(), 1);
+    assert_eq!(catalogue.refused.len(), count, "{:?}", catalogue.refused);
+    assert!(catalogue.refused.values().all(|why| why.contains("no proof by the log's key")), "{:?}", catalogue.refused);
+}
+
+#[test]
+fn of_refused_records_the_newest_are_remembered() {
+    let stage = Stage::bare(1);
+    for _ in 0..150 {
+        stage.simulation.put(&stage.names.definitions(), 0, Record::default()).unwrap();
+    }
+    let refused = known(&stage).catalogue().refused.clone();
+    assert_eq!((refused.len(), refused.keys().next()), (100, Some(&50)));
+}
+
+#[test]
+fn a_sealed_entry_is_json_that_people_can_read() {
+    let stage = Stage::bare(1);
+    let record = Entry::Active { name: "errand".to_owned(), digest: definition().digest() }.record(&stage.seal());
+    let json: serde_json::Value = serde_json::from_slice(&record.value).unwrap();
+    assert_eq!(json["sealed"]["entry"], "active");
+    assert_eq!(json["proof"].as_str().unwrap().len(), 32);
 }

@@ -54,17 +54,36 @@ fn another_key_is_refused() {
 }
 
 #[test]
-fn an_inbox_that_forgets_or_lets_clients_tell_the_time_is_refused() {
-    for (setting, value) in
-        [("retention.ms", "604800000"), ("message.timestamp.type", "CreateTime"), ("cleanup.policy", "compact")]
-    {
+fn an_inbox_that_loses_records_or_refuses_them_or_lets_clients_tell_the_time_is_refused() {
+    let wrong = [
+        ("retention.ms", "604800000"),
+        ("message.timestamp.type", "CreateTime"),
+        ("cleanup.policy", "compact"),
+        ("unclean.leader.election.enable", "true"),
+        ("max.message.bytes", "1114111"),
+    ];
+    for (setting, value) in wrong {
         let log = Simulation::new(1).log();
         let mut topic = inbox_topic(&Names::new(""), &wanted(1));
         topic.settings.retain(|(name, _)| name != setting);
         topic.settings.push((setting.to_owned(), value.to_owned()));
         log.create_topic(&topic).unwrap();
-        let refused = check(&log, &Names::new(""), &key(), true).unwrap_err();
-        let TopicsError::Unsafe(Stop::Unsafe { setting: named, found, .. }) = refused else { panic!("{refused}") };
+        let refused = create(&log, &Names::new(""), &key(), &wanted(1)).unwrap_err();
+        let TopicsError::Unsafe(Stop::Unsafe { setting: named, found, way_out, .. }) = refused else {
+            panic!("{refused}")
+        };
         assert_eq!((named, found.as_str()), (setting, value));
+        assert!(way_out.contains(&format!("--topic inbox --add-config {setting}=")), "{way_out}");
+    }
+}
+
+#[test]
+fn the_topics_that_are_made_take_the_largest_record_that_the_settings_allow_and_elect_no_unclean_leader() {
+    let log = Simulation::new(1).log();
+    create(&log, &Names::new(""), &key(), &wanted(1)).unwrap();
+    for topic in ["inbox", "events", "parked", "definitions"] {
+        let settings = log.topic(topic).unwrap().unwrap().settings;
+        assert_eq!(settings["max.message.bytes"], (1024 * 1024 + 64 * 1024).to_string(), "{topic}");
+        assert_eq!(settings["unclean.leader.election.enable"], "false", "{topic}");
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod fault;
 mod hostile;
 mod progress;
 mod replay;

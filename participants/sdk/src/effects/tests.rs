@@ -193,12 +193,14 @@ fn a_probe() {
     );
 }
 
-fn outcomes() -> [HandlerOutcome; 4] {
+fn outcomes() -> [HandlerOutcome; 6] {
     [
         Ok("7".into()),
         Err(HandlerError::refused("No", "nothing left")),
         Err(HandlerError::retry(Duration::from_secs(2), "busy")),
         Err(HandlerError::failed("broken")),
+        Err(HandlerError::refused("Gone", "for good")),
+        Err(HandlerError::Working { until: 9 }),
     ]
 }
 
@@ -206,7 +208,8 @@ fn check_outcomes(kind: Kind, known: Option<KnownOutcome>, state: Option<RowStat
     let mut table = String::new();
     for outcome in outcomes() {
         let (mut store, rows) = store(state.clone(), None);
-        let Begin::Run(run) = store.begin(&command(kind, known.clone(), 5, 5), Idempotence::ByKey).unwrap() else {
+        let promise = Promise { idempotence: Idempotence::ByKey, refuses_for_good: Arc::new(["Gone".to_owned()]) };
+        let Begin::Run(run) = store.begin(&command(kind, known.clone(), 5, 5), promise).unwrap() else {
             panic!("it must run")
         };
         let answer = store.finish(run, outcome.clone()).unwrap();
@@ -226,6 +229,8 @@ fn outcomes_of_a_first_run() {
         Refused No; Refused kept by 5
         Failed busy Some(2000); no row
         Failed broken None; Intent kept by 5
+        Refused Gone; Refused kept by 5
+        Working; Intent kept by 5
     "#]],
     );
 }
@@ -241,6 +246,8 @@ fn outcomes_of_a_repeat() {
             Failed No (nothing left), but an earlier attempt without an outcome may have gone through None; Intent kept by 5
             Failed busy Some(2000); Intent kept by 5
             Failed broken None; Intent kept by 5
+            Refused Gone; Refused kept by 5
+            Working; Intent kept by 5
         "#]],
     );
 }
@@ -257,6 +264,8 @@ fn outcomes_of_a_compensation() {
             Failed a compensation can't be refused, but the handler says No: nothing left None; Succeeded kept by 5
             Failed busy Some(2000); Succeeded kept by 5
             Failed broken None; Succeeded kept by 5
+            Failed a compensation can't be refused, but the handler says Gone: for good None; Succeeded kept by 5
+            Working; Succeeded kept by 5
         "#]],
     );
 }
@@ -272,6 +281,8 @@ fn a_question_leaves_no_trace() {
         Refused No; no row
         Failed busy Some(2000); no row
         Failed broken None; no row
+        Refused Gone; no row
+        Working; no row
     "#]],
     );
 }

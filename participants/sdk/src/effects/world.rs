@@ -30,13 +30,17 @@ enum Undoing {
 }
 
 /// What the handler does when it is asked to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 enum Fate {
     Works,
     Refuses,
     ComesAgain,
     FailsBefore,
     FailsAfter,
+    /// It looks the key up first, then refuses with a code that it promised to refuse for good.
+    RefusesForGood,
+    /// The work goes on elsewhere: it lands later, and its outcome comes by a callback.
+    HandsOn,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -60,6 +64,8 @@ enum Move {
     Compensate,
     Probe,
     Deliver(usize, Fate, Crash),
+    /// What was handed on comes to its end.
+    Land(Fate),
     Take(usize),
     DropRow,
     DropOthers,
@@ -72,7 +78,10 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => Just(Fate::ComesAgain),
         1 => Just(Fate::FailsBefore),
         1 => Just(Fate::FailsAfter),
+        1 => Just(Fate::RefusesForGood),
+        1 => Just(Fate::HandsOn),
     ];
+    let landed = prop_oneof![2 => Just(Fate::Works), 1 => Just(Fate::RefusesForGood), 1 => Just(Fate::FailsAfter)];
     let crash = prop_oneof![
         6 => Just(Crash::No),
         1 => Just(Crash::BeforeIntent),
@@ -87,6 +96,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         2 => Just(Move::Compensate),
         1 => Just(Move::Probe),
         8 => (any::<usize>(), fate, crash).prop_map(|(n, fate, crash)| Move::Deliver(n, fate, crash)),
+        2 => landed.prop_map(Move::Land),
         5 => any::<usize>().prop_map(Move::Take),
         1 => Just(Move::DropRow),
         1 => Just(Move::DropOthers),
@@ -98,10 +108,17 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 #[derive(Default)]
 struct Business {
     by_key: bool,
+    /// Whether a refusal for good is remembered under the key, as was promised.
+    remembers: bool,
     done: u32,
     undone: u32,
     closed: bool,
+    refused: bool,
+    /// Calls that were handed on and have not landed.
+    under_way: u32,
 }
+
+const FOR_GOOD: &str = "Gone";
 
 impl Business {
     fn act(&mut self, fate: Fate) -> HandlerOutcome {
@@ -109,10 +126,18 @@ impl Business {
             Fate::Refuses => return Err(HandlerError::refused("No", "")),
             Fate::ComesAgain => return Err(HandlerError::retry(Duration::ZERO, "")),
             Fate::FailsBefore => return Err(HandlerError::failed("before")),
-            Fate::Works | Fate::FailsAfter => {}
+            Fate::HandsOn => {
+                self.under_way += 1;
+                return Err(HandlerError::Working { until: Millis::MAX });
+            }
+            Fate::Works | Fate::FailsAfter | Fate::RefusesForGood => {}
         }
         if self.by_key && self.closed {
             return Err(HandlerError::failed("the key is closed"));
+        }
+        if self.refused || (fate == Fate::RefusesForGood && self.done == 0) {
+            self.refused = self.remembers;
+            return Err(HandlerError::refused(FOR_GOOD, ""));
         }
         if !(self.by_key && self.done > 0) {
             self.done += 1;
@@ -122,7 +147,7 @@ impl Business {
 
     /// Compensations are always safe to repeat.
     fn undo(&mut self, fate: Fate) -> HandlerOutcome {
-        if matches!(fate, Fate::ComesAgain | Fate::FailsBefore | Fate::Refuses) {
+        if matches!(fate, Fate::ComesAgain | Fate::FailsBefore | Fate::Refuses | Fate::RefusesForGood | Fate::HandsOn) {
             return Err(HandlerError::failed("not now"));
         }
         if self.done > 0 && !self.closed {
@@ -159,7 +184,7 @@ impl World {
             store: EffectStore::new(open(&rows), Duration::from_secs(1)),
             open: Box::new(open),
             rows,
-            business: Business { by_key: declared == Idempotence::ByKey, ..Business::default() },
+            business: Business { by_key: declared == Idempotence::ByKey, remembers: true, ..Business::default() },
             time: 1,
             decided: None,
             undo_first: None,
@@ -192,7 +217,8 @@ impl World {
                 let answer = self.answers[n % self.answers.len()].clone();
                 self.take(&answer);
             }
-            Move::Deliver(..) | Move::Take(_) => {}
+            Move::Land(fate) if self.business.under_way > 0 => self.land(fate),
+            Move::Deliver(..) | Move::Land(_) | Move::Take(_) => {}
             Move::DropRow => drop(self.rows.drop_through(&self.inbox(), Millis::MAX, 1).unwrap()),
             Move::DropOthers => self.drop_other(),
         }
@@ -245,7 +271,8 @@ impl World {
     }
 
     fn deliver(&mut self, command: &Command, fate: Fate, crash: Crash) {
-        let begun = self.store.begin(command, self.declared).unwrap();
+        let promise = Promise { idempotence: self.declared, refuses_for_good: Arc::new([FOR_GOOD.to_owned()]) };
+        let begun = self.store.begin(command, promise).unwrap();
         if crash == Crash::BeforeIntent {
             self.rows.crash();
             return self.restart();
@@ -274,11 +301,21 @@ impl World {
         self.answers.push(answer);
     }
 
+    /// The partner's work, and its callback. The effect store is not told.
+    fn land(&mut self, fate: Fate) {
+        self.business.under_way -= 1;
+        match self.business.act(fate) {
+            Ok(result) => self.answers.push(Answer::Succeeded(Succeeded { result })),
+            Err(HandlerError::Refused { code, detail }) => self.answers.push(Answer::Refused(Refused { code, detail })),
+            Err(HandlerError::Retry { .. } | HandlerError::Failed { .. } | HandlerError::Working { .. }) => {}
+        }
+    }
+
     /// An honest handler refuses or comes again only where nothing was done, except on a repeat, where it may not know (V7).
     fn possible(&self, fate: Fate, run: &Run) -> Fate {
         match fate {
             Fate::Refuses | Fate::ComesAgain if run.task == Task::First && self.business.done > 0 => Fate::Works,
-            Fate::Works | Fate::Refuses | Fate::ComesAgain | Fate::FailsBefore | Fate::FailsAfter => fate,
+            _ => fate,
         }
     }
 
@@ -404,6 +441,18 @@ impl EffectRows for Broken {
 }
 
 const DELIVER: Move = Move::Deliver(0, Fate::Works, Crash::No);
+
+#[test]
+fn a_refusal_that_is_not_remembered_is_not_for_good() {
+    let first = Move::Deliver(0, Fate::HandsOn, Crash::AfterHandler);
+    let again = Move::Deliver(0, Fate::RefusesForGood, Crash::No);
+    let moves = [Move::Do, first, again, Move::Take(0), Move::Land(Fate::Works)];
+    let mut forgetful = World::new(Idempotence::ByKey, faithful);
+    forgetful.business.remembers = false;
+    let lie = first_lie(forgetful, &moves).map(|(lie, _)| lie);
+    assert_eq!(lie, Some("it counts as not done, the effect stands"));
+    assert!(first_lie(World::new(Idempotence::ByKey, faithful), &moves).is_none());
+}
 
 #[test]
 fn the_world_catches_a_store_that_forgets_rows() {

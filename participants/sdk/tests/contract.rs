@@ -1,0 +1,41 @@
+//! Mistakes in a declaration, told all at once before anything runs.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
+
+use sagaline_participant::{Effect, HandlerError, Idempotence, Nothing, Participant};
+
+sagaline_participant::payload! {
+    /// What is asked for.
+    pub struct Parcel {
+        /// Where to.
+        pub to: String,
+    }
+}
+
+fn shipping(declared: Idempotence) -> Participant {
+    Participant::new("shipping").version("1.0.0").owner("team-shipping").on(
+        "dispatch",
+        declared,
+        |_: Parcel, _: Effect| async { Ok::<_, HandlerError>(Nothing) },
+    )
+}
+
+#[test]
+fn what_is_refused_for_good_stands_among_the_refusals() {
+    let shipping = shipping(Idempotence::ByKey).refuses(&["Closed"]).refuses_for_good(&["Undeliverable"]);
+    let contract = shipping.contract().unwrap();
+    assert!(contract.contains("refuses: [Closed, Undeliverable]"), "{contract}");
+}
+
+#[test]
+fn only_what_is_run_again_can_be_refused_for_good() {
+    let mistakes = shipping(Idempotence::None).refuses_for_good(&["Undeliverable"]).version("").contract().unwrap_err();
+    let told: Vec<String> = mistakes.0.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            r#"participant "shipping" has no version: say .version("...")"#,
+            r#""dispatch" refuses for good, which only an operation of .on(..., Idempotence::ByKey, ...) can: use .refuses(...)"#,
+        ]
+    );
+}
