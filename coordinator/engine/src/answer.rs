@@ -5,11 +5,18 @@ use sagaline_schemas::record::{Answer, Kind, Mark, MarkKind};
 use crate::attempts::{LONGEST_PATIENCE, timers};
 use crate::fact::{AnswerKind, Fact};
 use crate::ledger::{Change, News, Outcome, Undo, UndoChange, UndoNews, next, next_undo};
-use crate::saga::{Probing, Stuck};
-use crate::turn::{Rejected, Turn};
+use crate::saga::{Direction, Phase, Probing, Stuck};
+use crate::turn::{Deed, Rejected, Turn};
 
 impl Turn<'_> {
     pub fn answer(&mut self, effect: u32, kind: Kind, attempt: u32, answer: Answer, instance: String) {
+        let commands =
+            self.saga.effects.get(effect as usize).and_then(|of| of.tries(kind)).map_or(0, |tries| tries.count);
+        if !(1..=commands).contains(&attempt) || matches!(self.deed(effect), Deed::Child(_)) {
+            let text = format!("there was no command of kind {kind:?} with attempt {attempt}");
+            self.out.rejected = Some(Rejected::Answer(text));
+            return;
+        }
         if !fits(kind, &answer) {
             let text = format!("{} is no answer to a command of kind {kind:?}", answer_kind(&answer).0);
             self.out.rejected = Some(Rejected::Answer(text));
@@ -21,7 +28,7 @@ impl Turn<'_> {
         self.fact(Fact::Answered { spot, kind, attempt, answer: answer_kind(&answer).1, instance });
         match (kind, answer) {
             (Kind::Compensate, answer) => self.undo_answer(effect, newest, answer),
-            (Kind::Probe, answer) => self.probe_answer(effect, newest, answer),
+            (Kind::Probe, answer) => self.probe_answer(effect, attempt, answer),
             (Kind::Do | Kind::Ask, answer) => self.do_answer(effect, newest, answer),
         }
         if self.effect(effect).repeats > repeats {
@@ -70,10 +77,10 @@ impl Turn<'_> {
             self.effect(effect).repeats += 1;
             return;
         }
-        let begun = self.tries(effect, kind).begun;
+        let now = self.moment.log_time;
         let within = self.policy(effect, kind).and_then(|policy| policy.within);
-        let total = begun.zip(within).map_or(i64::MAX, |(begun, within)| begun.saturating_add(within));
-        let longest = self.moment.log_time.saturating_add(LONGEST_PATIENCE);
+        let left = within.map_or(i64::MAX, |within| within.saturating_sub(self.tries(effect, kind).used(now)));
+        let (total, longest) = (now.saturating_add(left), now.saturating_add(LONGEST_PATIENCE));
         let spot = self.effect(effect).spot();
         self.arm_at(timers(kind).0, Some(spot), until.min(total).min(longest));
     }
@@ -87,7 +94,9 @@ impl Turn<'_> {
             Kind::Do | Kind::Ask => of.outcome.is_open() && of.probing == Probing::No,
         };
         let spot = of.spot();
-        open && self.wants(kind) && !self.tries(effect, kind).resting && !self.has_timer(timers(kind).1, Some(&spot))
+        open && self.wants(effect, kind)
+            && !self.tries(effect, kind).resting
+            && !self.has_timer(timers(kind).1, Some(&spot))
     }
 
     /// The ledger's table decides; then the saga does what follows from the change.
@@ -126,24 +135,28 @@ impl Turn<'_> {
         }
     }
 
-    /// Both are kept, and it is listed, if the saga goes or went back: it may stand.
+    /// Both are kept. Where the saga goes or went back it is listed: it may stand. Else a person says first what is true.
     fn contradicted(&mut self, effect: u32) {
-        let back = self.goes_back_or_ended() && !self.is_closed();
-        if back && self.compensable(effect) && self.effect(effect).undo == Undo::No {
+        if self.went_back() && self.compensable(effect) && self.effect(effect).undo == Undo::No {
             self.effect(effect).undo = Undo::Listed;
         }
         self.become_stuck(Stuck::Contradiction { effect });
     }
 
-    /// It was said that there was nothing to undo. While the saga goes back it is undone again; else a person decides.
+    /// It was said that there was nothing to undo. While the saga undoes, or is about to end undone, it is undone again; else a person
+    /// decides.
     fn late_success(&mut self, effect: u32) {
         if self.is_closed() {
             return;
         }
         self.effect(effect).undo = Undo::Listed;
         self.fresh_attempts(effect, Kind::Compensate);
-        if !self.saga.undoes() {
-            self.become_stuck(Stuck::LateSuccess { effect });
+        match &self.saga.phase {
+            Phase::Running { direction: Direction::Back { .. } | Direction::Aside { .. } } => {}
+            Phase::Running { direction: Direction::Ensure { cause: Some(cause), .. } } => self.turn_back(cause.clone()),
+            Phase::Running { .. } | Phase::Stuck { .. } | Phase::Ended { .. } => {
+                self.become_stuck(Stuck::LateSuccess { effect });
+            }
         }
     }
 

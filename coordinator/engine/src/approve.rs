@@ -8,7 +8,6 @@ use sagaline_schemas::Value;
 use sagaline_schemas::wire::Bytes;
 
 use crate::fact::Fact;
-use crate::names::SagaNames;
 use crate::request::Person;
 use crate::saga::{Approval, Cause, PlaceState, Spot, StepState, TimerKind, Vote};
 use crate::turn::{At, Turn};
@@ -34,7 +33,7 @@ impl Turn<'_> {
     }
 
     fn what_to_show(&self, at: At, approve: &Approve) -> Result<Bytes, String> {
-        let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at);
+        let names = self.names_at(at);
         let shown = approve.show.eval(&names).map_err(|error| error.to_string())?;
         Ok(Bytes(shown.to_json()))
     }
@@ -93,7 +92,7 @@ impl Turn<'_> {
     fn is_void(&mut self, at: At, shown: &Bytes) -> bool {
         let Verb::Approve(Approve { void_if: Some(void_if), .. }) = &self.step(at.step).verb else { return false };
         let shown = Value::parse(shown).unwrap_or_default();
-        let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at).with("shown", shown);
+        let names = self.names_at(at).with("shown", shown);
         match void_if.holds(&names) {
             Ok(void) => void,
             Err(error) => {
@@ -127,14 +126,18 @@ impl Turn<'_> {
         let PlaceState::Asking { approval } = &self.place(at).state else {
             return Some("nobody is asked at this step now".to_owned());
         };
-        if approval.version != version {
-            return Some(format!("what was shown has changed: look at version {} first", approval.version));
+        let (version_now, by_now) = (approval.version, approval.by.clone());
+        if self.goes_back_or_ended() || self.is_redone(at.step) {
+            return Some("the saga goes back behind this step: nothing is decided here any more".to_owned());
+        }
+        if version_now != version {
+            return Some(format!("what was shown has changed: look at version {version_now} first"));
         }
         if !approve.choices.contains_key(choice) {
             let choices: Vec<&str> = approve.choices.keys().map(String::as_str).collect();
             return Some(format!("there is no choice {choice:?}: choose one of {}", choices.join(", ")));
         }
-        (!person.is_one_of(&approval.by)).then(|| format!("only {} may decide this", approval.by.join(", ")))
+        (!person.is_one_of(&by_now)).then(|| format!("only {} may decide this", by_now.join(", ")))
     }
 
     /// Somebody has decided; who votes twice has changed their mind.

@@ -4,7 +4,8 @@
 //! wait(n) = min(cap, backoff * factor^(n-1)), of which the jitter leaves a part to a hash of the next command's id:
 //! deterministic for a replay, spread over sagas (AWS Architecture Blog, "Exponential Backoff and Jitter").
 //!
-//! A participant that is down uses up nothing: what it did not answer waits, and the policy begins anew when it is back.
+//! A participant that is down uses up nothing: what it did not answer waits, and the policy begins anew when it is back. Whatever else an
+//! attempt waits for, a seat, a guard, the saga: the total time stands still meanwhile, and attempts are counted on.
 
 use sagaline_definition::model::{Compensate, Jitter, Policy};
 use sagaline_schemas::hash;
@@ -58,12 +59,30 @@ impl Turn<'_> {
 
     /// Decides the next attempt, if the participant takes it; else it waits until the participant does.
     pub fn attempt(&mut self, effect: u32, kind: Kind) {
-        let Deed::Call(call) = self.deed(effect) else { return self.tell_child(effect, kind) };
-        if self.gates.admit(&call.participant) {
-            return self.send_attempt(effect, kind);
+        match self.deed(effect) {
+            Deed::Child(_) => self.tell_child(effect, kind),
+            Deed::Call(call) if self.admits(&call.participant) => self.send_attempt(effect, kind),
+            Deed::Call(_) => self.rest(effect, kind),
         }
-        self.tries(effect, kind).resting = true;
-        self.out.out.push(Outgoing::Queued { participant: call.participant.clone() });
+    }
+
+    /// Takes a seat for one more command. Where none is free, the saga queues; nothing in a turn gives one back.
+    pub fn admits(&mut self, participant: &str) -> bool {
+        if self.full.contains(participant) {
+            return false;
+        }
+        let admitted = self.gates.admit(participant);
+        if !admitted {
+            self.full.insert(participant.to_owned());
+            self.out.out.push(Outgoing::Queued { participant: participant.to_owned() });
+        }
+        admitted
+    }
+
+    /// The next attempt is due, and waits; the total time stands still.
+    fn rest(&mut self, effect: u32, kind: Kind) {
+        let now = self.moment.log_time;
+        self.tries(effect, kind).rest(now);
     }
 
     /// The participant has taken a seat for it.
@@ -90,10 +109,9 @@ impl Turn<'_> {
         let (doing, probing) = (of.tries.resting, of.probe_tries.resting);
         let before = self.out.out.len();
         if doing && self.may_attempt(effect) {
-            self.effect(effect).tries.begun = None;
             self.attempt(effect, Kind::Do);
         }
-        if probing {
+        if probing && self.saga.goes_forward() {
             self.attempt(effect, Kind::Probe);
         }
         self.out.out[before..].iter().any(|out| matches!(out, Outgoing::Command { .. }))
@@ -105,7 +123,7 @@ impl Turn<'_> {
         if self.guard_holds(at) {
             return true;
         }
-        self.tries(effect, Kind::Do).resting = true;
+        self.rest(effect, Kind::Do);
         self.guard_fails(at);
         false
     }
@@ -117,11 +135,11 @@ impl Turn<'_> {
         let spot = self.effect(effect).spot();
         let (clock, backoff) = timers(kind);
         let over = self.has_timer(backoff, Some(&spot)) || self.tries(effect, kind).resting;
-        if !self.clock_begins(effect, kind) || over || !self.wants(kind) {
+        if !self.clock_begins(effect, kind) || over || !self.wants(effect, kind) {
             return;
         }
         self.mark_sent(effect, kind);
-        let begun = base.map(|base| *self.tries(effect, kind).begun.get_or_insert(base));
+        let begun = base.map(|base| self.tries(effect, kind).begin(base));
         if self.has_timer(clock, Some(&spot)) {
             // Its participant said how long it takes before the log said that it was sent.
             return;
@@ -152,11 +170,12 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether attempts of this kind still mean something: none at doing once the saga goes back, none at all once it has ended.
-    pub fn wants(&self, kind: Kind) -> bool {
+    /// Whether attempts of this kind still mean something: none at doing once the saga goes back or the place waits for it no longer, none
+    /// at all once the saga has ended.
+    pub fn wants(&mut self, effect: u32, kind: Kind) -> bool {
         match kind {
             Kind::Compensate | Kind::Probe => !self.saga.is_ended(),
-            Kind::Do | Kind::Ask => !self.goes_back_or_ended(),
+            Kind::Do | Kind::Ask => !self.goes_back_or_ended() && self.place_of(effect).is_some(),
         }
     }
 
@@ -165,13 +184,12 @@ impl Turn<'_> {
         let (Some(policy), Deed::Call(call)) = (self.policy(effect, kind), self.deed(effect)) else { return };
         self.stop_clock(effect, kind);
         if self.gates.is_down(&call.participant) {
-            return self.wait_out_the_outage(effect, kind, &call.participant);
+            // Nothing is used up while nobody could have answered.
+            self.fresh_attempts(effect, kind);
+            return self.rest(effect, kind);
         }
         let tries = self.tries(effect, kind).clone();
-        let left = tries
-            .begun
-            .zip(policy.within)
-            .map(|(begun, within)| begun.saturating_add(within).saturating_sub(self.moment.log_time));
+        let left = policy.within.map(|within| within.saturating_sub(tries.used(self.moment.log_time)));
         let counting = tries.count.saturating_sub(tries.forgiven);
         if counting >= policy.attempts || left.is_some_and(|left| left <= 0) {
             return self.used_up(effect, kind, error);
@@ -185,28 +203,21 @@ impl Turn<'_> {
         }
     }
 
-    /// Nothing is used up while nobody could have answered.
-    fn wait_out_the_outage(&mut self, effect: u32, kind: Kind, participant: &str) {
-        self.fresh_attempts(effect, kind);
-        self.tries(effect, kind).resting = true;
-        self.out.out.push(Outgoing::Queued { participant: participant.to_owned() });
-    }
-
     /// The wait is over. The total time may be, too: then this was the last chance for a late answer.
     pub fn backoff_over(&mut self, effect: u32, kind: Kind) {
         let within = self.policy(effect, kind).and_then(|policy| policy.within);
-        let begun = self.tries(effect, kind).begun;
-        let total = begun.zip(within).map(|(begun, within)| begun.saturating_add(within));
-        if total.is_some_and(|total| total <= self.moment.log_time) {
+        let now = self.moment.log_time;
+        let used = self.tries(effect, kind).used(now);
+        if within.is_some_and(|within| within <= used) {
             return self.used_up(effect, kind, "the total time for all attempts is used up");
         }
         self.next_attempt(effect, kind);
     }
 
     /// Now, or when the saga takes decisions again.
-    fn next_attempt(&mut self, effect: u32, kind: Kind) {
+    pub fn next_attempt(&mut self, effect: u32, kind: Kind) {
         if !self.decides(kind) {
-            self.tries(effect, kind).resting = true;
+            self.rest(effect, kind);
         } else if kind != Kind::Do || self.may_attempt(effect) {
             self.attempt(effect, kind);
         }
@@ -225,9 +236,14 @@ impl Turn<'_> {
 
     /// A person's word, or news that changes all, brings a full set of attempts.
     pub fn fresh_attempts(&mut self, effect: u32, kind: Kind) {
-        let tries = self.tries(effect, kind);
-        tries.forgiven = tries.count;
-        tries.begun = None;
+        self.tries(effect, kind).renew();
+    }
+
+    /// Nobody asks any more what became of it; what is said all the same is believed.
+    pub fn abandon(&mut self, effect: u32) {
+        self.stop_clock(effect, Kind::Do);
+        self.stop_clock(effect, Kind::Probe);
+        self.effect(effect).probing = Probing::No;
     }
 
     pub fn stop_clock(&mut self, effect: u32, kind: Kind) {

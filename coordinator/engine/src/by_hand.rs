@@ -1,11 +1,12 @@
 //! What people have found out: outcomes settled by hand, with name, reason and evidence; places left out where the definition allows it.
 
-use sagaline_definition::model::{Step, Verb, Word};
+use sagaline_definition::model::{Step, Word};
 use sagaline_schemas::Value;
 use sagaline_schemas::request::Finding;
 use sagaline_schemas::wire::Bytes;
 
 use crate::ledger::{News, Outcome, Undo, UndoNews};
+use crate::loops;
 use crate::request::{PlaceName, Refusal};
 use crate::saga::{KnownBy, Phase, PlaceState, Stuck};
 use crate::turn::Turn;
@@ -41,6 +42,11 @@ impl Turn<'_> {
                     self.undo_news(effect, UndoNews::NothingThere, "");
                 }
             }
+            // Nobody could ask for it to be undone: it is, and its turn is over.
+            Finding::Undone if self.effect(effect).undo == Undo::Listed => {
+                self.effect(effect).known = by;
+                self.effect(effect).undo = Undo::Compensated { result: None };
+            }
             Finding::Done | Finding::NotDone if contradicted => self.settle_contradiction(effect, finding, by),
             Finding::Undone if undoing => {
                 self.effect(effect).known = by;
@@ -54,19 +60,23 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// The participant said both; a person has found out which is true.
+    /// The participant said both; a person has found out which is true. What happened for a place that waits for it no more is undone.
     fn settle_contradiction(&mut self, effect: u32, finding: Finding, by: KnownBy) {
+        let strays = !self.belongs(effect) && self.compensable(effect);
         let of = self.effect(effect);
         of.known = by;
         let Outcome::Contradicted { code, result } = of.outcome.clone() else { return };
-        of.outcome = match finding {
-            Finding::Done | Finding::Undone => Outcome::Succeeded { result },
-            Finding::NotDone => Outcome::Refused { code, detail: "found out by hand".to_owned() },
+        let (outcome, undo) = match (finding, of.undo.clone()) {
+            (Finding::NotDone, undo) => {
+                let undo = if undo == Undo::Listed { Undo::No } else { undo };
+                (Outcome::Refused { code, detail: "found out by hand".to_owned() }, undo)
+            }
+            (Finding::Done | Finding::Undone, Undo::No) if strays => (Outcome::Succeeded { result }, Undo::Listed),
+            (Finding::Done | Finding::Undone, undo) => (Outcome::Succeeded { result }, undo),
         };
-        if finding == Finding::NotDone && of.undo == Undo::Listed {
-            of.undo = Undo::No;
-        }
-        if matches!(&self.saga.phase, Phase::Stuck { stuck: Stuck::Contradiction { effect: at }, .. } if *at == effect) {
+        (of.outcome, of.undo) = (outcome, undo);
+        if matches!(&self.saga.phase, Phase::Stuck { stuck: Stuck::Contradiction { effect: at }, .. } if *at == effect)
+        {
             self.resume("a person has found out what is true".to_owned());
         }
         match self.effect(effect).outcome.clone() {
@@ -74,6 +84,12 @@ impl Turn<'_> {
             Outcome::Refused { code, .. } => self.step_refused(effect, code),
             Outcome::Decided | Outcome::Sent | Outcome::Unknown { .. } | Outcome::Contradicted { .. } => {}
         }
+    }
+
+    /// Whether what an effect did is part of what its step did: it was not begun anew since, nor left out.
+    fn belongs(&mut self, effect: u32) -> bool {
+        let spot = self.effect(effect).spot();
+        self.at(&spot).is_some_and(|at| self.place(at).state != PlaceState::Skipped)
     }
 
     fn effect_named(&mut self, name: &PlaceName) -> Result<u32, Refusal> {
@@ -96,7 +112,8 @@ impl Turn<'_> {
             return Err("the definition does not allow it: none of the step's words is `skip` or `continue`".to_owned());
         }
         let spot = self.spot(at);
-        let stuck_here = matches!(&self.saga.phase, Phase::Stuck { stuck: Stuck::Step { spot: at, .. }, .. } if *at == spot);
+        let stuck_here =
+            matches!(&self.saga.phase, Phase::Stuck { stuck: Stuck::Step { spot: at, .. }, .. } if *at == spot);
         let held = matches!(self.place(at).state, PlaceState::Held { .. });
         if !stuck_here && !(held && self.saga.goes_forward()) {
             return Err("the step is neither held nor what the saga is stuck at".to_owned());
@@ -109,16 +126,5 @@ impl Turn<'_> {
 
 /// Whether one of a step's own words would leave it out.
 fn allows_skipping(step: &Step) -> bool {
-    let leaves_out = |word: &Word| matches!(word, Word::Skip | Word::Continue);
-    let of_verb = match &step.verb {
-        Verb::Call(call) => {
-            call.refused.values().chain([&call.refused_else, &call.failed]).any(leaves_out)
-        }
-        Verb::Saga(child) => leaves_out(&child.failed),
-        Verb::Wait(wait) => leaves_out(&wait.patience.otherwise),
-        Verb::Until(until) => leaves_out(&until.patience.otherwise),
-        Verb::Approve(approve) => approve.choices.values().chain([&approve.patience.otherwise]).any(leaves_out),
-        Verb::Sleep(_) | Verb::Decide(_) => false,
-    };
-    of_verb || step.guard.as_ref().is_some_and(|guard| leaves_out(&guard.otherwise))
+    loops::words_of(step).into_iter().any(|word| matches!(word, Word::Skip | Word::Continue))
 }

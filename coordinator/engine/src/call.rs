@@ -1,40 +1,45 @@
 //! Calls: an effect is registered before its first command leaves, and may be begun anew under another id after a refusal.
 
-use sagaline_definition::model::Call;
-use sagaline_schemas::Value;
+use sagaline_definition::model::{Call, Template};
 use sagaline_schemas::record::Kind;
 use sagaline_schemas::wire::Bytes;
 
 use crate::ledger::{Outcome, Undo};
-use crate::names::SagaNames;
-use crate::saga::{Cause, Effect, KnownBy, PlaceState, Probing, Stuck, Tries};
-use crate::turn::{At, Outgoing, Turn};
+use crate::saga::{Cause, Effect, KnownBy, Phase, PlaceState, Probing, Stuck, Tries};
+use crate::turn::{At, Turn};
 
 impl Turn<'_> {
-    /// Whether anything moved.
+    /// Nothing is registered before a command can be decided: the input is there, it has room, the participant takes it. Whether anything
+    /// moved.
     pub fn begin_call(&mut self, at: At, call: &Call) -> bool {
-        if !self.gates.admit(&call.participant) {
-            let new = self.place(at).state != PlaceState::Queued;
-            self.place(at).state = PlaceState::Queued;
-            self.out.out.push(Outgoing::Queued { participant: call.participant.clone() });
-            return new;
+        if self.full.contains(&call.participant) {
+            return self.queue(at);
         }
-        let by_hand = self.place(at).input.as_ref().map(|input| Value::parse(input).unwrap_or_default());
-        let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at);
-        match by_hand.map_or_else(|| call.with.eval(&names), Ok) {
-            Ok(input) => {
-                if let Some(effect) = self.register(at, &input) {
-                    self.send_attempt(effect, Kind::Do);
-                }
-            }
-            Err(error) => self.stuck_at_expression(Some(at.step), error.to_string()),
+        let Some(input) = self.input_of(at, &call.with) else { return true };
+        if !self.admits(&call.participant) {
+            return self.queue(at);
         }
+        let effect = self.register(at, input, None);
+        self.send_attempt(effect, Kind::Do);
         true
     }
 
-    /// The place's effect is registered. None: the limits do not allow it, which was acted on.
-    pub fn register(&mut self, at: At, input: &Value) -> Option<u32> {
-        let input = Bytes(input.to_json());
+    fn queue(&mut self, at: At) -> bool {
+        std::mem::replace(&mut self.place(at).state, PlaceState::Queued) != PlaceState::Queued
+    }
+
+    /// What a place wants its effect to be done with, within the limits. None: there is no such thing, which was acted on.
+    pub fn input_of(&mut self, at: At, with: &Template) -> Option<Bytes> {
+        let input = match &self.place(at).input {
+            Some(by_hand) => by_hand.clone(),
+            None => match with.eval(&self.names_at(at)) {
+                Ok(input) => Bytes(input.to_json()),
+                Err(error) => {
+                    self.stuck_at_expression(Some(at.step), error.to_string());
+                    return None;
+                }
+            },
+        };
         let (limit, most) = (self.limits.max_payload as usize, self.limits.max_effects as usize);
         let step = self.step(at.step).step.clone();
         if self.saga.effects.len() >= most {
@@ -48,6 +53,11 @@ impl Turn<'_> {
             self.owe(at, Cause::Failed { step, error }, None);
             return None;
         }
+        Some(input)
+    }
+
+    /// The place's effect is registered, right before its first command is decided.
+    pub fn register(&mut self, at: At, input: Bytes, child_key: Option<String>) -> u32 {
         let spot = self.spot(at);
         let effect = self.saga.effects.len() as u32;
         self.saga.effects.push(Effect {
@@ -67,10 +77,11 @@ impl Turn<'_> {
             probing: Probing::No,
             probed: None,
             child: None,
+            child_key,
             repeats: 0,
         });
         self.place(at).state = PlaceState::Active { effect };
-        Some(effect)
+        effect
     }
 
     /// The place begins anew in another round: what it wanted before was refused, or waited for in vain.
@@ -93,7 +104,7 @@ impl Turn<'_> {
     /// What the saga was stuck at has come about after all.
     fn resume_if_stuck_at(&mut self, at: At) {
         let spot = self.spot(at);
-        if let crate::saga::Phase::Stuck { stuck: Stuck::Step { spot: stuck, .. }, .. } = &self.saga.phase
+        if let Phase::Stuck { stuck: Stuck::Step { spot: stuck, .. }, .. } = &self.saga.phase
             && *stuck == spot
         {
             self.resume("it happened after all".to_owned());

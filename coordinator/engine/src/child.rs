@@ -15,8 +15,7 @@ use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{SagaId, Value};
 
 use crate::fact::Fact;
-use crate::ledger::{News, Undo, UndoNews};
-use crate::names::SagaNames;
+use crate::ledger::{News, Outcome, Undo, UndoNews};
 use crate::saga::{Cause, Direction, Phase, Spot, TimerKind};
 use crate::turn::{At, ChildWord, Deed, Outgoing, ParentWord, Turn};
 
@@ -25,28 +24,36 @@ const MOST_UNDOINGS: u32 = 2;
 
 impl Turn<'_> {
     pub fn begin_child(&mut self, at: At, child: &Child) {
-        let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at);
-        match child.with.eval(&names) {
-            Ok(input) => {
-                if let Some(effect) = self.register(at, &input) {
-                    self.attempt(effect, Kind::Do);
-                }
-            }
-            Err(error) => self.stuck_at_expression(Some(at.step), error.to_string()),
+        let key = match self.child_key(at, child) {
+            Ok(key) => key,
+            Err(error) => return self.stuck_at_expression(Some(at.step), error),
+        };
+        if let Some(input) = self.input_of(at, &child.with) {
+            let effect = self.register(at, input, Some(key));
+            self.tell_child(effect, Kind::Do);
+        }
+    }
+
+    /// The definition's `key`, or one derived from this saga's and the place.
+    fn child_key(&mut self, at: At, child: &Child) -> Result<String, String> {
+        let Some(template) = &child.key else {
+            let spot = self.spot(at);
+            let step = &self.step(at.step).step;
+            let item = spot.items.first().map_or_else(String::new, |item| format!("/{item}"));
+            let round = if spot.round == 0 { String::new() } else { format!("~{}", spot.round) };
+            return Ok(format!("{}/{step}{item}{round}", self.saga.key));
+        };
+        match template.eval(&self.names_at(at)).map_err(|error| error.to_string())? {
+            Value::String(key) if !key.is_empty() => Ok(key),
+            other => Err(format!("the key of a child saga is a text that is not empty, this is {}", other.kind())),
         }
     }
 
     /// What an attempt is for a child: one message.
     pub fn tell_child(&mut self, effect: u32, kind: Kind) {
-        let key = match self.child_key(effect) {
-            Ok(key) => key,
-            Err(error) => {
-                let step = self.effect(effect).step;
-                return self.stuck_at_expression(Some(step), error);
-            }
-        };
         let now = self.moment.log_time;
-        let completed = !self.effect(effect).outcome.is_undecided();
+        let of = self.effect(effect);
+        let (completed, key) = (!of.outcome.is_undecided(), of.child_key.clone().unwrap_or_default());
         let tries = self.tries(effect, kind);
         tries.first = if tries.count == 0 { now } else { tries.first };
         tries.count += 1;
@@ -62,23 +69,6 @@ impl Turn<'_> {
         self.out.out.push(Outgoing::Child { effect, word });
     }
 
-    /// The definition's `key`, or one derived from this saga's and the place.
-    fn child_key(&mut self, effect: u32) -> Result<String, String> {
-        let Deed::Child(child) = self.deed(effect) else { return Ok(String::new()) };
-        let spot = self.effect(effect).spot();
-        let Some(template) = &child.key else {
-            let step = &self.step_of(effect).step;
-            let item = spot.items.first().map_or_else(String::new, |item| format!("/{item}"));
-            let round = if spot.round == 0 { String::new() } else { format!("~{}", spot.round) };
-            return Ok(format!("{}/{step}{item}{round}", self.saga.key));
-        };
-        let names = SagaNames::of_effect(self.definition, self.saga, self.moment.log_time, &spot, effect);
-        match template.eval(&names).map_err(|error| error.to_string())? {
-            Value::String(key) if !key.is_empty() => Ok(key),
-            other => Err(format!("the key of a child saga is a text that is not empty, this is {}", other.kind())),
-        }
-    }
-
     pub fn child_ended(&mut self, at: &Spot, end: End, child: Option<SagaId>, result: Bytes, reason: String) {
         let Some(effect) = self.saga.effect_at(at.step, &at.items, at.round) else { return };
         if !matches!(self.deed(effect), Deed::Child(_)) {
@@ -87,9 +77,19 @@ impl Turn<'_> {
         self.fact(Fact::ChildEnded { spot: at.clone(), end });
         let of = self.effect(effect);
         of.child = of.child.or(child);
-        if matches!(of.undo, Undo::Decided | Undo::Sent | Undo::UsedUp) {
-            return self.undoing_child_ended(effect, end, result, &reason);
+        match of.undo {
+            Undo::Decided | Undo::Sent | Undo::UsedUp => self.undoing_child_ended(effect, end, result, &reason),
+            Undo::No | Undo::Listed | Undo::Compensated { .. } | Undo::NothingThere => {
+                self.doing_child_ended(effect, end, result, reason);
+            }
         }
+        let let_go = self.saga.timers.iter().any(|timer| timer.kind == TimerKind::Forget);
+        if let_go && end == End::Completed {
+            self.release_child(effect);
+        }
+    }
+
+    fn doing_child_ended(&mut self, effect: u32, end: End, result: Bytes, reason: String) {
         match end {
             End::Completed => self.news(effect, News::Succeeded(result)),
             End::Compensated | End::Cancelled | End::NotStarted => {
@@ -106,7 +106,7 @@ impl Turn<'_> {
             End::Completed => {
                 self.news(effect, News::Succeeded(result));
                 if self.effect(effect).undo_tries.count < MOST_UNDOINGS {
-                    self.attempt(effect, Kind::Compensate);
+                    self.next_attempt(effect, Kind::Compensate);
                 } else {
                     let error = format!("the child saga has completed and can't go back: {reason}");
                     self.undo_news(effect, UndoNews::UsedUp, &error);
@@ -121,29 +121,25 @@ impl Turn<'_> {
         }
     }
 
-    /// Why a child that refused goes on under a word of its own.
+    /// Why an effect was refused; a child saga says how it ended.
     pub fn cause_of_refusal(&mut self, effect: u32, code: String) -> Cause {
         let step = self.step_of(effect).step.clone();
-        let ended = match (self.deed(effect), code.as_str()) {
-            (Deed::Call(_), _) => None,
-            (Deed::Child(_), "Cancelled") => Some(End::Cancelled),
-            (Deed::Child(_), "NotStarted") => Some(End::NotStarted),
-            (Deed::Child(_), _) => Some(End::Compensated),
+        let reason = match &self.effect(effect).outcome {
+            Outcome::Refused { detail, .. } => detail.clone(),
+            Outcome::Decided
+            | Outcome::Sent
+            | Outcome::Succeeded { .. }
+            | Outcome::Unknown { .. }
+            | Outcome::Contradicted { .. } => String::new(),
         };
-        match ended {
-            Some(end) => Cause::Child { step, end, reason: code },
-            None => Cause::Refused { step, code },
-        }
-    }
-
-    /// Children that completed are not needed any more: nobody will undo them.
-    pub fn release_children(&mut self) {
-        for effect in 0..self.saga.effects.len() as u32 {
-            let of = self.effect(effect);
-            if of.child.is_some() && of.may_stand() && of.undo == Undo::No {
-                self.out.out.push(Outgoing::Child { effect, word: ChildWord::Release });
-            }
-        }
+        let end = match (self.deed(effect), code.as_str()) {
+            (Deed::Call(_), _) => return Cause::Refused { step, code },
+            (Deed::Child(_), "Cancelled") => End::Cancelled,
+            (Deed::Child(_), "NotStarted") => End::NotStarted,
+            (Deed::Child(_), "Compensated") => End::Compensated,
+            (Deed::Child(_), _) => return Cause::Refused { step, code },
+        };
+        Cause::Child { step, end, reason }
     }
 
     /// What this saga, as a child, is told.
@@ -152,12 +148,7 @@ impl Turn<'_> {
             return;
         }
         match word {
-            ParentWord::Release => {
-                if let Some(parent) = &mut self.saga.parent {
-                    parent.released = true;
-                }
-                self.forget_later();
-            }
+            ParentWord::Release => self.released(),
             ParentWord::Cancel { reason } | ParentWord::Compensate { reason } => self.parent_goes_back(reason),
         }
     }
@@ -166,7 +157,7 @@ impl Turn<'_> {
         let refused = self.pivot_decided().map(|step| format!("its pivot {:?} is decided", self.step(step).step));
         match (&self.saga.phase, refused) {
             (Phase::Ended { end: End::Completed, .. }, Some(why)) => {
-                let result = self.result();
+                let result = self.result().unwrap_or_else(|_| Bytes::from("null"));
                 self.out.out.push(Outgoing::Ended { end: End::Completed, result, reason: why });
             }
             (Phase::Ended { end: End::Completed, .. }, None) => {
@@ -180,19 +171,26 @@ impl Turn<'_> {
             // It goes on to its end, which the parent is told.
             (Phase::Running { .. } | Phase::Stuck { .. }, Some(_)) => {}
             (Phase::Running { direction } | Phase::Stuck { direction, .. }, None) => match direction {
-                Direction::Forward | Direction::Aside { .. } => self.turn_back(Cause::Parent { reason }),
-                Direction::Back { .. } | Direction::Ensure { .. } => {}
+                Direction::Forward
+                | Direction::Aside { .. }
+                | Direction::Ensure { cause: None, .. }
+                | Direction::Over { cause: None, .. } => self.turn_back(Cause::Parent { reason }),
+                Direction::Back { .. } | Direction::Ensure { .. } | Direction::Over { .. } => {}
             },
         }
     }
 
     /// What a completed saga returns.
-    pub fn result(&mut self) -> Bytes {
-        let Some(template) = &self.definition.result else { return Bytes::from("null") };
-        let names = SagaNames::of(self.definition, self.saga, self.moment.log_time);
-        match template.eval(&names) {
-            Ok(result) => Bytes(result.to_json()),
-            Err(error) => Bytes(Value::Map([("error".to_owned(), Value::String(error.to_string()))].into()).to_json()),
+    ///
+    /// # Errors
+    /// When the definition's `result` has no value, or too large a one.
+    pub fn result(&self) -> Result<Bytes, String> {
+        let Some(template) = &self.definition.result else { return Ok(Bytes::from("null")) };
+        let result = Bytes(template.eval(&self.names()).map_err(|error| error.to_string())?.to_json());
+        let limit = self.limits.max_payload as usize;
+        if result.len() > limit {
+            return Err(format!("the saga's result has {} bytes, the settings allow {limit}", result.len()));
         }
+        Ok(result)
     }
 }

@@ -9,7 +9,7 @@ use sagaline_schemas::wire::Bytes;
 
 use crate::fact::Fact;
 use crate::ledger::Undo;
-use crate::names::SagaNames;
+use crate::loops;
 use crate::saga::{Cause, Direction, Goal, Phase, PlaceState, Spot, StepState, Stuck, TimerKind};
 use crate::turn::{At, Deed, Turn};
 
@@ -18,8 +18,9 @@ impl Turn<'_> {
     pub fn turn_back(&mut self, cause: Cause) {
         self.fact(Fact::TurnedBack { cause: cause.clone() });
         self.saga.phase = Phase::Running { direction: Direction::Back { cause } };
-        let undoing = [TimerKind::Deadline, TimerKind::UndoAttempt, TimerKind::UndoBackoff];
-        self.saga.timers.retain(|timer| undoing.contains(&timer.kind));
+        // The world goes on, and so does the undoing that stepping aside began.
+        let stay = [TimerKind::Deadline, TimerKind::UndoAttempt, TimerKind::UndoBackoff, TimerKind::AskFact];
+        self.saga.timers.retain(|timer| stay.contains(&timer.kind));
         for effect in 0..self.saga.effects.len() as u32 {
             self.list(effect);
         }
@@ -29,17 +30,33 @@ impl Turn<'_> {
     pub fn step_aside(&mut self, goal: Goal) {
         self.fact(Fact::SteppedAside { goal: goal.clone() });
         self.saga.went_aside = true;
+        let again = match &goal {
+            Goal::Void { .. } => BTreeSet::new(),
+            Goal::Again { step, .. } => self.from_here(*step),
+        };
+        let void: BTreeSet<&Spot> = match &goal {
+            Goal::Void { spots } => spots.iter().collect(),
+            Goal::Again { .. } => BTreeSet::new(),
+        };
         for effect in 0..self.saga.effects.len() as u32 {
             let spot = self.effect(effect).spot();
-            let concerned = match &goal {
-                Goal::Void { spots } => spots.contains(&spot),
-                Goal::Again { step, .. } => self.from_here(*step).contains(&spot.step),
-            };
-            if concerned {
+            if again.contains(&spot.step) || void.contains(&spot) {
                 self.list(effect);
             }
         }
+        // What these steps awaited means nothing any more; their results are still read by what undoes them.
+        self.saga
+            .timers
+            .retain(|timer| !(is_of_place(timer.kind) && timer.step().is_some_and(|at| again.contains(&at))));
         self.saga.phase = Phase::Running { direction: Direction::Aside { goal } };
+    }
+
+    /// Whether the saga steps aside to let this step run again.
+    pub fn is_redone(&self, step: u32) -> bool {
+        match self.saga.direction() {
+            Some(Direction::Aside { goal: Goal::Again { step: from, .. } }) => self.from_here(*from).contains(&step),
+            _ => false,
+        }
     }
 
     /// Places are void: what they did is undone first, where they did anything.
@@ -56,20 +73,20 @@ impl Turn<'_> {
                     spots.push(self.spot(*at));
                 }
                 Some(effect) => {
-                    self.stop_clock(effect, Kind::Do);
-                    self.settle(*at, PlaceState::Skipped);
+                    self.abandon(effect);
+                    self.settle_place(*at, PlaceState::Skipped);
                 }
-                None => self.settle(*at, PlaceState::Skipped),
+                None => self.settle_place(*at, PlaceState::Skipped),
             }
         }
-        if !spots.is_empty() {
-            self.step_aside(Goal::Void { spots });
+        match spots.is_empty() {
+            true => self.steps_may_be_settled(places.iter().map(|at| at.step)),
+            false => self.step_aside(Goal::Void { spots }),
         }
     }
 
     fn list(&mut self, effect: u32) {
-        self.stop_clock(effect, Kind::Do);
-        self.stop_clock(effect, Kind::Probe);
+        self.abandon(effect);
         let of = self.effect(effect);
         let listed = of.undo == Undo::No && of.may_stand();
         if listed && self.compensable(effect) {
@@ -87,20 +104,8 @@ impl Turn<'_> {
         }
     }
 
-    /// The step and all that stand after it.
     fn from_here(&self, step: u32) -> BTreeSet<u32> {
-        let mut found = BTreeSet::from([step]);
-        loop {
-            let before = found.len();
-            for (number, step) in (0..).zip(&self.definition.steps) {
-                if step.after.iter().any(|after| found.contains(&(*after as u32))) {
-                    found.insert(number);
-                }
-            }
-            if found.len() == before {
-                return found;
-            }
-        }
+        loops::from_here(self.definition, step)
     }
 
     /// The newest that is listed, if none is under way. When none is left, the saga ends, or goes forward again.
@@ -110,17 +115,19 @@ impl Turn<'_> {
         }
         let effects = &self.saga.effects;
         let open = effects.iter().position(|e| matches!(e.undo, Undo::Decided | Undo::Sent | Undo::UsedUp));
-        if let Some(open) = open {
-            // Its next attempt fell due while nothing could be decided.
-            if effects[open].undo_tries.resting && effects[open].undo != Undo::UsedUp {
-                self.effect(open as u32).undo_tries.begun = None;
-                self.attempt(open as u32, Kind::Compensate);
+        match open.map(|open| (open as u32, effects[open].undo == Undo::UsedUp, effects[open].undo_tries.resting)) {
+            // Whoever turned the saga back did not ask for more attempts at this one.
+            Some((effect, true, _)) => {
+                let error = "its attempts were used up before".to_owned();
+                self.become_stuck(Stuck::Compensation { effect, error });
             }
-            return;
-        }
-        match effects.iter().rposition(|effect| effect.undo == Undo::Listed) {
-            Some(effect) => self.undo(effect as u32),
-            None => self.all_is_undone(),
+            // Its next attempt fell due while nothing could be decided.
+            Some((effect, false, true)) => self.attempt(effect, Kind::Compensate),
+            Some((_, false, false)) => {}
+            None => match effects.iter().rposition(|effect| effect.undo == Undo::Listed) {
+                Some(effect) => self.undo(effect as u32),
+                None => self.all_is_undone(),
+            },
         }
     }
 
@@ -137,9 +144,14 @@ impl Turn<'_> {
     fn undo_input(&mut self, effect: u32) -> Result<(), String> {
         let Deed::Call(call) = self.deed(effect) else { return Ok(()) };
         let Compensate::By { with: Some(with), .. } = &call.compensate else { return Ok(()) };
-        let spot = self.effect(effect).spot();
-        let names = SagaNames::of_effect(self.definition, self.saga, self.moment.log_time, &spot, effect);
-        let input = Bytes(with.eval(&names).map_err(|error| error.to_string())?.to_json());
+        if self.effect(effect).undo_input.is_some() {
+            return Ok(());
+        }
+        let input = Bytes(with.eval(&self.names_of_effect(effect)).map_err(|error| error.to_string())?.to_json());
+        let limit = self.limits.max_payload as usize;
+        if input.len() > limit {
+            return Err(format!("the compensation's input has {} bytes, the settings allow {limit}", input.len()));
+        }
         self.effect(effect).undo_input = Some(input);
         Ok(())
     }
@@ -155,7 +167,7 @@ impl Turn<'_> {
                 self.finish(end, Some(cause));
             }
             Direction::Aside { goal } => self.go_forward_again(goal),
-            Direction::Forward | Direction::Ensure { .. } => {}
+            Direction::Forward | Direction::Ensure { .. } | Direction::Over { .. } => {}
         }
     }
 
@@ -164,11 +176,12 @@ impl Turn<'_> {
         self.fact(Fact::Resumed { because: "what had to be undone is undone".to_owned() });
         match goal {
             Goal::Void { spots } => {
-                for spot in spots {
-                    if let Some(at) = self.at(&spot) {
-                        self.settle(at, PlaceState::Skipped);
+                for spot in &spots {
+                    if let Some(at) = self.at(spot) {
+                        self.settle_place(at, PlaceState::Skipped);
                     }
                 }
+                self.steps_may_be_settled(spots.iter().map(|spot| spot.step));
             }
             Goal::Again { step, .. } => {
                 for step in self.from_here(step) {
@@ -184,19 +197,13 @@ impl Turn<'_> {
         let places = run.state.places().iter().map(|place| place.round);
         run.round = places.chain([run.round]).max().unwrap_or(run.round) + 1;
         run.state = StepState::Waiting;
-        let is_place = |at: &Spot, kind: TimerKind| match kind {
-            TimerKind::Sleep | TimerKind::Within | TimerKind::Remind | TimerKind::Escalate | TimerKind::Expected => {
-                at.step == step
-            }
-            _ => false,
-        };
-        self.saga.timers.retain(|timer| timer.at.as_ref().is_none_or(|at| !is_place(at, timer.kind)));
     }
 
     /// An effect is undone, or was never there. A saga that was stuck at it goes on by itself.
     pub fn undone(&mut self, effect: u32) {
-        if let Phase::Stuck { stuck: Stuck::Compensation { effect: at, .. } | Stuck::LateSuccess { effect: at }, .. } =
-            &self.saga.phase
+        if let Phase::Stuck {
+            stuck: Stuck::Compensation { effect: at, .. } | Stuck::LateSuccess { effect: at }, ..
+        } = &self.saga.phase
             && *at == effect
         {
             self.resume("the effect is undone after all".to_owned());
@@ -209,5 +216,22 @@ impl Turn<'_> {
         self.effect(effect).undo = Undo::Decided;
         self.stop_clock(effect, Kind::Compensate);
         self.attempt(effect, Kind::Compensate);
+    }
+}
+
+/// Timers of a place that waits, or of a step that is expected to be done.
+fn is_of_place(kind: TimerKind) -> bool {
+    match kind {
+        TimerKind::Sleep | TimerKind::Within | TimerKind::Remind | TimerKind::Escalate | TimerKind::Expected => true,
+        TimerKind::Deadline
+        | TimerKind::Attempt
+        | TimerKind::Backoff
+        | TimerKind::UndoAttempt
+        | TimerKind::UndoBackoff
+        | TimerKind::Forget
+        | TimerKind::ProbeAttempt
+        | TimerKind::ProbeBackoff
+        | TimerKind::Ensure
+        | TimerKind::AskFact => false,
     }
 }

@@ -1,22 +1,23 @@
 //! Going forward: which steps are ready, which places begin. What a verb does then has a file of its own: `call.rs`, `child.rs`, `wait.rs`,
 //! `approve.rs`; sleeping, deciding and awaiting need no more than a line.
 
+use std::collections::BTreeSet;
+
 use sagaline_definition::model::{Verb, Word};
 use sagaline_schemas::Value;
 use sagaline_schemas::record::End;
 use sagaline_schemas::wire::Bytes;
 
 use crate::fact::Fact;
-use crate::names::SagaNames;
-use crate::saga::{Cause, Direction, Phase, Place, PlaceState, StepState, Stuck, TimerKind};
+use crate::saga::{Cause, Direction, Phase, Place, PlaceState, Spot, StepRun, StepState, Stuck, TimerKind};
 use crate::text::shortened;
 use crate::told::Told;
-use crate::turn::{At, Outgoing, Turn};
+use crate::turn::{At, Turn};
 
 impl Turn<'_> {
     pub fn start(&mut self, told: Vec<(u32, Told)>) {
         let steps = self.definition.steps.iter();
-        self.saga.steps = steps.map(|_| crate::saga::StepRun { round: 0, state: StepState::Waiting }).collect();
+        self.saga.steps = steps.map(|_| StepRun { round: 0, state: StepState::Waiting }).collect();
         self.fact(Fact::Started);
         self.arm_after(TimerKind::Deadline, None, self.definition.deadline.after);
         self.begin_facts(told);
@@ -24,6 +25,9 @@ impl Turn<'_> {
 
     /// Runs to rest: reactions, then steps in file order, again and again until nothing moves.
     pub fn advance(&mut self) {
+        if !self.is_in_order() {
+            return;
+        }
         while self.saga.goes_forward() {
             let mut moved = self.react();
             for step in 0..self.saga.steps.len() as u32 {
@@ -52,14 +56,51 @@ impl Turn<'_> {
             StepState::Waiting | StepState::Skipped => false,
             StepState::Begun { places } => {
                 let count = places.len();
-                let mut moved = self.review_approval(step) | self.look_whether_enough(step);
-                for item in 0..count {
-                    // The saga may go another way by now, this step with it.
-                    moved |= self.has_place(At { step, item }) && self.look_at_place(At { step, item });
-                }
-                moved
+                let reviewed = self.review_approval(step);
+                let enough = self.saga.goes_forward() && self.look_whether_enough(step);
+                self.look_at_places(step, count) | reviewed | enough
             }
         }
+    }
+
+    /// In order, as many at once as `at_once` of `for_each` allows. Whether anything moved.
+    fn look_at_places(&mut self, step: u32, count: usize) -> bool {
+        let mut seats = self.free_seats(step);
+        let mut moved = false;
+        for item in 0..count {
+            let at = At { step, item };
+            // The saga may go another way by now, this step with it.
+            if !self.has_place(at) {
+                break;
+            }
+            let begins = match &self.place(at).state {
+                PlaceState::Waiting | PlaceState::Guarded | PlaceState::Queued => true,
+                PlaceState::Active { .. }
+                | PlaceState::Awaiting { .. }
+                | PlaceState::Asking { .. }
+                | PlaceState::Owed { .. }
+                | PlaceState::Held { .. }
+                | PlaceState::Done { .. }
+                | PlaceState::Known { .. }
+                | PlaceState::Skipped
+                | PlaceState::Continued => false,
+            };
+            if !begins {
+                moved |= self.look_at_place(at);
+            } else if seats > 0 && self.saga.held.is_none() {
+                moved |= self.begin(at);
+                let took = self.has_place(at) && self.place(at).state.takes_seat();
+                seats -= usize::from(took);
+            }
+        }
+        moved
+    }
+
+    fn free_seats(&self, step: u32) -> usize {
+        let Some(each) = &self.step(step).for_each else { return 1 };
+        let places = self.saga.steps[step as usize].state.places();
+        let taken = places.iter().filter(|place| place.state.is_under_way()).count();
+        (each.at_once as usize).saturating_sub(taken)
     }
 
     fn has_place(&self, at: At) -> bool {
@@ -75,7 +116,7 @@ impl Turn<'_> {
     /// Condition and list, each looked at once.
     fn enter(&mut self, number: u32) {
         let step = self.step(number);
-        let names = SagaNames::of(self.definition, self.saga, self.moment.log_time);
+        let names = self.names();
         let holds = step.condition.as_ref().map_or(Ok(true), |condition| condition.holds(&names));
         let items = match (&step.for_each, &holds) {
             (Some(each), Ok(true)) => each.list.eval(&names).map_err(|error| error.to_string()).and_then(|list| {
@@ -106,7 +147,7 @@ impl Turn<'_> {
         };
         self.saga.steps[number as usize].state = StepState::Begun { places };
         if let Some(expected) = step.expected {
-            let whole = crate::saga::Spot { step: number, items: vec![], round };
+            let whole = Spot { step: number, items: vec![], round };
             self.arm_after(TimerKind::Expected, Some(whole), expected);
         }
         self.step_may_be_settled(number);
@@ -116,31 +157,28 @@ impl Turn<'_> {
         self.become_stuck(Stuck::Expression { step, error: shortened(error) });
     }
 
+    /// What has begun may go on. Whether anything moved.
     fn look_at_place(&mut self, at: At) -> bool {
-        match self.place(at).state.clone() {
-            PlaceState::Waiting | PlaceState::Guarded | PlaceState::Queued => {
-                self.saga.held.is_none() && self.has_seat(at) && self.begin(at)
+        match &self.place(at).state {
+            PlaceState::Active { effect } => {
+                let effect = *effect;
+                self.attempt_that_rests(effect)
             }
-            PlaceState::Active { effect } => self.attempt_that_rests(effect),
             PlaceState::Awaiting { .. } => self.look_at_wait(at),
             PlaceState::Asking { .. } => self.look_at_approval(at),
             PlaceState::Owed { .. } => {
                 self.pay(at);
                 true
             }
-            PlaceState::Held { .. }
+            PlaceState::Waiting
+            | PlaceState::Guarded
+            | PlaceState::Queued
+            | PlaceState::Held { .. }
             | PlaceState::Done { .. }
             | PlaceState::Known { .. }
             | PlaceState::Skipped
             | PlaceState::Continued => false,
         }
-    }
-
-    /// `at_once` of `for_each`.
-    fn has_seat(&self, at: At) -> bool {
-        let Some(each) = &self.step(at.step).for_each else { return true };
-        let places = self.saga.steps[at.step as usize].state.places();
-        places.iter().filter(|place| place.state.is_under_way()).count() < each.at_once as usize
     }
 
     /// The guard is looked at, then the verb begins. Whether anything moved.
@@ -163,7 +201,7 @@ impl Turn<'_> {
     /// Whether the guard holds; one that has no value does not, and the saga is stuck at it.
     pub fn guard_holds(&mut self, at: At) -> bool {
         let Some(guard) = &self.step(at.step).guard else { return true };
-        let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at);
+        let names = self.names_at(at);
         match guard.condition.holds(&names) {
             Ok(holds) => holds,
             Err(error) => {
@@ -197,12 +235,16 @@ impl Turn<'_> {
         true
     }
 
-    /// A place is done with. The only way to be.
+    /// A place is done with, and its step may be.
     pub fn settle(&mut self, at: At, state: PlaceState) {
+        self.settle_place(at, state);
+        self.step_may_be_settled(at.step);
+    }
+
+    /// A place is done with. Whoever settles many looks at their steps afterwards.
+    pub fn settle_place(&mut self, at: At, state: PlaceState) {
+        self.disarm_waits(at);
         let spot = self.spot(at);
-        for kind in [TimerKind::Sleep, TimerKind::Within, TimerKind::Remind, TimerKind::Escalate] {
-            self.disarm(kind, Some(&spot));
-        }
         let fact = match &state {
             PlaceState::Skipped => Fact::Voided { spot },
             PlaceState::Continued => Fact::Continued { spot },
@@ -210,7 +252,19 @@ impl Turn<'_> {
         };
         self.fact(fact);
         self.place(at).state = state;
-        self.step_may_be_settled(at.step);
+    }
+
+    /// The place waits for nothing any more.
+    pub fn disarm_waits(&mut self, at: At) {
+        let spot = Some(self.spot(at));
+        let waits = [TimerKind::Sleep, TimerKind::Within, TimerKind::Remind, TimerKind::Escalate];
+        self.saga.timers.retain(|timer| timer.at != spot || !waits.contains(&timer.kind));
+    }
+
+    pub fn steps_may_be_settled(&mut self, steps: impl Iterator<Item = u32>) {
+        for step in steps.collect::<BTreeSet<u32>>() {
+            self.step_may_be_settled(step);
+        }
     }
 
     /// What follows once all places of a step are settled.
@@ -219,28 +273,11 @@ impl Turn<'_> {
         if !run.state.is_settled() {
             return;
         }
-        let whole = crate::saga::Spot { step: number, items: vec![], round: run.round };
+        let whole = Spot { step: number, items: vec![], round: run.round };
         let has_result = run.state.places().iter().any(|place| place.state.has_result());
         self.disarm(TimerKind::Expected, Some(&whole));
         if has_result {
             self.bind_aliases(number);
-        }
-    }
-
-    fn bind_aliases(&mut self, number: u32) {
-        for (alias, value) in &self.step(number).alias {
-            let names = SagaNames::of(self.definition, self.saga, self.moment.log_time);
-            match value.eval(&names) {
-                Ok(Value::String(value)) => {
-                    let bound = crate::saga::BoundAlias { alias: alias.clone(), value: value.clone() };
-                    if !self.saga.aliases.contains(&bound) {
-                        self.saga.aliases.push(bound);
-                        self.out.out.push(Outgoing::Bind { alias: alias.clone(), value });
-                    }
-                }
-                Ok(_) => self.stuck_at_expression(Some(number), format!("{}: an alias is a text", value.source())),
-                Err(error) => self.stuck_at_expression(Some(number), error.to_string()),
-            }
         }
     }
 
@@ -260,6 +297,11 @@ impl Turn<'_> {
 
     /// Everything is settled, or undone: what must hold before such an end is looked at first.
     pub fn finish(&mut self, end: End, cause: Option<Cause>) {
+        if end == End::Completed
+            && let Err(error) = self.result()
+        {
+            return self.stuck_at_expression(None, error);
+        }
         let ensure = &self.definition.ensure;
         let check = if end == End::Completed { &ensure.completed } else { &ensure.compensated };
         match check {

@@ -4,6 +4,7 @@
 //! Where to find a rule: outcomes of effects in `ledger.rs`, what an answer means in `answer.rs`, attempts and backoff in `attempts.rs`, going
 //! forward in `forward.rs`, going back and aside in `compensation.rs`, the six words in `words.rs`, what people may ask in `request.rs`.
 
+mod alias;
 mod answer;
 mod approve;
 mod attempts;
@@ -12,9 +13,11 @@ pub mod calendar;
 mod call;
 mod child;
 mod compensation;
+mod ending;
 mod fact;
 mod forward;
 pub mod ledger;
+mod loops;
 mod names;
 mod probe;
 pub mod report;
@@ -34,16 +37,14 @@ pub use ledger::{Outcome, Undo};
 pub use probe::NEVER_HAPPENED;
 pub use request::{Asked, PlaceName};
 pub use saga::{
-    Approval, BoundAlias, Cause, Direction, Effect, FactState, Goal, Held, HistoryHead, KnownBy, Letter, Loop, LoopFrom,
-    Parent, Phase, Place, PlaceState, Probing, Route, Saga, Spot, StepRun, StepState, Stuck, Timer, TimerKind,
-    TimerStart, Tries, Vote,
+    Approval, BoundAlias, Cause, Direction, Effect, FactState, Goal, Held, HistoryHead, KnownBy, Letter, Loop,
+    LoopFrom, Parent, Phase, Place, PlaceState, Probing, Route, Saga, Spot, StepRun, StepState, Stuck, Timer,
+    TimerKind, TimerStart, Tries, Vote,
 };
 pub use text::{MAX_TEXT, shortened};
 pub use timer::rest_instead;
 pub use told::{Told, told};
-pub use turn::{
-    ChildWord, Gates, Input, Limits, Moment, OpenGates, Outgoing, ParentWord, Rejected, Transition, turn,
-};
+pub use turn::{ChildWord, Gates, Input, Limits, Moment, OpenGates, Outgoing, ParentWord, Rejected, Transition, turn};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
-//! The names that a definition's expressions see in a saga: `input`, `now`, `facts`, `probe`, each step's result by the step's name, and
-//! what belongs to a place: its item, `event`, `shown`.
+//! The names that a definition's expressions see in a saga: `input`, `now`, `facts`, `probe`, `outcome`, each step's result by the step's
+//! name, and what belongs to a place: its item, `event`, `shown`. Every step has a value: `null` while it has no result.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use sagaline_definition::expr::Names;
@@ -9,42 +10,46 @@ use sagaline_definition::model::Definition;
 use sagaline_schemas::{Millis, Value};
 
 use crate::ledger::Outcome;
-use crate::saga::{PlaceState, Saga, Spot, StepState};
-use crate::turn::At;
+use crate::saga::{Effect, Place, PlaceState, Saga, StepState};
+use crate::turn::{At, Turn};
 
 /// A saga as its expressions see it. Payloads are decoded when they are named.
 pub(crate) struct SagaNames<'a> {
     definition: &'a Definition,
     saga: &'a Saga,
     now: Millis,
+    /// The saga's input, decoded once a turn.
+    input: &'a OnceCell<Value>,
     /// Names of one place only.
     own: Vec<(&'a str, Value)>,
 }
 
-impl<'a> SagaNames<'a> {
+impl Turn<'_> {
     /// What every expression sees.
-    pub fn of(definition: &'a Definition, saga: &'a Saga, now: Millis) -> Self {
-        Self { definition, saga, now, own: Vec::new() }
+    pub fn names(&self) -> SagaNames<'_> {
+        let (definition, saga, now) = (self.definition, &*self.saga, self.moment.log_time);
+        SagaNames { definition, saga, now, input: &self.input, own: Vec::new() }
     }
 
     /// What the expressions of a place see.
-    pub fn at(definition: &'a Definition, saga: &'a Saga, now: Millis, at: At) -> Self {
-        let mut names = Self::of(definition, saga, now);
-        let item = saga.steps[at.step as usize].state.places().get(at.item).and_then(|place| place.item.as_ref());
-        if let (Some(each), Some(item)) = (&definition.steps[at.step as usize].for_each, item) {
-            names.own.push((&each.item, Value::parse(item).unwrap_or_default()));
+    pub fn names_at(&self, at: At) -> SagaNames<'_> {
+        let item = self.saga.steps[at.step as usize].state.places().get(at.item).and_then(|place| place.item.as_ref());
+        match (&self.step(at.step).for_each, item) {
+            (Some(each), Some(item)) => self.names().with(&each.item, Value::parse(item).unwrap_or_default()),
+            _ => self.names(),
         }
-        names
     }
 
     /// What the expressions about an effect see: its place's names, and its step's name as its own result.
-    pub fn of_effect(definition: &'a Definition, saga: &'a Saga, now: Millis, spot: &Spot, effect: u32) -> Self {
-        let item = spot.items.first().map_or(0, |item| *item as usize);
-        let result = result_of(saga, effect);
-        let step = &definition.steps[spot.step as usize];
-        Self::at(definition, saga, now, At { step: spot.step, item }).with(&step.step, result.unwrap_or_default())
+    pub fn names_of_effect(&self, effect: u32) -> SagaNames<'_> {
+        let of = &self.saga.effects[effect as usize];
+        let item = of.items.first().map_or(0, |item| *item as usize);
+        let result = result_of(self.saga, effect).unwrap_or_default();
+        self.names_at(At { step: of.step, item }).with(&self.step(of.step).step, result)
     }
+}
 
+impl<'a> SagaNames<'a> {
     /// One name more.
     pub fn with(mut self, name: &'a str, value: Value) -> Self {
         self.own.push((name, value));
@@ -54,32 +59,61 @@ impl<'a> SagaNames<'a> {
     fn facts(&self) -> Value {
         let mut facts = BTreeMap::new();
         for (clause, state) in self.definition.facts.iter().zip(&self.saga.facts) {
-            let old = clause.fresh.is_some_and(|fresh| {
-                state.told_at.is_none_or(|told_at| told_at.saturating_add(fresh) < self.now)
-            });
+            let old = clause
+                .fresh
+                .is_some_and(|fresh| state.told_at.is_none_or(|told_at| told_at.saturating_add(fresh) < self.now));
             let value = if old { Value::Null } else { Value::parse(&state.value).unwrap_or_default() };
             facts.insert(clause.fact.clone(), value);
         }
         Value::Map(facts)
     }
 
-    /// By step, what its newest probe found.
+    /// By step, what the newest probe found: by item where the step has items.
     fn probes(&self) -> Value {
         let mut found = BTreeMap::new();
-        for effect in &self.saga.effects {
-            if let (Some(step), Some(probed)) = (self.definition.steps.get(effect.step as usize), &effect.probed) {
-                found.insert(step.step.clone(), Value::parse(probed).unwrap_or_default());
-            }
+        for (number, step) in self.definition.steps.iter().enumerate() {
+            let effects = self.saga.effects.iter().filter(|effect| effect.step as usize == number);
+            let probed = |effect: &Effect| effect.probed.as_ref().map(|it| Value::parse(it).unwrap_or_default());
+            let value = match self.saga.steps.get(number).map(|run| &run.state) {
+                Some(StepState::Begun { places }) if step.for_each.is_some() => {
+                    let mut items = vec![Value::Null; places.len()];
+                    for effect in effects {
+                        let item = effect.items.first().and_then(|item| items.get_mut(*item as usize));
+                        if let (Some(item), Some(probed)) = (item, probed(effect)) {
+                            *item = probed;
+                        }
+                    }
+                    Value::List(items)
+                }
+                _ => effects.filter_map(probed).last().unwrap_or_default(),
+            };
+            found.insert(step.step.clone(), value);
         }
         Value::Map(found)
     }
 
-    /// A step that is not settled has no result yet: its name is not to be seen.
+    /// By step, what became of it: by item where the step has items.
+    fn outcomes(&self) -> Value {
+        let mut found = BTreeMap::new();
+        for (step, run) in self.definition.steps.iter().zip(&self.saga.steps) {
+            let of_place = |place: &Place| Value::from(outcome_word(&place.state));
+            let value = match &run.state {
+                StepState::Begun { places } if step.for_each.is_some() => {
+                    Value::List(places.iter().map(of_place).collect())
+                }
+                StepState::Waiting | StepState::Skipped if step.for_each.is_some() => Value::List(vec![]),
+                StepState::Begun { places } => places.first().map_or(Value::from("open"), of_place),
+                StepState::Waiting => Value::from("open"),
+                StepState::Skipped => Value::from("skipped"),
+            };
+            found.insert(step.step.clone(), value);
+        }
+        Value::Map(found)
+    }
+
+    /// None while the step is not settled.
     fn result(&self, step: usize) -> Option<Value> {
-        let run = self.saga.steps.get(step)?;
-        let StepState::Begun { places } = &run.state else {
-            return matches!(run.state, StepState::Skipped).then_some(Value::Null);
-        };
+        let StepState::Begun { places } = &self.saga.steps.get(step)?.state else { return None };
         if self.definition.steps[step].for_each.is_some() {
             let all = places.iter().map(|place| self.of_place(&place.state)).collect::<Option<Vec<_>>>()?;
             return Some(Value::List(all));
@@ -111,12 +145,35 @@ impl Names for SagaNames<'_> {
         }
         match name {
             // What the fold has let in is JSON; anything else reads as null rather than as a reason to stop.
-            "input" => Some(Cow::Owned(Value::parse(&self.saga.input).unwrap_or_default())),
+            "input" => {
+                Some(Cow::Borrowed(self.input.get_or_init(|| Value::parse(&self.saga.input).unwrap_or_default())))
+            }
             "now" => Some(Cow::Owned(Value::Int(self.now))),
             "facts" => Some(Cow::Owned(self.facts())),
             "probe" => Some(Cow::Owned(self.probes())),
-            step => self.result(self.definition.step_index(step)?).map(Cow::Owned),
+            "outcome" => Some(Cow::Owned(self.outcomes())),
+            step => {
+                let step = self.definition.step_index(step)?;
+                Some(Cow::Owned(self.result(step).unwrap_or_default()))
+            }
         }
+    }
+}
+
+/// What became of a place, in a word.
+fn outcome_word(state: &PlaceState) -> &'static str {
+    match state {
+        PlaceState::Done { .. } | PlaceState::Known { .. } => "done",
+        PlaceState::Skipped => "skipped",
+        PlaceState::Continued => "continued",
+        PlaceState::Waiting
+        | PlaceState::Guarded
+        | PlaceState::Queued
+        | PlaceState::Active { .. }
+        | PlaceState::Awaiting { .. }
+        | PlaceState::Asking { .. }
+        | PlaceState::Owed { .. }
+        | PlaceState::Held { .. } => "open",
     }
 }
 

@@ -7,7 +7,6 @@ use sagaline_schemas::wire::Bytes;
 
 use crate::fact::Fact;
 use crate::ledger::{Change, News, next};
-use crate::names::SagaNames;
 use crate::saga::{Direction, KnownBy, Phase, Probing, Stuck, TimerKind};
 use crate::text::shortened;
 use crate::turn::{Deed, Turn};
@@ -23,15 +22,20 @@ impl<'a> Turn<'a> {
         matches!(self.deed(effect), Deed::Call(call) if call.probe.is_some())
     }
 
-    /// A full set of probes begins.
+    /// A full set of probes begins, now or when the saga takes decisions again.
     pub fn probe(&mut self, effect: u32, purpose: Probing) {
         self.effect(effect).probing = purpose;
         self.fresh_attempts(effect, Kind::Probe);
-        self.attempt(effect, Kind::Probe);
+        self.next_attempt(effect, Kind::Probe);
     }
 
-    pub fn probe_answer(&mut self, effect: u32, newest: bool, answer: Answer) {
+    pub fn probe_answer(&mut self, effect: u32, attempt: u32, answer: Answer) {
+        let tries = &self.effect(effect).probe_tries;
+        let (newest, of_an_earlier_look) = (tries.count == attempt, attempt <= tries.forgiven);
+        let ensures = self.effect(effect).probing == Probing::Ensure;
         match answer {
+            // What was found before may have changed since.
+            Answer::Probed(_) if ensures && of_an_earlier_look => self.effect(effect).repeats += 1,
             Answer::Probed(said) => self.probed(effect, said),
             Answer::Failed(said) if newest => self.failed(effect, Kind::Probe, said.retry_after, &said.error),
             Answer::Working(said) if newest => self.working(effect, Kind::Probe, said.until),
@@ -111,10 +115,11 @@ impl<'a> Turn<'a> {
         if self.saga.effects.iter().any(|effect| effect.probing != Probing::No) {
             return;
         }
-        let names = SagaNames::of(self.definition, self.saga, self.moment.log_time);
+        let names = self.names();
         match check.condition.holds(&names) {
             Ok(true) => self.end(end, cause),
-            Ok(false) if self.has_timer(TimerKind::Ensure, None) => self.look_again_later(check),
+            // A probe that brought nothing leaves a condition without a value: the next one may bring more.
+            Ok(false) | Err(_) if self.has_timer(TimerKind::Ensure, None) => self.look_again_later(check),
             Ok(false) => self.ensure_fails(format!("{} does not hold", check.condition.source())),
             Err(error) => self.ensure_fails(error.to_string()),
         }

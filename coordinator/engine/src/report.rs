@@ -89,7 +89,12 @@ pub fn report(definition: &Definition, saga: &Saga) -> WorldReport {
         end,
         ended_at,
         effects: saga.effects.iter().map(|effect| effect_report(definition, effect)).collect(),
-        facts: definition.facts.iter().zip(&saga.facts).map(|(clause, state)| fact_report(&clause.fact, state)).collect(),
+        facts: definition
+            .facts
+            .iter()
+            .zip(&saga.facts)
+            .map(|(clause, state)| fact_report(&clause.fact, state))
+            .collect(),
     }
 }
 

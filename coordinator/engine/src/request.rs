@@ -1,6 +1,7 @@
 //! What people may ask of a saga. Each request is taken whole or refused with the reason and what is possible; both stand in the history.
 //! What settles an effect by hand stands in `by_hand.rs`.
 
+use sagaline_definition::model::Verb;
 use sagaline_schemas::record::{End, Kind};
 use sagaline_schemas::request::Finding;
 use sagaline_schemas::wire::Bytes;
@@ -209,19 +210,18 @@ impl Turn<'_> {
 
     fn cancel(&mut self, person: &Person, reason: String) -> Result<(), Refusal> {
         match &self.saga.phase {
-            Phase::Running { direction: Direction::Back { .. } } => {
-                return Err("the saga is going back already".to_owned());
-            }
             Phase::Stuck { direction: Direction::Back { .. }, .. } => {
                 return Err("the saga is stuck on its way back: retry it, or close it".to_owned());
             }
-            Phase::Running { direction: Direction::Ensure { .. } }
-            | Phase::Stuck { direction: Direction::Ensure { .. }, .. } => {
-                return Err("everything is done: only what must hold before the end is looked at".to_owned());
+            Phase::Stuck { direction: Direction::Over { end, .. }, .. } => {
+                return Err(format!(
+                    "the saga had ended already: {end:?}. Confirm what is true, retry it, or close it"
+                ));
             }
-            Phase::Running { direction: Direction::Forward | Direction::Aside { .. } }
-            | Phase::Stuck { direction: Direction::Forward | Direction::Aside { .. }, .. }
-            | Phase::Ended { .. } => {}
+            Phase::Running { .. } | Phase::Stuck { .. } if self.went_back() => {
+                return Err("the saga is going back already".to_owned());
+            }
+            Phase::Running { .. } | Phase::Stuck { .. } | Phase::Ended { .. } => {}
         }
         if let Some(pivot) = self.pivot_decided() {
             return Err(format!("the pivot {:?} is decided: the saga only goes forward", self.step(pivot).step));
@@ -240,9 +240,8 @@ impl Turn<'_> {
 
     /// A held place, or what the saga is stuck at, gets another chance.
     fn retry(&mut self, person: &Person, place: Option<&PlaceName>, input: Option<Bytes>) -> Result<(), Refusal> {
-        if let Some(input) = &input {
-            Value::parse(input).map_err(|error| format!("the input is no JSON: {error}"))?;
-        }
+        let input = input.map(|input| Value::parse(&input).map(|input| Bytes(input.to_json())));
+        let input = input.transpose().map_err(|error| format!("the input is no JSON: {error}"))?;
         let place = place.map(|place| self.named(place)).transpose()?;
         if let Some(at) = place
             && matches!(self.place(at).state, PlaceState::Held { .. })
@@ -262,33 +261,34 @@ impl Turn<'_> {
         if input.is_some() && stuck_at.is_none() {
             return Err("only a step can be tried with another input".to_owned());
         }
-        match (&direction, &stuck) {
-            (Direction::Forward, Stuck::Contradiction { .. }) => {
-                let detail = "the participant contradicts itself: find out what is true and confirm it, or cancel";
-                return Err(detail.to_owned());
-            }
-            (Direction::Forward, _) => {
-                if let Some(at) = stuck_at {
-                    self.another_chance(at, input)?;
-                }
-            }
-            (Direction::Back { .. } | Direction::Aside { .. }, _) => {
-                self.resume(format!("{} asked", person.by));
-                if let Some(used_up) = self.saga.effects.iter().rposition(|effect| effect.undo == Undo::UsedUp) {
-                    self.undo_again(used_up as u32);
-                }
-            }
-            (Direction::Ensure { .. }, _) => {
-                self.resume(format!("{} asked", person.by));
-                self.ensure_again();
-            }
+        if let Stuck::Contradiction { effect } = stuck
+            && self.effect(effect).undo == Undo::No
+        {
+            let detail = "the participant contradicts itself: find out what is true and confirm it, or cancel";
+            return Err(detail.to_owned());
         }
+        if let Some(at) = stuck_at.filter(|_| matches!(direction, Direction::Forward)) {
+            self.another_chance(at, input)?;
+        }
+        self.bind_again();
         self.resume(format!("{} asked", person.by));
+        if self.saga.undoes()
+            && let Some(used_up) = self.saga.effects.iter().rposition(|effect| effect.undo == Undo::UsedUp)
+        {
+            self.undo_again(used_up as u32);
+        }
+        self.ensure_again();
         Ok(())
     }
 
     /// Not known: the same effect once more, never another one beside it (model check 2, f-hold-new). Anything else begins anew.
     fn another_chance(&mut self, at: At, input: Option<Bytes>) -> Result<(), Refusal> {
+        if self.goes_back_or_ended() || self.is_redone(at.step) {
+            return Err("the saga goes back behind this step".to_owned());
+        }
+        if input.is_some() && !matches!(self.step(at.step).verb, Verb::Call(_) | Verb::Saga(_)) {
+            return Err("the step has no input: it calls nobody".to_owned());
+        }
         let effect = match &self.place(at).state {
             PlaceState::Owed { effect, .. } | PlaceState::Held { effect, .. } => *effect,
             PlaceState::Active { effect } => Some(*effect),
@@ -300,12 +300,16 @@ impl Turn<'_> {
             | PlaceState::Skipped
             | PlaceState::Continued => return Ok(()),
         };
+        if effect.is_some_and(|effect| self.effect(effect).undo != Undo::No) {
+            return Err("what the step did is being undone".to_owned());
+        }
         let unknown = effect.filter(|effect| self.saga.effects[*effect as usize].outcome.is_undecided());
         match (unknown, input) {
             (Some(_), Some(_)) => {
                 Err("it is not known what became of it with its input: another could do it twice".to_owned())
             }
             (Some(effect), None) => {
+                self.abandon(effect);
                 self.fresh_attempts(effect, Kind::Do);
                 self.effect(effect).outcome = Outcome::Decided;
                 self.effect(effect).tries.resting = true;
@@ -350,19 +354,22 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn signal(&mut self, step: &str, event: Bytes) -> Result<(), Refusal> {
-        let Some(step) = self.definition.step_index(step) else {
-            return Err(format!("there is no step {step:?}"));
+    fn signal(&mut self, name: &str, event: Bytes) -> Result<(), Refusal> {
+        let Some(step) = self.definition.step_index(name) else {
+            return Err(format!("there is no step {name:?}"));
         };
-        Value::parse(&event).map_err(|error| format!("the event is no JSON: {error}"))?;
-        self.letter(step as u32, event);
-        match self.out.rejected.take() {
-            Some(rejected) => Err(rejected.to_string()),
-            None => Ok(()),
+        let event = Value::parse(&event).map_err(|error| format!("the event is no JSON: {error}"))?;
+        let (step, event) = (step as u32, Bytes(event.to_json()));
+        match self.why_not_wanted(step, &event)? {
+            None => self.keep_letter(step, event),
+            Some(why) => Err(format!("the step {name:?} does not want it: {why}")),
         }
     }
 
     fn hold(&mut self, person: &Person, reason: String) -> Result<(), Refusal> {
+        if self.goes_back_or_ended() {
+            return Err("the saga begins nothing new any more: there is nothing to hold".to_owned());
+        }
         if self.saga.held.is_some() {
             return Err("the saga is held already".to_owned());
         }
@@ -383,7 +390,12 @@ impl Turn<'_> {
             let names: Vec<&str> = self.definition.steps.iter().map(|step| step.step.as_str()).collect();
             return Err(format!("there is no step {:?}: the definition has {}", name.step, names.join(", ")));
         };
-        let item = name.items.first().map_or(0, |item| *item as usize);
+        let item = match (name.items.as_slice(), &self.definition.steps[step].for_each) {
+            ([], None) => 0,
+            ([item], Some(_)) => *item as usize,
+            ([], Some(_)) => return Err(format!("the step {:?} has items: say which", name.step)),
+            _ => return Err(format!("the step {:?} has no such item", name.step)),
+        };
         let Some(place) = self.saga.steps[step].state.places().get(item) else {
             return Err(format!("the step {:?} has not begun, or has no such item", name.step));
         };

@@ -142,6 +142,13 @@ wire_enum! {
             /// Why it went back, where it did.
             cause: Option<Cause>,
         },
+        /// It had ended, and its end was told; then something came that a person must look at.
+        Over {
+            /// How it had ended.
+            end: End,
+            /// Why it went back, where it did.
+            cause: Option<Cause>,
+        },
     }
 }
 
@@ -357,7 +364,7 @@ impl Saga {
             let of = |e: &&mut Effect| e.step == at.step && e.round == at.round && e.items == at.items;
             let tries = |e| tries_of_clock(e, timer.kind);
             if let Some(tries) = self.effects.iter_mut().find(of).and_then(tries) {
-                tries.begun.get_or_insert(base);
+                tries.begin(base);
             }
         }
     }

@@ -1,14 +1,39 @@
-//! What a timer's firing means. A timer that no longer means anything was disarmed: the list in the saga is the truth.
+//! Timers: armed, disarmed, and what their firing means. One that no longer means anything was disarmed: the list in the saga is the truth.
 
 use sagaline_definition::model::Definition;
+use sagaline_schemas::Millis;
 use sagaline_schemas::record::Kind;
 use sagaline_schemas::wire::Bytes;
 
 use crate::fact::Fact;
-use crate::saga::{Cause, Effect, PlaceState, Saga, Spot, StepState, TimerKind};
+use crate::saga::{Cause, Effect, PlaceState, Saga, Spot, StepState, Timer, TimerKind, TimerStart};
 use crate::turn::Turn;
 
 impl Turn<'_> {
+    /// The timer runs from the next Progress on; it replaces one of the same kind.
+    pub fn arm_after(&mut self, kind: TimerKind, at: Option<Spot>, duration: Millis) {
+        self.arm(kind, at, TimerStart::Waiting { duration });
+    }
+
+    /// The timer is due at a time; it replaces one of the same kind.
+    pub fn arm_at(&mut self, kind: TimerKind, at: Option<Spot>, due: Millis) {
+        // One that is armed while timers fire is due later than this moment: else a moment need never end.
+        self.arm(kind, at, TimerStart::Due { at: due.max(self.moment.log_time.saturating_add(1)) });
+    }
+
+    fn arm(&mut self, kind: TimerKind, at: Option<Spot>, start: TimerStart) {
+        self.disarm(kind, at.as_ref());
+        self.saga.timers.push(Timer { kind, at, start });
+    }
+
+    pub fn disarm(&mut self, kind: TimerKind, at: Option<&Spot>) {
+        self.saga.timers.retain(|timer| timer.kind != kind || timer.at.as_ref() != at);
+    }
+
+    pub fn has_timer(&self, kind: TimerKind, at: Option<&Spot>) -> bool {
+        self.saga.timers.iter().any(|timer| timer.kind == kind && timer.at.as_ref() == at)
+    }
+
     pub fn timer(&mut self, kind: TimerKind, at: Option<Spot>) {
         if !self.has_timer(kind, at.as_ref()) {
             return;
@@ -52,10 +77,17 @@ impl Turn<'_> {
     }
 }
 
-/// A timer is passed over: the attempt that it stood for is due when a person lets the saga go on; a sleep or wait is over then.
+/// A timer is passed over: the attempt that it stood for is due when a person lets the saga go on; a sleep or wait is over then, a fact
+/// is asked for in its time.
 pub fn rest_instead(definition: &Definition, saga: &mut Saga, kind: TimerKind, at: Option<&Spot>) {
     saga.timers.retain(|timer| timer.kind != kind || timer.at.as_ref() != at);
     let Some(spot) = at else { return };
+    if kind == TimerKind::AskFact {
+        let every = definition.facts.get(spot.step as usize).and_then(|fact| Some(fact.ask.as_ref()?.every));
+        let again =
+            every.map(|every| Timer { kind, at: Some(spot.clone()), start: TimerStart::Waiting { duration: every } });
+        return saga.timers.extend(again);
+    }
     if let Some(effect) = saga.effect_at(spot.step, &spot.items, spot.round) {
         rest(&mut saga.effects[effect as usize], kind);
     }

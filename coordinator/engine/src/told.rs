@@ -9,9 +9,7 @@ use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Value, wire_struct};
 
 use crate::fact::Fact;
-use crate::names::SagaNames;
 use crate::saga::{FactState, Spot, TimerKind};
-use crate::text::shortened;
 use crate::turn::{Outgoing, Turn};
 
 wire_struct! {
@@ -99,11 +97,14 @@ impl Turn<'_> {
         self.fact(Fact::Told { fact, by });
     }
 
-    /// A participant is asked, now and every so often.
+    /// A participant is asked, now and every so often; not while it is known not to answer.
     pub fn ask_for_fact(&mut self, fact: u32) {
         let Some(ask) = self.definition.facts.get(fact as usize).and_then(|clause| clause.ask.as_ref()) else { return };
-        let names = SagaNames::of(self.definition, self.saga, self.moment.log_time);
-        let input = match ask.with.eval(&names) {
+        self.arm_after(TimerKind::AskFact, Some(Spot { step: fact, items: vec![], round: 0 }), ask.every);
+        if self.gates.is_down(&ask.participant) {
+            return;
+        }
+        let input = match ask.with.eval(&self.names()) {
             Ok(input) => Bytes(input.to_json()),
             Err(error) => return self.stuck_at_expression(None, error.to_string()),
         };
@@ -111,25 +112,27 @@ impl Turn<'_> {
         state.asked += 1;
         let attempt = state.asked;
         self.out.out.push(Outgoing::Ask { fact, attempt, input });
-        self.arm_after(TimerKind::AskFact, Some(Spot { step: fact, items: vec![], round: 0 }), ask.every);
     }
 
     /// What a participant says of a fact. One that says nothing is asked again in its time.
     pub fn fact_answered(&mut self, fact: u32, answer: Answer) {
         let Some(ask) = self.definition.facts.get(fact as usize).and_then(|clause| clause.ask.as_ref()) else { return };
         let Answer::Succeeded(said) = answer else { return };
+        if self.saga.is_ended() {
+            return;
+        }
         let answer = Value::parse(&said.result).unwrap_or_default();
         match ask.value.eval(&One { name: "answer", value: &answer }) {
             Ok(value) => {
                 let value = Bytes(value.to_json());
-                let same = self.saga.facts.get(fact as usize).is_some_and(|state| state.value == value);
-                match (same, self.saga.facts.get_mut(fact as usize)) {
+                let now = self.moment.log_time;
+                match self.saga.facts.get_mut(fact as usize) {
                     // Only its age changes: a history need not tell of it.
-                    (true, Some(state)) => state.told_at = Some(self.moment.log_time),
+                    Some(state) if state.value == value => state.told_at = Some(now),
                     _ => self.take_told(fact, Told { value, seq: None }, None),
                 }
             }
-            Err(error) => self.stuck_at_expression(None, shortened(error.to_string())),
+            Err(error) => self.stuck_at_expression(None, error.to_string()),
         }
     }
 }

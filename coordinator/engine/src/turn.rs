@@ -1,14 +1,16 @@
 //! One turn of a saga: an input is taken, the saga runs to rest, what it wants and what happened comes out as values.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+
 use sagaline_definition::model::{Call, Child, Definition, Step, Verb};
 use sagaline_schemas::record::{Answer, End, Kind};
 use sagaline_schemas::wire::Bytes;
-use sagaline_schemas::{Millis, Offset, RequestId, SagaId};
+use sagaline_schemas::{Millis, Offset, RequestId, SagaId, Value};
 
 use crate::fact::Fact;
 use crate::request::{Asked, Person};
-use crate::saga::{Cause, Direction, Effect, Phase, Place, PlaceState, Saga, Spot, StepState, Stuck, Timer};
-use crate::saga::{TimerKind, TimerStart};
+use crate::saga::{Direction, Effect, Phase, Place, PlaceState, Saga, Spot, StepState, Stuck, TimerKind};
 use crate::told::Told;
 
 /// What can happen to a saga.
@@ -285,9 +287,14 @@ pub fn turn(
     limits: Limits,
     gates: &mut dyn Gates,
 ) -> Transition {
-    let mut turn = Turn { definition, saga, moment, limits, gates, out: Transition::default() };
+    // An acknowledgement begins a clock, and changes nothing that a decision could read.
+    let decides = !matches!(input, Input::Sent { .. });
+    let out = Transition::default();
+    let mut turn = Turn { definition, saga, moment, limits, gates, out, full: BTreeSet::new(), input: OnceCell::new() };
     turn.take(input);
-    turn.run_to_rest();
+    if decides {
+        turn.run_to_rest();
+    }
     turn.out
 }
 
@@ -299,6 +306,10 @@ pub(crate) struct Turn<'a> {
     pub limits: Limits,
     pub gates: &'a mut dyn Gates,
     pub out: Transition,
+    /// Participants that have no seat free: no place need ask them again before the next turn.
+    pub full: BTreeSet<String>,
+    /// The saga's input, decoded when an expression first reads it.
+    pub input: OnceCell<Value>,
 }
 
 /// A place by its numbers: the step's, and the item's within it.
@@ -391,7 +402,7 @@ impl<'a> Turn<'a> {
             Input::ChildEnded { at, end, child, result, reason } => self.child_ended(&at, end, child, result, reason),
             Input::Parent { word } => self.parent_says(word),
             Input::Admitted => {}
-            Input::AliasTaken { alias, value, holder } => self.become_stuck(Stuck::AliasTaken { alias, value, holder }),
+            Input::AliasTaken { alias, value, holder } => self.alias_taken(&alias, &value, holder),
             Input::Fault { offset, reason } => self.become_stuck(Stuck::Fault { offset, reason }),
         }
     }
@@ -405,83 +416,15 @@ impl<'a> Turn<'a> {
                 Direction::Forward => self.advance(),
                 Direction::Aside { .. } | Direction::Back { .. } => self.undo_next(),
                 Direction::Ensure { .. } => self.look_at_end(),
+                Direction::Over { end, cause } => {
+                    let (end, cause) = (*end, cause.clone());
+                    self.end(end, cause);
+                }
             }
             match &self.saga.phase {
                 Phase::Running { direction } if std::mem::discriminant(direction) != before => {}
                 Phase::Running { .. } | Phase::Stuck { .. } | Phase::Ended { .. } => return,
             }
-        }
-    }
-
-    /// The timer runs from the next Progress on; it replaces one of the same kind.
-    pub fn arm_after(&mut self, kind: TimerKind, at: Option<Spot>, duration: Millis) {
-        self.arm(kind, at, TimerStart::Waiting { duration });
-    }
-
-    /// The timer is due at a time; it replaces one of the same kind.
-    pub fn arm_at(&mut self, kind: TimerKind, at: Option<Spot>, due: Millis) {
-        // One that is armed while timers fire is due later than this moment: else a moment need never end.
-        self.arm(kind, at, TimerStart::Due { at: due.max(self.moment.log_time.saturating_add(1)) });
-    }
-
-    fn arm(&mut self, kind: TimerKind, at: Option<Spot>, start: TimerStart) {
-        self.disarm(kind, at.as_ref());
-        self.saga.timers.push(Timer { kind, at, start });
-    }
-
-    pub fn disarm(&mut self, kind: TimerKind, at: Option<&Spot>) {
-        self.saga.timers.retain(|timer| timer.kind != kind || timer.at.as_ref() != at);
-    }
-
-    pub fn has_timer(&self, kind: TimerKind, at: Option<&Spot>) -> bool {
-        self.saga.timers.iter().any(|timer| timer.kind == kind && timer.at.as_ref() == at)
-    }
-
-    /// It waits for a person. An end that turns out to be wrong ends no longer, unless people made it: they have seen the world.
-    /// Of two reasons the first stays, but for a contradiction: no retry mends that one.
-    pub fn become_stuck(&mut self, stuck: Stuck) {
-        let contradiction = matches!(stuck, Stuck::Contradiction { .. });
-        let direction = match &self.saga.phase {
-            Phase::Running { direction } => direction.clone(),
-            Phase::Stuck { stuck: Stuck::Contradiction { .. }, .. } => return,
-            Phase::Stuck { direction, .. } if contradiction => direction.clone(),
-            Phase::Stuck { .. } | Phase::Ended { end: End::Closed, .. } => return,
-            Phase::Ended { cause: Some(cause), .. } => Direction::Back { cause: cause.clone() },
-            Phase::Ended { cause: None, .. } => Direction::Forward,
-        };
-        self.disarm(TimerKind::Forget, None);
-        self.fact(Fact::Stuck { stuck: stuck.clone() });
-        self.saga.phase = Phase::Stuck { direction, stuck };
-    }
-
-    /// A saga that was stuck decides again.
-    pub fn resume(&mut self, because: String) {
-        if let Phase::Stuck { direction, .. } = &self.saga.phase {
-            self.saga.phase = Phase::Running { direction: direction.clone() };
-            self.fact(Fact::Resumed { because });
-        }
-    }
-
-    pub fn end(&mut self, end: End, cause: Option<Cause>) {
-        let reason = cause.as_ref().map_or_else(String::new, |cause| format!("{cause}"));
-        self.saga.phase = Phase::Ended { end, at: self.moment.log_time, cause };
-        self.saga.timers.clear();
-        self.saga.letters.clear();
-        self.fact(Fact::Ended { end });
-        self.release_children();
-        if self.saga.parent.is_some() {
-            let result = if end == End::Completed { self.result() } else { Bytes::from("null") };
-            self.out.out.push(Outgoing::Ended { end, result, reason });
-        }
-        self.forget_later();
-    }
-
-    /// A child that completed is kept for its parent, which may still undo it.
-    pub fn forget_later(&mut self) {
-        let kept = self.saga.parent.as_ref().is_some_and(|parent| !parent.released);
-        let completed = matches!(self.saga.phase, Phase::Ended { end: End::Completed, .. });
-        if self.saga.is_ended() && !(kept && completed) {
-            self.arm_after(TimerKind::Forget, None, self.limits.keep_ended);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Invariants of one saga, run as code: one property each. Tests and the simulation look after every turn; nothing acts on them.
 
 use sagaline_definition::model::{Compensate, Definition, Verb};
+use sagaline_schemas::record::End;
 
 use crate::ledger::{Outcome, Undo};
 use crate::saga::{Direction, Phase, PlaceState, Probing, Saga, TimerKind};
@@ -16,7 +17,11 @@ pub fn validate(definition: &Definition, saga: &Saga) -> Result<(), Violation> {
     one_undo_at_a_time(saga)?;
     undone_in_reverse(saga)?;
     nothing_done_while_going_back(saga)?;
+    nothing_is_tried_that_nobody_waits_for(saga)?;
+    nothing_is_listed_that_nobody_undoes(saga)?;
+    nothing_strays(definition, saga)?;
     an_end_leaves_nothing_open(definition, saga)?;
+    an_end_leaves_no_timers(saga)?;
     at_rest_something_is_awaited(saga)?;
     no_word_is_owed_by_a_saga_that_decides(saga)?;
     what_is_waited_for_has_an_end(saga)?;
@@ -55,8 +60,77 @@ fn nothing_done_while_going_back(saga: &Saga) -> Result<(), Violation> {
     if back && doing { Err("I3: an attempt's clock runs while the saga goes back".to_owned()) } else { Ok(()) }
 }
 
+/// I3: attempts at doing go on only where a place waits for this very effect.
+fn nothing_is_tried_that_nobody_waits_for(saga: &Saga) -> Result<(), Violation> {
+    for timer in &saga.timers {
+        let (TimerKind::Attempt | TimerKind::Backoff, Some(at)) = (timer.kind, &timer.at) else { continue };
+        let effect = saga.effect_at(at.step, &at.items, at.round);
+        if effect.is_none_or(|effect| !places(saga).any(|place| effect_of(place) == Some(effect))) {
+            return Err(format!("I3: an attempt's clock runs for {at:?}, where nobody waits for it"));
+        }
+    }
+    Ok(())
+}
+
+/// The effect that a place waits for.
+fn effect_of(place: &PlaceState) -> Option<u32> {
+    match place {
+        PlaceState::Active { effect } => Some(*effect),
+        PlaceState::Owed { effect, .. } | PlaceState::Held { effect, .. } => *effect,
+        PlaceState::Waiting
+        | PlaceState::Guarded
+        | PlaceState::Queued
+        | PlaceState::Awaiting { .. }
+        | PlaceState::Asking { .. }
+        | PlaceState::Done { .. }
+        | PlaceState::Known { .. }
+        | PlaceState::Skipped
+        | PlaceState::Continued => None,
+    }
+}
+
+/// I2: whatever is listed is undone before the saga goes on, or a person is asked.
+fn nothing_is_listed_that_nobody_undoes(saga: &Saga) -> Result<(), Violation> {
+    let undoes = match &saga.phase {
+        Phase::Running { direction: Direction::Back { .. } | Direction::Aside { .. } } | Phase::Stuck { .. } => true,
+        Phase::Running { .. } => false,
+        Phase::Ended { end, .. } => *end == End::Closed,
+    };
+    let listed = saga.effects.iter().position(|effect| effect.undo == Undo::Listed || under_way(&effect.undo));
+    match listed {
+        Some(effect) if !undoes => Err(format!("I2: effect {effect} is to be undone, and nobody does it")),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// I4: of one place at most the newest effect stands while the saga goes forward, and after it has completed.
+fn nothing_strays(definition: &Definition, saga: &Saga) -> Result<(), Violation> {
+    let stands = match &saga.phase {
+        Phase::Running { direction } => matches!(direction, Direction::Forward),
+        Phase::Stuck { .. } => false,
+        Phase::Ended { end, .. } => *end == End::Completed,
+    };
+    for (number, effect) in saga.effects.iter().enumerate() {
+        let newer = saga.effects[number + 1..].iter().any(|e| e.step == effect.step && e.items == effect.items);
+        let undone = matches!(effect.undo, Undo::Compensated { .. } | Undo::NothingThere);
+        let undoable = is_compensable(&definition.steps[effect.step as usize].verb);
+        if stands && newer && undoable && effect.may_stand() && !undone {
+            return Err(format!("I4: effect {number} may stand beside a newer one of the same place"));
+        }
+    }
+    Ok(())
+}
+
+/// I5: of an ended saga nothing is due but that it is forgotten.
+fn an_end_leaves_no_timers(saga: &Saga) -> Result<(), Violation> {
+    let left = saga.timers.iter().find(|timer| timer.kind != TimerKind::Forget);
+    match left {
+        Some(timer) if saga.is_ended() => Err(format!("I5: {timer:?} runs in an ended saga")),
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn an_end_leaves_nothing_open(definition: &Definition, saga: &Saga) -> Result<(), Violation> {
-    use sagaline_schemas::record::End;
     let Phase::Ended { end, .. } = &saga.phase else {
         return Ok(());
     };
@@ -93,6 +167,7 @@ fn at_rest_something_is_awaited(saga: &Saga) -> Result<(), Violation> {
         Phase::Running { direction: Direction::Back { .. } | Direction::Aside { .. } } => {
             saga.effects.iter().any(|effect| matches!(effect.undo, Undo::Decided | Undo::Sent))
         }
+        Phase::Running { direction: Direction::Over { .. } } => false,
         Phase::Running { direction: Direction::Ensure { .. } } => {
             let probes = saga.effects.iter().any(|effect| effect.probing != Probing::No);
             probes || saga.timers.iter().any(|timer| timer.kind == TimerKind::Ensure)
@@ -119,7 +194,9 @@ fn what_is_waited_for_has_an_end(saga: &Saga) -> Result<(), Violation> {
             let waits = matches!(place.state, PlaceState::Awaiting { .. } | PlaceState::Asking { .. });
             let ends = |timer: &&crate::saga::Timer| {
                 let its = timer.at.as_ref().is_some_and(|at| {
-                    at.step == number && at.round == place.round && at.items.first().is_none_or(|at| *at as usize == item)
+                    at.step == number
+                        && at.round == place.round
+                        && at.items.first().is_none_or(|at| *at as usize == item)
                 });
                 its && matches!(timer.kind, TimerKind::Sleep | TimerKind::Within)
             };

@@ -1,12 +1,13 @@
 //! Waiting: for time, for an event, for a condition. An event counts whenever it comes: before the wait it lies in the mailbox.
 
+use sagaline_definition::Expr;
 use sagaline_definition::model::{Decide, Patience, Sleep, Until, Verb, Wait};
 use sagaline_schemas::Value;
 use sagaline_schemas::wire::Bytes;
 
 use crate::calendar;
 use crate::fact::Fact;
-use crate::names::SagaNames;
+use crate::loops;
 use crate::saga::{Cause, Letter, PlaceState, Spot, TimerKind};
 use crate::turn::{At, Rejected, Turn};
 
@@ -14,7 +15,7 @@ impl Turn<'_> {
     /// A named decision: taken once, exhaustive, recorded.
     pub fn decide(&mut self, at: At, decide: &Decide) {
         for arm in &decide.arms {
-            let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at);
+            let names = self.names_at(at);
             match arm.condition.as_ref().map_or(Ok(true), |condition| condition.holds(&names)) {
                 Ok(true) => return self.settle(at, PlaceState::Known { value: Bytes(arm.is.to_json()) }),
                 Ok(false) => {}
@@ -40,13 +41,12 @@ impl Turn<'_> {
     /// When a sleep ends that has no fixed length.
     fn wake_at(&self, at: At, sleep: &Sleep) -> Result<Option<i64>, String> {
         let now = self.moment.log_time;
-        let calendar = |name: &String| {
-            self.definition.calendars.get(name).ok_or_else(|| format!("there is no calendar {name:?}"))
-        };
+        let calendar =
+            |name: &String| self.definition.calendars.get(name).ok_or_else(|| format!("there is no calendar {name:?}"));
         Ok(match sleep {
             Sleep::For(_) => None,
             Sleep::Until(until) => {
-                let names = SagaNames::at(self.definition, self.saga, now, at);
+                let names = self.names_at(at);
                 let value = until.eval(&names).map_err(|error| error.to_string())?;
                 Some(calendar::instant(&value).map_err(|error| format!("{}: {error}", until.source()))?)
             }
@@ -92,7 +92,7 @@ impl Turn<'_> {
         match &self.step(at.step).verb {
             Verb::Wait(wait) => self.look_for_letter(at, wait),
             Verb::Until(until) => {
-                let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at);
+                let names = self.names_at(at);
                 match until.condition.holds(&names) {
                     Ok(true) => self.settle(at, PlaceState::Known { value: Bytes::from("null") }),
                     Ok(false) => return false,
@@ -112,7 +112,7 @@ impl Turn<'_> {
                 continue;
             }
             let event = Value::parse(&letter.event).unwrap_or_default();
-            let names = SagaNames::at(self.definition, self.saga, self.moment.log_time, at).with("event", event);
+            let names = self.names_at(at).with("event", event);
             match wait.condition.as_ref().map_or(Ok(true), |condition| condition.holds(&names)) {
                 Ok(true) => {
                     let letter = self.saga.letters.remove(number);
@@ -129,21 +129,54 @@ impl Turn<'_> {
         false
     }
 
-    /// An event comes: it waits in the mailbox until its step wants it.
+    /// An event comes. One that its step wants, or may want yet, waits in the mailbox; one that nobody wants any more is let go.
     pub fn letter(&mut self, step: u32, event: Bytes) {
-        if !matches!(self.definition.steps.get(step as usize).map(|step| &step.verb), Some(Verb::Wait(_))) {
-            self.out.rejected = Some(Rejected::Event("no step of this saga awaits such an event".to_owned()));
-        } else if self.saga.is_ended() {
-            self.out.rejected = Some(Rejected::Event("the saga has ended".to_owned()));
-        } else if self.saga.letters.len() >= self.limits.max_mailbox as usize {
-            let most = self.limits.max_mailbox;
-            let detail = format!("{most} events wait for this saga already, the settings allow no more");
-            self.out.rejected = Some(Rejected::Event(detail));
-        } else {
-            let came_at = self.moment.log_time;
-            self.saga.letters.push(Letter { step, event, came_at });
-            self.fact(Fact::LetterCame { step });
+        let refused = match self.why_not_wanted(step, &event) {
+            Ok(None) => self.keep_letter(step, event).err(),
+            Ok(Some(_)) => None,
+            Err(wrong) => Some(wrong),
+        };
+        self.out.rejected = refused.map(Rejected::Event);
+    }
+
+    /// None: it is wanted, or may be. Some: nobody wants it, which is nobody's fault.
+    ///
+    /// # Errors
+    /// When no step awaits such a thing at all, or the event is of another shape than the step's condition expects.
+    pub fn why_not_wanted(&self, step: u32, event: &Bytes) -> Result<Option<String>, String> {
+        let Some(Verb::Wait(wait)) = self.definition.steps.get(step as usize).map(|step| &step.verb) else {
+            return Err("no step of this saga awaits such an event".to_owned());
+        };
+        if self.saga.is_ended() {
+            return Err("the saga has ended".to_owned());
         }
+        if self.goes_back_or_ended() {
+            return Ok(Some("the saga goes forward no more".to_owned()));
+        }
+        let settled = self.saga.steps.get(step as usize).is_some_and(|run| run.state.is_settled());
+        if settled && !self.is_redone(step) && !loops::may_run_again(self.definition, step) {
+            return Ok(Some("the step is done".to_owned()));
+        }
+        let about_event_only = |condition: &&Expr| condition.names().iter().all(|name| name == "event");
+        let Some(condition) = wait.condition.as_ref().filter(about_event_only) else { return Ok(None) };
+        let event = Value::parse(event).unwrap_or_default();
+        let wanted = condition.holds(&self.names().with("event", event)).map_err(|error| error.to_string())?;
+        Ok((!wanted).then(|| format!("{} does not hold for it", condition.source())))
+    }
+
+    /// Into the mailbox.
+    ///
+    /// # Errors
+    /// When it is full.
+    pub fn keep_letter(&mut self, step: u32, event: Bytes) -> Result<(), String> {
+        let most = self.limits.max_mailbox;
+        if self.saga.letters.len() >= most as usize {
+            return Err(format!("{most} events wait for this saga already, the settings allow no more"));
+        }
+        let came_at = self.moment.log_time;
+        self.saga.letters.push(Letter { step, event, came_at });
+        self.fact(Fact::LetterCame { step });
+        Ok(())
     }
 
     /// A sleep is over.
@@ -173,7 +206,8 @@ impl Turn<'_> {
             Verb::Call(_) | Verb::Saga(_) | Verb::Sleep(_) | Verb::Decide(_) => None,
         };
         let spot = self.spot(at);
-        if let Some(remind) = remind {
+        let waits = matches!(self.place(at).state, PlaceState::Awaiting { .. } | PlaceState::Asking { .. });
+        if let Some(remind) = remind.filter(|_| waits) {
             self.fact(Fact::Reminded { spot: spot.clone() });
             self.arm_after(TimerKind::Remind, Some(spot), remind);
         }

@@ -1,10 +1,11 @@
 //! The six words: what a definition says where a step was refused, failed or waited in vain, where people chose, a guard does not hold or
 //! the world turned. Meaning and places: docs/definitions.md. A word is acted on when the saga decides; until then it is owed.
 
-use sagaline_definition::model::{BackTo, Verb, Word};
+use sagaline_definition::model::{BackTo, Reaction, Verb, Word};
+use sagaline_schemas::record::End;
 
 use crate::fact::Fact;
-use crate::saga::{Cause, Direction, Goal, Loop, LoopFrom, Phase, PlaceState, Stuck, TimerKind};
+use crate::saga::{Cause, Direction, Effect, Goal, Held, Loop, LoopFrom, Phase, PlaceState, StepState, Stuck};
 use crate::turn::{At, Turn};
 
 impl<'a> Turn<'a> {
@@ -12,12 +13,9 @@ impl<'a> Turn<'a> {
     pub fn owe(&mut self, at: At, cause: Cause, effect: Option<u32>) {
         match self.saga.direction() {
             Some(Direction::Forward | Direction::Aside { .. }) => {}
-            Some(Direction::Back { .. } | Direction::Ensure { .. }) | None => return,
+            Some(Direction::Back { .. } | Direction::Ensure { .. } | Direction::Over { .. }) | None => return,
         }
-        let spot = self.spot(at);
-        for kind in [TimerKind::Sleep, TimerKind::Within, TimerKind::Remind, TimerKind::Escalate] {
-            self.disarm(kind, Some(&spot));
-        }
+        self.disarm_waits(at);
         self.place(at).state = PlaceState::Owed { cause, effect };
         if self.saga.goes_forward() {
             self.pay(at);
@@ -44,7 +42,9 @@ impl<'a> Turn<'a> {
                 Some(call.refused.get(code).unwrap_or(&call.refused_else))
             }
             (Verb::Call(call), Cause::Failed { .. }) => Some(&call.failed),
-            (Verb::Saga(child), Cause::Failed { .. } | Cause::Child { .. }) => Some(&child.failed),
+            (Verb::Saga(child), Cause::Failed { .. } | Cause::Refused { .. } | Cause::Child { .. }) => {
+                Some(&child.failed)
+            }
             (Verb::Wait(wait), Cause::TimedOut { .. }) => Some(&wait.patience.otherwise),
             (Verb::Until(until), Cause::TimedOut { .. }) => Some(&until.patience.otherwise),
             (Verb::Approve(approve), Cause::TimedOut { .. }) => Some(&approve.patience.otherwise),
@@ -89,13 +89,18 @@ impl<'a> Turn<'a> {
         true
     }
 
-    /// Each time a condition on the world turns true. Whether anything moved.
+    /// Each time a condition on the world turns true, or is true when its part of the saga begins. Whether anything moved.
     pub fn react(&mut self) -> bool {
         let mut moved = false;
         for (number, rule) in self.definition.react.iter().enumerate() {
-            let now = self.moment.log_time;
-            let names = crate::names::SagaNames::of(self.definition, self.saga, now);
-            let holds = match rule.condition.holds(&names) {
+            if !self.saga.goes_forward() {
+                break;
+            }
+            // Outside its part of the saga a condition is not looked at: what it was before still counts.
+            if !self.is_between(rule.between) {
+                continue;
+            }
+            let holds = match rule.condition.holds(&self.names()) {
                 Ok(holds) => holds,
                 Err(error) => {
                     self.stuck_at_expression(None, error.to_string());
@@ -103,8 +108,7 @@ impl<'a> Turn<'a> {
                 }
             };
             let Some(held) = self.saga.reactions.get_mut(number) else { continue };
-            let turned = holds && !std::mem::replace(held, holds);
-            if turned && self.is_between(rule.between) && self.saga.goes_forward() {
+            if std::mem::replace(held, holds) < holds {
                 self.react_to(number as u32, rule);
                 moved = true;
             }
@@ -113,17 +117,17 @@ impl<'a> Turn<'a> {
     }
 
     fn is_between(&self, between: Option<(usize, usize)>) -> bool {
-        let begun = |step: usize| self.saga.steps.get(step).is_some_and(|run| !matches!(run.state, crate::saga::StepState::Waiting));
+        let begun = |step: usize| self.saga.steps.get(step).is_some_and(|run| !matches!(run.state, StepState::Waiting));
         between.is_none_or(|(first, last)| begun(first) && !begun(last))
     }
 
-    fn react_to(&mut self, number: u32, rule: &sagaline_definition::model::Reaction) {
+    fn react_to(&mut self, number: u32, rule: &Reaction) {
         self.fact(Fact::Reacted { rule: number });
         let word = if self.pivot_decided().is_some() { &rule.after_pivot } else { &rule.then };
         self.act_on_reaction(number, rule, word);
     }
 
-    fn act_on_reaction(&mut self, number: u32, rule: &sagaline_definition::model::Reaction, word: &Word) {
+    fn act_on_reaction(&mut self, number: u32, rule: &Reaction, word: &Word) {
         let cause = Cause::Reaction { condition: rule.condition.source().to_owned() };
         match word {
             Word::Continue | Word::Skip => {}
@@ -136,7 +140,8 @@ impl<'a> Turn<'a> {
             }
             Word::Hold => {
                 let (by, since) = (rule.condition.source().to_owned(), self.moment.log_time);
-                self.saga.held = Some(crate::saga::Held { by, reason: "the definition says so".to_owned(), since });
+                let held = Held { by, reason: "the definition says so".to_owned(), since };
+                self.saga.held.get_or_insert(held);
             }
             Word::Compensate | Word::BackTo(_) | Word::Stuck => self.become_stuck(Stuck::Reaction { rule: number }),
         }
@@ -144,7 +149,7 @@ impl<'a> Turn<'a> {
 
     /// The step whose pivot is decided and not refused: from then on the saga only goes forward.
     pub fn pivot_decided(&self) -> Option<u32> {
-        let decided = |effect: &&crate::saga::Effect| self.step(effect.step).pivot && effect.may_stand();
+        let decided = |effect: &&Effect| self.step(effect.step).pivot && effect.may_stand();
         self.saga.effects.iter().find(decided).map(|effect| effect.step)
     }
 
@@ -152,12 +157,24 @@ impl<'a> Turn<'a> {
     pub fn goes_back_or_ended(&self) -> bool {
         match self.saga.direction() {
             Some(Direction::Forward | Direction::Aside { .. }) => false,
-            Some(Direction::Back { .. } | Direction::Ensure { .. }) | None => true,
+            Some(Direction::Back { .. } | Direction::Ensure { .. } | Direction::Over { .. }) | None => true,
+        }
+    }
+
+    /// Whether the saga undoes everything, or has: then nothing that may stand is left out.
+    pub fn went_back(&self) -> bool {
+        match &self.saga.phase {
+            Phase::Ended { end, cause, .. } => *end != End::Closed && cause.is_some(),
+            Phase::Running { direction } | Phase::Stuck { direction, .. } => match direction {
+                Direction::Back { .. } => true,
+                Direction::Ensure { cause, .. } | Direction::Over { cause, .. } => cause.is_some(),
+                Direction::Forward | Direction::Aside { .. } => false,
+            },
         }
     }
 
     /// Whether people ended it: what becomes known after that only enters the ledger.
     pub fn is_closed(&self) -> bool {
-        matches!(self.saga.phase, Phase::Ended { end: sagaline_schemas::record::End::Closed, .. })
+        matches!(self.saga.phase, Phase::Ended { end: End::Closed, .. })
     }
 }

@@ -40,8 +40,10 @@ wire_struct! {
         pub probing: Probing,
         /// What the last probe found, canonical JSON.
         pub probed: Option<Bytes>,
-        /// The child saga, where the effect is one and it has begun.
+        /// The child saga, where the effect is one and it has said so.
         pub child: Option<SagaId>,
+        /// The child saga's correlation id, where the effect is one.
+        pub child_key: Option<String>,
         /// Answers that decided nothing: repeats, marks, late failures.
         pub repeats: u32,
     }
@@ -89,10 +91,39 @@ wire_struct! {
         pub forgiven: u32,
         /// Log time of the first command: what commands carry as `first`.
         pub first: Millis,
-        /// When the first counting attempt's clock began.
+        /// When the first counting attempt's clock began; moved on by every rest: the total time stands still then.
         pub begun: Option<Millis>,
+        /// Total time used up before the newest rest.
+        pub spent: Millis,
         /// The next attempt is due, and waits: for the saga to decide, the guard to hold, the participant to be there.
         pub resting: bool,
+    }
+}
+
+impl Tries {
+    /// An attempt's clock begins, and the total time runs on from where it stood still. Gives the total time's beginning.
+    pub fn begin(&mut self, base: Millis) -> Millis {
+        let spent = std::mem::take(&mut self.spent);
+        *self.begun.get_or_insert(base.saturating_sub(spent))
+    }
+
+    /// The next attempt waits for something that is not its participant's fault.
+    pub fn rest(&mut self, now: Millis) {
+        self.resting = true;
+        self.spent = self.used(now);
+        self.begun = None;
+    }
+
+    /// The total time used up by now.
+    pub fn used(&self, now: Millis) -> Millis {
+        self.begun.map_or(self.spent, |begun| now.saturating_sub(begun).max(0))
+    }
+
+    /// A full set of attempts, with all their time.
+    pub fn renew(&mut self) {
+        self.forgiven = self.count;
+        self.begun = None;
+        self.spent = 0;
     }
 }
 

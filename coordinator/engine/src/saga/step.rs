@@ -199,4 +199,9 @@ impl PlaceState {
             | Self::Continued => false,
         }
     }
+
+    /// Whether no further place need be looked at for the seat that it was offered.
+    pub fn takes_seat(&self) -> bool {
+        *self == Self::Queued || self.is_under_way()
+    }
 }

@@ -69,3 +69,10 @@ wire_enum! {
         },
     }
 }
+
+impl Timer {
+    /// The step it belongs to; none for the saga's own.
+    pub fn step(&self) -> Option<u32> {
+        self.at.as_ref().map(|at| at.step)
+    }
+}

@@ -1,7 +1,7 @@
 //! What a saga knows of the world around it: facts, events that wait to be wanted, names by which it can be found.
 
 use sagaline_schemas::wire::Bytes;
-use sagaline_schemas::{Millis, wire_enum, wire_struct};
+use sagaline_schemas::{Millis, SagaId, wire_enum, wire_struct};
 
 wire_struct! {
     /// What is known of one fact.
@@ -38,6 +38,8 @@ wire_struct! {
         pub alias: String,
         /// Its value.
         pub value: String,
+        /// Whom it names instead, where it was taken.
+        pub taken_by: Option<SagaId>,
     }
 }
 

@@ -233,15 +233,15 @@ fn late_refusal_takes_an_effect_off_the_list() {
         &abc,
         "ok a; ok b; cancel; no b; undone c; undone b; undone a",
         &expect![[r#"
-        start        -> a, b, c
-        ok a         ->
-        ok b         ->
-        cancel       -> turns back, un-c
-        no b         -> stuck: Contradiction { effect: 1 }
-        undone c     ->
-        undone b     ->
-        undone a     ->
-    "#]],
+            start        -> a, b, c
+            ok a         ->
+            ok b         ->
+            cancel       -> turns back, un-c
+            no b         -> stuck: Contradiction { effect: 1 }
+            undone c     ->
+            undone b     -> rejected: there was no command of kind Compensate with attempt 1
+            undone a     -> rejected: there was no command of kind Compensate with attempt 1
+        "#]],
     );
     check(
         &abc,
