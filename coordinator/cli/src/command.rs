@@ -11,6 +11,7 @@ mod ps;
 mod send;
 mod settings;
 mod show;
+mod steer;
 mod topics;
 mod watch;
 
@@ -37,7 +38,20 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Send(send) => send::send(&send, &common, &client),
         Command::Start(start) => ask::start(&start, &common, &client()?),
         Command::Cancel(about) => ask::cancel(&about, &common, &client()?),
-        Command::Retry(about) => ask::retry(&about, &common, &client()?),
+        Command::Retry(retry) => steer::retry(&retry, &common, &client()?),
+        Command::Work(work) => steer::work(&work, &common, &client()?),
+        Command::Decide(decide) => steer::decide(&decide, &common, &client()?),
+        Command::Confirm(confirm) => steer::confirm(&confirm, &common, &client()?),
+        Command::SkipStep(of) => steer::skip_step(&of, &common, &client()?),
+        Command::SetFact(fact) => steer::set_fact(&fact, &common, &client()?),
+        Command::Signal(signal) => steer::signal(&signal, &common, &client()?),
+        Command::Hold(about) => steer::hold(&about, &common, &client()?),
+        Command::Release(release) => steer::release(&release, &common, &client()?),
+        Command::Assign(assign) => steer::assign(&assign, &common, &client()?),
+        Command::Note(about) => steer::note(&about, &common, &client()?),
+        Command::Pause(scope) => steer::pause(&scope, &common, &client()?),
+        Command::Resume(scope) => steer::resume(&scope, &common, &client()?),
+        Command::Bulk(bulk) => steer::bulk(&bulk, &common, &client()?),
         Command::Close(close) => ask::close(&close, &common, &client()?),
         Command::Ps(ps) => ps::ps(&ps, &common, &client()?),
         Command::Show(show) => show::show(&show, &common, &client()?),

@@ -1,4 +1,4 @@
-//! What people ask of sagas: start, cancel, retry, close. Each becomes one request with an id; asked twice with one id, it is asked once.
+//! What people ask of sagas, and how: each becomes one request with an id; asked twice with one id, it is asked once.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -26,9 +26,7 @@ pub fn start(start: &Start, common: &Common, client: &Client) -> Result<(), Fail
         ..nothing(Wish::Start, common)
     };
     let saga = asked(start.id.as_deref(), &ask, common, client, !start.wait)?;
-    if !start.wait {
-        return Ok(());
-    }
+    let Some(saga) = saga.filter(|_| start.wait) else { return Ok(()) };
     let detail = wait_for_end(client, saga, start.timeout.saturating_sub(begun.elapsed()))?;
     if common.json {
         print::json(&detail)?;
@@ -48,23 +46,22 @@ pub fn cancel(about: &About, common: &Common, client: &Client) -> Result<(), Fai
     ask_about(about, nothing(Wish::Cancel, common), common, client)
 }
 
-/// `sagaline retry`
-pub fn retry(about: &About, common: &Common, client: &Client) -> Result<(), Failure> {
-    ask_about(about, nothing(Wish::Retry, common), common, client)
-}
-
 /// `sagaline close`
 pub fn close(close: &Close, common: &Common, client: &Client) -> Result<(), Failure> {
     let ask = Ask { evidence: Some(close.evidence.clone()), ..nothing(Wish::Close, common) };
     ask_about(&close.about, ask, common, client)
 }
 
-fn nothing(kind: Wish, common: &Common) -> Ask {
-    let by = common.by();
-    Ask { kind, by, saga: None, definition: None, key: None, input: None, reason: None, evidence: None }
+/// A request that says who asks and what, and nothing else yet.
+pub fn nothing(kind: Wish, common: &Common) -> Ask {
+    Ask::new(kind, common.by())
 }
 
-fn ask_about(about: &About, mut ask: Ask, common: &Common, client: &Client) -> Result<(), Failure> {
+/// Asks it of one saga, and tells what became of it.
+///
+/// # Errors
+/// When it is refused, or nobody answers.
+pub fn ask_about(about: &About, mut ask: Ask, common: &Common, client: &Client) -> Result<(), Failure> {
     match Whom::parse(&about.saga)? {
         Whom::Id(id) => ask.saga = Some(id),
         Whom::Key { definition, key } => (ask.definition, ask.key) = (Some(definition), Some(key)),
@@ -113,15 +110,26 @@ impl Whom {
     }
 }
 
-fn asked(id: Option<&str>, ask: &Ask, common: &Common, client: &Client, tell: bool) -> Result<SagaId, Failure> {
+/// Asks, and tells what became of it. The saga it concerned; none: no single one.
+///
+/// # Errors
+/// When it is refused, or nobody answers.
+pub fn asked(
+    id: Option<&str>,
+    ask: &Ask,
+    common: &Common,
+    client: &Client,
+    tell: bool,
+) -> Result<Option<SagaId>, Failure> {
     let id = id.map_or_else(random_id, |id| Ok(id.to_owned()))?;
     let asked: Asked = client.ask(&id, ask, ANSWER)?;
     if common.json && tell {
         print::json(&asked)?;
     }
     let (saga, what) = match &asked.outcome {
-        Some(Outcome::Taken { saga }) => (*saga, "taken"),
-        Some(Outcome::Exists { saga }) => (*saga, "there already"),
+        Some(Outcome::Taken { saga }) => (Some(*saga), "taken"),
+        Some(Outcome::Exists { saga }) => (Some(*saga), "there already"),
+        Some(Outcome::Done) => (None, "taken"),
         Some(Outcome::Refused { reason }) => {
             return Err(Failure::new(Exit::Refused, format_args!("refused: {reason}")));
         }
@@ -132,7 +140,8 @@ fn asked(id: Option<&str>, ask: &Ask, common: &Common, client: &Client, tell: bo
         }
     };
     if tell && !common.json {
-        print::line(format_args!("{what}: saga {saga}"))?;
+        let whom = saga.map_or_else(String::new, |saga| format!(": saga {saga}"));
+        print::line(format_args!("{what}{whom}"))?;
     }
     Ok(saga)
 }
@@ -162,7 +171,11 @@ fn wait_for_end(client: &Client, saga: SagaId, patience: Duration) -> Result<Sag
     }
 }
 
-fn input(text: &str) -> Result<Value, Failure> {
+/// JSON that is written out, in a file, or comes by standard input.
+///
+/// # Errors
+/// When it can't be read, or is none.
+pub fn input(text: &str) -> Result<Value, Failure> {
     let json = match (text, text.strip_prefix('@')) {
         ("-", _) => {
             let mut json = Vec::new();

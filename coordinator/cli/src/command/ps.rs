@@ -30,7 +30,10 @@ pub fn ps(ps: &Ps, common: &Common, client: &Client) -> Result<(), Failure> {
 }
 
 /// Pages may be short where a filter is rare: goes on until enough is there.
-fn pages(ps: &Ps, client: &Client) -> Result<SagaPage, Failure> {
+///
+/// # Errors
+/// When nobody answers.
+pub fn pages(ps: &Ps, client: &Client) -> Result<SagaPage, Failure> {
     let limit = ps.limit as usize;
     let mut query = filters(ps);
     let mut all = SagaPage { sagas: Vec::new(), next: None, fresh: Vec::new() };

@@ -26,8 +26,7 @@ pub(super) async fn list(State(api): State<Api>) -> Json<Vec<DefinitionLine>> {
 
 fn line(digest: Digest, definition: &Definition, active: bool) -> DefinitionLine {
     let step = |step: &sagaline_definition::model::Step| {
-        let Verb::Call(call) = &step.verb;
-        format!("{}: {}.{}", step.step, call.participant, call.operation)
+        format!("{}: {}", step.step, super::describe::verb_in_words(&step.verb))
     };
     DefinitionLine {
         name: definition.saga.clone(),

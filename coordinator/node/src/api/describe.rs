@@ -1,34 +1,53 @@
-//! Sagas and facts in words for people. Every match over the engine's enums is total: a new kind of fact can't be forgotten here.
+//! Sagas as people see them: in a line, step by step, and what of them waits for a person. Words stand in `describe/words.rs`.
+
+mod words;
+mod work;
 
 use sagaline_definition::model::{Definition, Verb};
 use sagaline_engine::{
-    AnswerKind, Cause, Direction, Fact, Outcome, Phase, Saga, Spot, StepState, Stuck, TimerKind, TimerStart, Undo,
+    Direction, Effect, Fact, Phase, Place, PlaceState, Saga, StepRun, StepState, Stuck, TimerStart, Undo,
 };
 use sagaline_partition::state::HistoryEntry;
 use sagaline_schemas::Partition;
-use sagaline_schemas::hash::kind_name;
 
+pub(super) use self::words::verb_in_words;
+use self::words::{cause_in_words, fact_in_words, outcome_in_words, stuck_in_words, timer_in_words, undo_word};
+pub(super) use self::work::work;
 use super::model::{Happening, SagaLine, Status, StepLine, TimerLine};
 
 /// What became of a saga, in a word.
 pub(super) fn status(saga: &Saga) -> Status {
     match &saga.phase {
-        Phase::Running { direction: Direction::Forward } => Status::Running,
-        Phase::Running { direction: Direction::Back { .. } } => Status::Compensating,
+        Phase::Running { direction: Direction::Forward | Direction::Ensure { .. } } if rests(saga) => Status::Held,
+        Phase::Running { direction: Direction::Forward | Direction::Ensure { .. } } => Status::Running,
+        Phase::Running { direction: Direction::Back { .. } | Direction::Aside { .. } } => Status::Compensating,
         Phase::Stuck { .. } => Status::Stuck,
         Phase::Ended { end, .. } => Status::from(*end),
     }
 }
 
+/// Whether something of it rests until a person lets it go on.
+fn rests(saga: &Saga) -> bool {
+    saga.held.is_some() || places(saga).any(|(_, place)| matches!(place.state, PlaceState::Held { .. }))
+}
+
+fn places(saga: &Saga) -> impl Iterator<Item = (u32, &Place)> {
+    let numbered = (0..).zip(&saga.steps);
+    numbered.flat_map(|(number, run)| run.state.places().iter().map(move |place| (number, place)))
+}
+
 /// A saga in a line.
 pub(super) fn line(partition: Partition, definition: &Definition, saga: &Saga) -> SagaLine {
     let (why, ended_at) = match &saga.phase {
-        Phase::Running { direction: Direction::Forward } => (None, None),
         Phase::Running { direction: Direction::Back { cause } } => (Some(cause_in_words(cause)), None),
+        Phase::Running { .. } => {
+            (saga.held.as_ref().map(|held| format!("{} holds it: {}", held.by, held.reason)), None)
+        }
         Phase::Stuck { stuck, .. } => (Some(stuck_in_words(definition, saga, stuck)), None),
         Phase::Ended { at, cause, .. } => (cause.as_ref().map(cause_in_words), Some(*at)),
     };
-    let active = definition.steps.iter().zip(&saga.steps).filter(|(_, state)| state_word(saga, state) == "active");
+    let steps = definition.steps.iter().zip(&saga.steps);
+    let active = steps.filter(|(_, run)| run.state.places().iter().any(|place| place.state.is_under_way()));
     SagaLine {
         id: saga.id,
         partition,
@@ -46,7 +65,10 @@ pub(super) fn line(partition: Partition, definition: &Definition, saga: &Saga) -
     }
 }
 
-fn owner<'a>(definition: &'a Definition, saga: &Saga) -> &'a str {
+fn owner<'a>(definition: &'a Definition, saga: &'a Saga) -> &'a str {
+    if let Some(owner) = &saga.owner {
+        return owner;
+    }
     let step = match &saga.phase {
         Phase::Stuck { stuck, .. } => stuck_step(saga, stuck),
         Phase::Running { .. } | Phase::Ended { .. } => None,
@@ -56,151 +78,115 @@ fn owner<'a>(definition: &'a Definition, saga: &Saga) -> &'a str {
 
 fn stuck_step(saga: &Saga, stuck: &Stuck) -> Option<u32> {
     match stuck {
-        Stuck::Step { step, .. } => Some(*step),
+        Stuck::Step { spot, .. } => Some(spot.step),
         Stuck::Expression { step, .. } => *step,
         Stuck::Contradiction { effect } | Stuck::Compensation { effect, .. } | Stuck::LateSuccess { effect } => {
             saga.effects.get(*effect as usize).map(|effect| effect.step)
         }
-        Stuck::Deadline | Stuck::Fault { .. } => None,
+        Stuck::Deadline
+        | Stuck::Fault { .. }
+        | Stuck::Reaction { .. }
+        | Stuck::Ensure { .. }
+        | Stuck::AliasTaken { .. } => None,
     }
 }
 
+/// Everything whose word is awaited.
 fn waiting_on(definition: &Definition, saga: &Saga) -> Vec<String> {
-    let awaited = saga.effects.iter().filter(|effect| match saga.phase {
-        Phase::Ended { .. } => false,
-        Phase::Running { .. } | Phase::Stuck { .. } => {
-            effect.outcome.is_open() || matches!(effect.undo, Undo::Decided | Undo::Sent)
+    if saga.is_ended() {
+        return Vec::new();
+    }
+    let verb = |step: u32| definition.steps.get(step as usize).map(|step| &step.verb);
+    let open = saga.effects.iter().filter(|effect| is_awaited(effect));
+    let mut awaited: Vec<String> = open.filter_map(|effect| verb(effect.step)).map(participant).collect();
+    for (step, place) in places(saga) {
+        match (&place.state, verb(step)) {
+            (PlaceState::Queued, Some(verb)) => awaited.push(participant(verb)),
+            (PlaceState::Awaiting { .. }, Some(Verb::Wait(wait))) => awaited.push(wait.topic.clone()),
+            (PlaceState::Awaiting { .. }, Some(Verb::Sleep(_))) => awaited.push("time".to_owned()),
+            (PlaceState::Awaiting { .. }, _) => awaited.push("facts".to_owned()),
+            (PlaceState::Asking { approval }, _) => awaited.extend(approval.by.iter().cloned()),
+            _ => {}
         }
-    });
-    let mut participants: Vec<String> = awaited
-        .filter_map(|effect| definition.steps.get(effect.step as usize))
-        .map(|step| participant(&step.verb))
-        .collect();
-    participants.sort();
-    participants.dedup();
-    participants
+    }
+    awaited.sort();
+    awaited.dedup();
+    awaited
 }
 
-fn participant(Verb::Call(call): &Verb) -> String {
-    call.participant.clone()
+fn is_awaited(effect: &Effect) -> bool {
+    effect.outcome.is_open() && effect.undo == Undo::No || matches!(effect.undo, Undo::Decided | Undo::Sent)
 }
 
-fn step_name(definition: &Definition, step: u32) -> &str {
-    definition.steps.get(step as usize).map_or("?", |step| &step.step)
-}
-
-fn effect_name<'a>(definition: &'a Definition, saga: &Saga, effect: u32) -> &'a str {
-    saga.effects.get(effect as usize).map_or("?", |effect| step_name(definition, effect.step))
-}
-
-fn cause_in_words(cause: &Cause) -> String {
-    match cause {
-        Cause::Cancelled { by, reason } if reason.is_empty() => format!("{by} asked"),
-        Cause::Cancelled { by, reason } => format!("{by} asked: {reason}"),
-        Cause::Deadline => "the deadline has passed".to_owned(),
-        Cause::Refused { step, code } => format!("{step} was refused: {code}"),
-        Cause::Failed { step, error } => format!("{step} failed: {error}"),
+fn participant(verb: &Verb) -> String {
+    match verb {
+        Verb::Call(call) => call.participant.clone(),
+        Verb::Saga(child) => child.saga.clone(),
+        Verb::Sleep(_) | Verb::Wait(_) | Verb::Until(_) | Verb::Approve(_) | Verb::Decide(_) => verb_in_words(verb),
     }
 }
 
-fn stuck_in_words(definition: &Definition, saga: &Saga, stuck: &Stuck) -> String {
-    match stuck {
-        Stuck::Step { cause, .. } => cause_in_words(cause),
-        Stuck::Expression { error, .. } => format!("an expression has no value: {error}"),
-        Stuck::Contradiction { effect } => {
-            format!(
-                "the participant of {} said both that it happened and that it did not",
-                effect_name(definition, saga, *effect)
-            )
-        }
-        Stuck::Compensation { effect, error } => {
-            format!("{} can't be undone: {error}", effect_name(definition, saga, *effect))
-        }
-        Stuck::LateSuccess { effect } => {
-            format!(
-                "{} happened after its participant had said that there was nothing to undo",
-                effect_name(definition, saga, *effect)
-            )
-        }
-        Stuck::Deadline => "the deadline has passed".to_owned(),
-        Stuck::Fault { offset, reason } => format!("the input at offset {offset} was passed over: {reason}"),
-    }
-}
-
-/// How each step stands.
+/// How each step stands, item by item.
 pub(super) fn steps(definition: &Definition, saga: &Saga) -> Vec<StepLine> {
-    let numbered = (0..).zip(definition.steps.iter().zip(&saga.steps));
-    numbered
-        .map(|(number, (step, state))| {
-            let Verb::Call(call) = &step.verb;
-            let effect = saga.effects.iter().rev().find(|effect| effect.step == number);
-            StepLine {
-                step: step.step.clone(),
-                state: state_word(saga, state).to_owned(),
-                call: format!("{}.{}", call.participant, call.operation),
-                attempts: effect.map_or(0, |effect| effect.tries.count),
-                outcome: effect.map(|effect| outcome_in_words(&effect.outcome)),
-                undo: effect.and_then(|effect| undo_word(&effect.undo)).map(str::to_owned),
-            }
-        })
-        .collect()
+    let mut lines = Vec::new();
+    for (number, (step, run)) in (0..).zip(definition.steps.iter().zip(&saga.steps)) {
+        let places = run.state.places();
+        if places.is_empty() {
+            lines.push(step_line(step.step.clone(), run_word(run), &step.verb, None));
+        }
+        for (item, place) in (0..).zip(places) {
+            let items: &[u32] = if step.for_each.is_some() { &[item] } else { &[] };
+            let name = if items.is_empty() { step.step.clone() } else { format!("{}[{item}]", step.step) };
+            let newest = saga.effects.iter().rev().find(|effect| effect.step == number && effect.items == items);
+            lines.push(step_line(name, place_word(&place.state), &step.verb, newest));
+        }
+    }
+    lines
 }
 
-/// A step whose effect has got its last answer, and whose word led elsewhere, is under way no more.
-fn state_word(saga: &Saga, state: &StepState) -> &'static str {
-    match state {
+fn step_line(step: String, state: &str, verb: &Verb, effect: Option<&Effect>) -> StepLine {
+    StepLine {
+        step,
+        state: state.to_owned(),
+        call: verb_in_words(verb),
+        attempts: effect.map_or(0, |effect| effect.tries.count),
+        outcome: effect.map(|effect| outcome_in_words(&effect.outcome)),
+        undo: effect.and_then(|effect| undo_word(&effect.undo)).map(str::to_owned),
+    }
+}
+
+fn run_word(run: &StepRun) -> &'static str {
+    match &run.state {
         StepState::Waiting => "waiting",
         StepState::Skipped => "skipped",
-        StepState::Done { .. } => "done",
-        StepState::Continued => "continued",
-        StepState::Active { effect } => match saga.effects.get(*effect as usize).map(|effect| &effect.outcome) {
-            Some(Outcome::Refused { .. }) => "refused",
-            Some(Outcome::Unknown { .. }) => "failed",
-            Some(Outcome::Contradicted { .. }) => "contradicted",
-            Some(Outcome::Decided | Outcome::Sent | Outcome::Succeeded { .. }) | None => "active",
-        },
+        StepState::Begun { .. } => "done",
     }
 }
 
-fn outcome_in_words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Decided => "decided".to_owned(),
-        Outcome::Sent => "sent".to_owned(),
-        Outcome::Succeeded { .. } => "succeeded".to_owned(),
-        Outcome::Refused { code, .. } => format!("refused: {code}"),
-        Outcome::Unknown { error } => format!("unknown: {error}"),
-        Outcome::Contradicted { code, .. } => format!("contradicted: {code}"),
-    }
-}
-
-fn undo_word(undo: &Undo) -> Option<&'static str> {
-    match undo {
-        Undo::No => None,
-        Undo::Listed => Some("to be undone"),
-        Undo::Decided | Undo::Sent => Some("being undone"),
-        Undo::Compensated { .. } => Some("undone"),
-        Undo::NothingThere => Some("nothing there"),
-        Undo::UsedUp => Some("not undone"),
+fn place_word(state: &PlaceState) -> &'static str {
+    match state {
+        PlaceState::Waiting => "waiting",
+        PlaceState::Guarded => "guarded",
+        PlaceState::Queued => "queued",
+        PlaceState::Active { .. } => "active",
+        PlaceState::Awaiting { .. } => "waits",
+        PlaceState::Asking { .. } => "asks",
+        PlaceState::Owed { .. } => "owed",
+        PlaceState::Held { .. } => "held",
+        PlaceState::Done { .. } | PlaceState::Known { .. } => "done",
+        PlaceState::Skipped => "skipped",
+        PlaceState::Continued => "continued",
     }
 }
 
 /// Durations that run.
 pub(super) fn timers(definition: &Definition, saga: &Saga) -> Vec<TimerLine> {
     let line = |timer: &sagaline_engine::Timer| {
-        let what = match timer.kind {
-            TimerKind::Deadline => "deadline",
-            TimerKind::Attempt => "attempt's time",
-            TimerKind::Backoff => "next attempt",
-            TimerKind::UndoAttempt => "undoing attempt's time",
-            TimerKind::UndoBackoff => "next undoing attempt",
-            TimerKind::Forget => "forgotten",
-        };
-        let of = timer.effect.map(|effect| format!("{}: ", effect_name(definition, saga, effect))).unwrap_or_default();
         let due = match timer.start {
             TimerStart::Waiting { .. } => None,
             TimerStart::Due { at } => Some(at),
         };
-        TimerLine { what: format!("{of}{what}"), due }
+        TimerLine { what: timer_in_words(definition, timer.kind, timer.at.as_ref()), due }
     };
     saga.timers.iter().map(line).collect()
 }
@@ -215,52 +201,4 @@ pub(super) fn happenings(definition: &Definition, saga: &Saga, entry: &HistoryEn
         fact: serde_json::to_value(fact).expect("a fact has text keys and finite numbers only"),
     };
     entry.facts.iter().map(happening).collect()
-}
-
-fn fact_in_words(definition: &Definition, saga: &Saga, fact: &Fact) -> String {
-    let at = |spot: &Spot| spot_in_words(definition, spot);
-    match fact {
-        Fact::Started => "started".to_owned(),
-        Fact::Skipped { step } => format!("{}: skipped, its condition is false", step_name(definition, *step)),
-        Fact::Decided { spot, kind, attempt } => {
-            format!("{}: {} decided, attempt {attempt}", at(spot), kind_name(*kind))
-        }
-        Fact::Answered { spot, kind, attempt, answer, instance } => {
-            let from = if instance.is_empty() { String::new() } else { format!(" ({instance})") };
-            format!("{}: {} attempt {attempt}: {}{from}", at(spot), kind_name(*kind), answer_in_words(answer))
-        }
-        Fact::TimedOut { spot, kind, attempt } => {
-            format!("{}: {} attempt {attempt}: no answer in time", at(spot), kind_name(*kind))
-        }
-        Fact::UsedUp { spot, kind } => format!("{}: {}: attempts used up", at(spot), kind_name(*kind)),
-        Fact::Continued { step } => format!("{}: goes on without a result", step_name(definition, *step)),
-        Fact::TurnedBack { cause } => format!("goes back: {}", cause_in_words(cause)),
-        Fact::Stuck { stuck } => format!("stuck: {}", stuck_in_words(definition, saga, stuck)),
-        Fact::Resumed { because } => format!("goes on: {because}"),
-        Fact::Overdue => "overdue".to_owned(),
-        Fact::Asked { by, what, reason, refused, .. } => {
-            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            let refused = refused.as_ref().map(|why| format!(", refused: {why}")).unwrap_or_default();
-            format!("{by} asked to {what}{reason}{refused}")
-        }
-        Fact::Ended { end } => format!("ended: {}", Status::from(*end).word()),
-    }
-}
-
-fn spot_in_words(definition: &Definition, spot: &Spot) -> String {
-    let items: String = spot.items.iter().map(|item| format!("[{item}]")).collect();
-    let round = if spot.round == 0 { String::new() } else { format!(", round {}", spot.round + 1) };
-    format!("{}{items}{round}", step_name(definition, spot.step))
-}
-
-fn answer_in_words(answer: &AnswerKind) -> String {
-    match answer {
-        AnswerKind::Succeeded => "succeeded".to_owned(),
-        AnswerKind::Refused { code } => format!("refused: {code}"),
-        AnswerKind::Failed { error } => format!("failed: {error}"),
-        AnswerKind::Working { .. } => "under way".to_owned(),
-        AnswerKind::Compensated => "undone".to_owned(),
-        AnswerKind::NothingThere => "nothing there".to_owned(),
-        AnswerKind::Marked { mark } => format!("marked: {mark}"),
-    }
 }

@@ -13,6 +13,7 @@ mod requests;
 mod sagas;
 mod settings;
 mod status;
+mod wishes;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -95,6 +96,7 @@ fn router(api: Api) -> Router {
         .route("/v1/requests", post(requests::ask))
         .route("/v1/requests/{id}", get(requests::show))
         .route("/v1/callbacks/{token}", post(callbacks::redeem))
+        .route("/v1/work", get(sagas::work))
         .route("/v1/definitions", get(definitions::list).post(definitions::apply))
         .route("/v1/contracts", get(definitions::contracts))
         .route("/v1/settings", get(settings::show).post(settings::set))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sagaline_schemas::record::End;
+use sagaline_schemas::request::Finding;
 use sagaline_schemas::{Digest, Millis, Offset, Partition, RequestId, SagaId, Value};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,8 @@ pub enum Status {
     Running,
     /// Effects are undone.
     Compensating,
+    /// It goes on where it can, but something of it rests until a person lets it go on.
+    Held,
     /// It waits for a person.
     Stuck,
     /// Every step is done or skipped.
@@ -30,9 +33,10 @@ pub enum Status {
 
 impl Status {
     /// Every word, in the order in which counts are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Running,
         Self::Compensating,
+        Self::Held,
         Self::Stuck,
         Self::Completed,
         Self::Compensated,
@@ -46,6 +50,7 @@ impl Status {
         match self {
             Self::Running => "running",
             Self::Compensating => "compensating",
+            Self::Held => "held",
             Self::Stuck => "stuck",
             Self::Completed => "completed",
             Self::Compensated => "compensated",
@@ -57,7 +62,7 @@ impl Status {
 
     /// Whether it is over.
     pub fn is_ended(self) -> bool {
-        !matches!(self, Self::Running | Self::Compensating | Self::Stuck)
+        !matches!(self, Self::Running | Self::Compensating | Self::Held | Self::Stuck)
     }
 }
 
@@ -105,7 +110,7 @@ pub struct SagaLine {
     pub why: Option<String>,
     /// Steps that are under way.
     pub steps: Vec<String>,
-    /// Participants whose answer is awaited.
+    /// What is awaited: participants, roles, topics, child sagas, `time`.
     pub waiting_on: Vec<String>,
     /// Log time of its start, milliseconds since 1970.
     pub started_at: Millis,
@@ -129,11 +134,11 @@ pub struct SagaPage {
 /// How one step stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepLine {
-    /// Its name.
+    /// Its name; with the item's number in `for_each`.
     pub step: String,
-    /// `waiting`, `skipped`, `active`, `done`, `continued`, `refused`, `failed` or `contradicted`.
+    /// `waiting`, `guarded`, `queued`, `active`, `waits`, `asks`, `held`, `owed`, `done`, `skipped` or `continued`.
     pub state: String,
-    /// The participant's operation: `payment.charge`.
+    /// What it does: `payment.charge`, `wait psp.webhooks`.
     pub call: String,
     /// Attempts of its newest effect.
     pub attempts: u32,
@@ -141,6 +146,44 @@ pub struct StepLine {
     pub outcome: Option<String>,
     /// What became of undoing it.
     pub undo: Option<String>,
+}
+
+/// Something that waits for a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkItem {
+    /// The saga in a line.
+    pub saga: SagaLine,
+    /// `stuck`, `held` or `approval`.
+    pub kind: String,
+    /// The step; none: the saga as a whole.
+    pub step: Option<String>,
+    /// Indices of the items; empty outside `for_each`.
+    pub items: Vec<u32>,
+    /// Whose it is: a team, or the roles and users that may decide.
+    pub owner: String,
+    /// Why.
+    pub why: String,
+    /// Log time since when, where it is known.
+    pub since: Option<Millis>,
+    /// What can be done about it.
+    pub actions: Vec<String>,
+    /// Of an approval: the version that a decision names.
+    pub version: Option<i64>,
+    /// Of an approval: what is to be decided about.
+    pub shown: Option<Value>,
+    /// Of an approval: who has said what so far.
+    pub votes: Vec<String>,
+}
+
+/// A page of work, in the order of the sagas' ids.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkPage {
+    /// The items.
+    pub work: Vec<WorkItem>,
+    /// To be given as `cursor` for what comes after; none: that was all.
+    pub next: Option<SagaId>,
+    /// How fresh.
+    pub fresh: Vec<Fresh>,
 }
 
 /// A duration that runs.
@@ -175,8 +218,10 @@ pub struct SagaDetail {
     pub line: SagaLine,
     /// What it began with.
     pub input: Value,
-    /// Every step.
+    /// Every step, item by item.
     pub steps_in_order: Vec<StepLine>,
+    /// What waits for a person.
+    pub work: Vec<WorkItem>,
     /// Durations that run.
     pub timers: Vec<TimerLine>,
     /// The world report: every effect, what became of it, how that is known.
@@ -215,8 +260,30 @@ pub enum Wish {
     Cancel,
     /// Go on where it is stuck.
     Retry,
-    /// End it by hand.
+    /// End it by hand: `evidence`.
     Close,
+    /// Settle what became of an effect: `step`, `finding`, `result`, `evidence`.
+    Confirm,
+    /// Leave a step out: `step`.
+    Skip,
+    /// Set a fact: `fact`, `value`, `seq`.
+    SetFact,
+    /// Decide an approval: `step`, `version`, `choice`.
+    Decide,
+    /// Say that something has happened: `step`, `value`.
+    Signal,
+    /// Have it begin nothing new.
+    Hold,
+    /// Let it, or a held step, go on: `step`.
+    Release,
+    /// Make it somebody's: `owner`.
+    Assign,
+    /// Add a remark to its history.
+    Note,
+    /// Have a participant, a definition's sagas or everything wait: `subject`.
+    Pause,
+    /// Let them go on: `subject`.
+    Resume,
 }
 
 /// A person's request. Whom it concerns: `saga`, or `definition` and `key`.
@@ -242,9 +309,77 @@ pub struct Ask {
     /// Why.
     #[serde(default)]
     pub reason: Option<String>,
-    /// Where the proof lies that the world is as it should be: for `close`.
+    /// Where the proof lies that the world is as it should be: for `close` and `confirm`.
     #[serde(default)]
     pub evidence: Option<String>,
+    /// The roles of who asks: `role/NAME`.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// The step meant.
+    #[serde(default)]
+    pub step: Option<String>,
+    /// Indices of the items; empty outside `for_each`.
+    #[serde(default)]
+    pub items: Vec<u32>,
+    /// The round meant; none: the newest.
+    #[serde(default)]
+    pub round: Option<u32>,
+    /// What was found out about an effect.
+    #[serde(default)]
+    pub finding: Option<Finding>,
+    /// The effect's result, where it was done.
+    #[serde(default)]
+    pub result: Option<Value>,
+    /// The fact meant.
+    #[serde(default)]
+    pub fact: Option<String>,
+    /// The fact's value, or the event that is signalled.
+    #[serde(default)]
+    pub value: Option<Value>,
+    /// The fact's version; none: it holds until a higher one comes.
+    #[serde(default)]
+    pub seq: Option<i64>,
+    /// The version of the approval that was looked at.
+    #[serde(default)]
+    pub version: Option<i64>,
+    /// What is decided.
+    #[serde(default)]
+    pub choice: Option<String>,
+    /// Whose it is from now on.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// `participant/NAME`, `definition/NAME` or `all`.
+    #[serde(default)]
+    pub subject: Option<String>,
+}
+
+impl Ask {
+    /// A request that says who asks and what, and nothing else yet.
+    pub fn new(kind: Wish, by: String) -> Self {
+        Self {
+            kind,
+            by,
+            saga: None,
+            definition: None,
+            key: None,
+            input: None,
+            reason: None,
+            evidence: None,
+            roles: Vec::new(),
+            step: None,
+            items: Vec::new(),
+            round: None,
+            finding: None,
+            result: None,
+            fact: None,
+            value: None,
+            seq: None,
+            version: None,
+            choice: None,
+            owner: None,
+            subject: None,
+        }
+    }
 }
 
 /// What became of a request.
@@ -261,6 +396,8 @@ pub enum Outcome {
         /// That saga.
         saga: SagaId,
     },
+    /// It was taken; it concerned no single saga.
+    Done,
     /// It was not taken.
     Refused {
         /// Why, and what is possible.

@@ -13,7 +13,7 @@ use sagaline_partition::state::RequestOutcome;
 use sagaline_partition::{channel_of_commands, view};
 use sagaline_schemas::record::Body as InboxBody;
 use sagaline_schemas::request::{
-    CancelRequest, CloseRequest, KeyTarget, Request, RequestBody, RequestTarget, RetryRequest, SagaTarget, StartRequest,
+    KeyTarget, PauseRequest, Request, RequestBody, RequestTarget, ResumeRequest, SagaTarget, ScopeTarget, StartRequest,
 };
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Digest, RequestId, Value};
@@ -54,7 +54,7 @@ pub(super) async fn ask(
 fn answer(asked: Asked) -> Response {
     let status = match &asked.outcome {
         None => StatusCode::ACCEPTED,
-        Some(Outcome::Taken { .. } | Outcome::Exists { .. }) => StatusCode::OK,
+        Some(Outcome::Taken { .. } | Outcome::Exists { .. } | Outcome::Done) => StatusCode::OK,
         Some(Outcome::Refused { .. }) => StatusCode::CONFLICT,
     };
     (status, Json(asked)).into_response()
@@ -77,29 +77,66 @@ fn request_id(headers: &HeaderMap) -> Result<RequestId, ApiError> {
 
 fn asked(api: &Api, id: RequestId, ask: Ask, wait: Duration) -> Result<Asked, ApiError> {
     check_texts(&ask)?;
-    let reason = ask.reason.clone().unwrap_or_default();
     let (handle, target, body) = match ask.kind {
         Wish::Start => start(api, &ask)?,
-        Wish::Cancel => about(api, &ask, RequestBody::Cancel(CancelRequest { reason }))?,
-        Wish::Retry => about(api, &ask, RequestBody::Retry(RetryRequest { step: None, input: None, reason }))?,
-        Wish::Close => {
-            let evidence = ask.evidence.clone().unwrap_or_default();
-            about(api, &ask, RequestBody::Close(CloseRequest { reason, evidence }))?
-        }
+        Wish::Pause | Wish::Resume => return scope(api, id, &ask, wait),
+        _ => about(api, &ask, super::wishes::body(&ask)?)?,
     };
-    if let Some(asked) = remembered(&handle, id)? {
+    put(api, &handle, Question { id, by: ask.by, roles: ask.roles, target, body }, wait)
+}
+
+struct Question {
+    id: RequestId,
+    by: String,
+    roles: Vec<String>,
+    target: RequestTarget,
+    body: RequestBody,
+}
+
+/// Into the log of one partition, if it is not remembered there already.
+fn put(api: &Api, handle: &PartitionHandle, question: Question, wait: Duration) -> Result<Asked, ApiError> {
+    let Question { id, by, roles, target, body } = question;
+    if let Some(asked) = remembered(handle, id)? {
         return Ok(asked);
     }
-    refuse_if_halted(&handle)?;
+    refuse_if_halted(handle)?;
     let issued = api.node.log().wall_clock();
-    let request = Request { id, by: ask.by, roles: vec![], issued, target, body };
+    let request = Request { id, by, roles, issued, target, body };
     let offset = api.append(handle.number, &InboxBody::Request(request))?;
     if handle.wait_folded(offset, wait)
-        && let Some(asked) = remembered(&handle, id)?
+        && let Some(asked) = remembered(handle, id)?
     {
         return Ok(asked);
     }
     Ok(Asked { id, partition: handle.number, offset, outcome: None })
+}
+
+/// A scope's word goes to every partition; the answer is that of the last, or the first that does not take it.
+fn scope(api: &Api, id: RequestId, ask: &Ask, wait: Duration) -> Result<Asked, ApiError> {
+    let subject = ask.subject.clone().unwrap_or_default();
+    let known = subject == "all" || ["participant/", "definition/"].iter().any(|kind| subject.starts_with(kind));
+    if !known {
+        let message = format!("{subject:?} is nothing that can be paused");
+        return Err(ApiError::bad(message, "name participant/NAME, definition/NAME, or all"));
+    }
+    let reason = ask.reason.clone().unwrap_or_default();
+    // The newest word wins in every partition: time counts them.
+    let version = api.node.log().wall_clock();
+    let body = match ask.kind {
+        Wish::Pause => RequestBody::Pause(PauseRequest { version, reason }),
+        _ => RequestBody::Resume(ResumeRequest { version, reason }),
+    };
+    let mut last = None;
+    for handle in api.node.partitions() {
+        let target = RequestTarget::Scope(ScopeTarget { subject: subject.clone() });
+        let question = Question { id, by: ask.by.clone(), roles: ask.roles.clone(), target, body: body.clone() };
+        let asked = put(api, &handle, question, wait)?;
+        if !matches!(asked.outcome, Some(Outcome::Done)) {
+            return Ok(asked);
+        }
+        last = Some(asked);
+    }
+    last.ok_or_else(|| ApiError::new(ErrorCode::Busy, "this node holds no partition yet", "ask again in a moment"))
 }
 
 fn check_texts(ask: &Ask) -> Result<(), ApiError> {
@@ -120,6 +157,7 @@ fn remembered(handle: &PartitionHandle, id: RequestId) -> Result<Option<Asked>, 
         let outcome = match answered.outcome {
             RequestOutcome::Taken { saga } => Outcome::Taken { saga },
             RequestOutcome::Exists { saga } => Outcome::Exists { saga },
+            RequestOutcome::Done => Outcome::Done,
             RequestOutcome::Refused { reason } => Outcome::Refused { reason },
         };
         Asked { id, partition: handle.number, offset: answered.offset, outcome: Some(outcome) }
@@ -160,9 +198,9 @@ fn active(api: &Api, name: &str) -> Result<(Digest, std::sync::Arc<Definition>),
 /// A saga whose commands can't be sent is not begun (design section 4).
 fn refuse_if_crowded(api: &Api, definition: &Definition) -> Result<(), ApiError> {
     let crowded = api.node.crowded();
-    let mut needed = definition.steps.iter().map(|step| {
-        let Verb::Call(call) = &step.verb;
-        channel_of_commands(&call.participant)
+    let mut needed = definition.steps.iter().filter_map(|step| match &step.verb {
+        Verb::Call(call) => Some(channel_of_commands(&call.participant)),
+        _ => None,
     });
     match needed.find(|channel| crowded.contains(channel)) {
         None => Ok(()),
@@ -178,8 +216,8 @@ fn refuse_if_crowded(api: &Api, definition: &Definition) -> Result<(), ApiError>
 }
 
 fn about(api: &Api, ask: &Ask, body: RequestBody) -> Result<Inquiry, ApiError> {
-    if ask.input.is_some() {
-        return Err(ApiError::bad("only a start takes an input", "leave `input` out"));
+    if ask.input.is_some() && ask.kind != Wish::Retry {
+        return Err(ApiError::bad("only a start and a retry take an input", "leave `input` out"));
     }
     match (ask.saga, &ask.definition, &ask.key) {
         (Some(saga), None, None) => Ok((sagas::find(api, saga)?, RequestTarget::Saga(SagaTarget { saga }), body)),

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::error::ApiError;
 use super::extract::{Params, blocking};
-use super::model::{Counts, ErrorCode, Fresh, History, SagaDetail, SagaLine, SagaPage, Status};
+use super::model::{Counts, ErrorCode, Fresh, History, SagaDetail, SagaLine, SagaPage, Status, WorkPage};
 use super::{Api, describe, reader};
 use crate::PartitionHandle;
 
@@ -136,6 +136,49 @@ fn part(handle: &PartitionHandle, filter: &Filter, limit: usize, now: Millis) ->
     Ok(part)
 }
 
+/// Which work is wanted, and from where on.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WorkFilter {
+    /// `stuck`, `held` or `approval`.
+    kind: Option<String>,
+    definition: Option<String>,
+    /// A team, or a role or user that may decide.
+    owner: Option<String>,
+    cursor: Option<SagaId>,
+}
+
+pub(super) async fn work(
+    State(api): State<Api>,
+    Params(filter): Params<WorkFilter>,
+) -> Result<Json<WorkPage>, ApiError> {
+    blocking(move || work_page(&api, &filter)).await.map(Json)
+}
+
+/// The work of one page of live sagas.
+fn work_page(api: &Api, filter: &WorkFilter) -> Result<WorkPage, ApiError> {
+    let live = Filter {
+        definition: filter.definition.clone(),
+        live: Some(true),
+        limit: Some(PAGE.1),
+        cursor: filter.cursor,
+        ..Filter::default()
+    };
+    let SagaPage { sagas, next, fresh } = page(api, &live)?;
+    let mut found = Vec::new();
+    for saga in sagas {
+        let Some(handle) = api.node.partitions().into_iter().find(|handle| handle.number == saga.partition) else {
+            continue;
+        };
+        let items = detail(&handle, saga.id)?.work;
+        found.extend(items.into_iter().filter(|item| {
+            let owned = |owner: &String| item.owner.split(", ").any(|one| one == owner);
+            filter.kind.as_ref().is_none_or(|kind| *kind == item.kind) && filter.owner.as_ref().is_none_or(owned)
+        }));
+    }
+    Ok(WorkPage { work: found, next, fresh })
+}
+
 pub(super) async fn counts(State(api): State<Api>) -> Result<Json<Counts>, ApiError> {
     blocking(move || count(&api)).await.map(Json)
 }
@@ -217,6 +260,7 @@ fn detail(handle: &PartitionHandle, id: SagaId) -> Result<SagaDetail, ApiError> 
         line: describe::line(handle.number, &definition, &saga),
         input: Value::parse(&saga.input).unwrap_or_default(),
         steps_in_order: describe::steps(&definition, &saga),
+        work: describe::work(handle.number, &definition, &saga),
         timers: describe::timers(&definition, &saga),
         report: serde_json::to_value(report).expect("a report has text keys and finite numbers only"),
         fresh: fresh(handle, snapshot.as_ref())?,

@@ -108,7 +108,9 @@ impl Sorter<'_> {
     fn clauses(&self, topic: &str) -> Vec<Clause<'_>> {
         let mut found = Vec::new();
         for (digest, definition) in self.catalogue.all_active() {
-            found.extend(Clause::of_start(digest, definition).filter(|_| definition.start.topic.as_deref() == Some(topic)));
+            found.extend(
+                Clause::of_start(digest, definition).filter(|_| definition.start.topic.as_deref() == Some(topic)),
+            );
         }
         for (digest, known) in &self.catalogue.definitions {
             let definition = &*known.definition;
