@@ -77,6 +77,12 @@ struct Head {
 
 /// Reads a definition, and the type of its result; what is wrong goes to `problems`.
 pub fn read(root: &Node, contracts: &Contracts, children: &Definitions, problems: &mut Problems) -> Option<Child> {
+    let read = whole(root, contracts, children, problems);
+    problems.drop_shadows();
+    read
+}
+
+fn whole(root: &Node, contracts: &Contracts, children: &Definitions, problems: &mut Problems) -> Option<Child> {
     let fields = Fields::read(root, &DEFINITION, problems)?;
     let head = head(&fields, problems);
     let mut world = world(&fields, contracts, children, problems);
@@ -116,11 +122,8 @@ pub fn read(root: &Node, contracts: &Contracts, children: &Definitions, problems
             .map(|(name, read)| Some((name.clone(), read.clone()?)))
             .collect::<Option<_>>()?,
     };
-    // Beside a mistake, a warning is mostly its shadow.
-    if !problems.has_errors() {
-        warnings::irreversible(&definition, &plan, problems);
-        warnings::unused(&fields, &plan, &world, problems);
-    }
+    warnings::irreversible(&definition, &plan, problems);
+    warnings::unused(&fields, &plan, &world, problems);
     Some(Child { definition, result: result_type })
 }
 

@@ -49,9 +49,10 @@ impl Definitions {
         self.broken.contains(name)
     }
 
-    /// All names.
+    /// All names, those of refused ones too.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.known.keys().map(String::as_str)
+        let refused = self.broken.iter().filter(|name| !self.known.contains_key(*name));
+        self.known.keys().chain(refused).map(String::as_str)
     }
 }
 

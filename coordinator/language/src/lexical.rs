@@ -166,19 +166,19 @@ pub fn decider(text: &str) -> Result<&str, String> {
     Err("write role/NAME or user/NAME: role/manager".to_owned())
 }
 
-/// A time zone of the IANA database, by its form: `UTC`, `Europe/Berlin`. Whether the database has it is asked by whoever has one.
+/// A time zone of the IANA database: `UTC`, `Europe/Berlin`. Short names and other letter cases are refused: one thing has one name.
 ///
 /// # Errors
 /// What would be right.
 pub fn zone(text: &str) -> Result<&str, String> {
-    let part = |part: &str| {
-        part.starts_with(|c: char| c.is_ascii_uppercase())
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+'))
-    };
-    if text == "UTC" || (text.contains('/') && text.split('/').all(part)) {
-        return Ok(text);
+    let part = |part: &str| part.starts_with(|c: char| c.is_ascii_uppercase());
+    if text != "UTC" && !(text.contains('/') && text.split('/').all(part)) {
+        return Err("a zone is AREA/CITY as in the IANA database, or UTC: Europe/Berlin".to_owned());
     }
-    Err("a zone is AREA/CITY as in the IANA database, or UTC: Europe/Berlin".to_owned())
+    match jiff::tz::TimeZone::get(text) {
+        Ok(_) => Ok(text),
+        Err(_) => Err("the IANA database has no such zone".to_owned()),
+    }
 }
 
 /// `09:00-17:00`, in minutes of the day; the last may be 24:00.

@@ -133,6 +133,13 @@ impl Problems {
         self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
+    /// Beside a mistake, a warning is mostly its shadow.
+    pub fn drop_shadows(&mut self) {
+        if self.has_errors() {
+            self.found.retain(|diagnostic| diagnostic.severity == Severity::Error);
+        }
+    }
+
     fn push(&mut self, severity: Severity, span: Span, message: String, help: Option<String>) {
         let diagnostic = Diagnostic { source: Arc::clone(&self.source), span, severity, message, help };
         if !self.found.contains(&diagnostic) {

@@ -157,3 +157,79 @@ fn what_can_not_be_read_is_named() {
     "#]],
     );
 }
+
+const PARENT: &str = "saga: parent\nversion: 1.0.0\nowner: team\nuse: []\ndeadline: { after: 1d }\nstart: {}\nsteps: [{ step: one, saga: child, with: { id: x } }, { step: two, decide: [{ if: \"one.n > 1\", is: a }, { is: b }] }]\n";
+const CHILD: &str = "saga: child\nversion: 1.0.0\nowner: team\nuse: []\ntypes: { Id: { type: record, fields: [{ name: id, type: string }] } }\ndeadline: { after: 1d }\nstart: { type: Id }\nsteps: [{ step: one, sleep: 1h }]\nresult: { n: 7 }\n";
+
+#[test]
+fn a_parent_pins_its_child() {
+    let folder = folder(&[("a.yaml", PARENT), ("z.yaml", CHILD)]);
+    let loaded = load(&[folder.path()]).unwrap_or_else(|error| panic!("{error}"));
+    let digest = |saga: &str| loaded.definitions.values().find(|d| d.saga == saga).map(|d| d.digest());
+    let parent = loaded.definitions.values().find(|d| d.saga == "parent").expect("it was loaded");
+    let sagaline_definition::model::Verb::Saga(child) = &parent.steps[0].verb else { panic!("a saga") };
+    assert_eq!(Some(child.definition), digest("child"));
+    assert!(child.compensate);
+}
+
+#[test]
+fn a_child_is_held_against_its_definition() {
+    let wrong = PARENT.replace("{ id: x }", "{ id: 7 }").replace("one.n", "one.m");
+    check(
+        &[("a.yaml", &wrong), ("z.yaml", CHILD)],
+        &["."],
+        expect![[r#"
+        FOLDER/./a.yaml:7:47: error: this must be string, and is int
+            help: quote it, or write string(...)
+        FOLDER/./a.yaml:7:83: error: this map has no member `m`
+    "#]],
+    );
+    check(
+        &[("a.yaml", &PARENT.replace("saga: child", "saga: chlid")), ("z.yaml", CHILD)],
+        &["."],
+        expect![[r#"
+            FOLDER/./a.yaml:7:28: error: there is no definition `chlid`
+                help: did you mean `child`? Or check its file together with this one
+        "#]],
+    );
+    check(
+        &[("a.yaml", PARENT), ("z.yaml", &CHILD.replace("owner: team\n", ""))],
+        &["."],
+        expect![[r#"
+        FOLDER/./z.yaml:1:1: error: a definition needs `owner`
+            help: write `owner: team-fulfilment`
+    "#]],
+    );
+    check(
+        &[("a.yaml", PARENT), ("y.yaml", CHILD), ("z.yaml", CHILD)],
+        &["."],
+        expect![[r#"
+        FOLDER/./a.yaml:7:28: error: `child` is defined in `FOLDER/./y.yaml` and in `FOLDER/./z.yaml`
+            help: check one of the two together with this definition
+    "#]],
+    );
+}
+
+#[test]
+fn no_saga_is_its_own_child() {
+    let saga = |name: &str, child: &str| {
+        format!(
+            "saga: {name}\nversion: 1.0.0\nowner: team\nuse: []\ndeadline: {{ after: 1d }}\nstart: {{}}\nsteps: [{{ step: one, saga: {child} }}]\n"
+        )
+    };
+    let (a, b, c) = (saga("a", "b"), saga("b", "c"), saga("c", "a"));
+    check(
+        &[("a.yaml", &a), ("b.yaml", &b), ("c.yaml", &c), ("d.yaml", &saga("d", "d"))],
+        &["."],
+        expect![[r#"
+        FOLDER/./a.yaml:7:28: error: a circle: a starts b starts c starts a
+            help: a saga can't be its own child
+        FOLDER/./b.yaml:7:28: error: a circle: b starts c starts a starts b
+            help: a saga can't be its own child
+        FOLDER/./c.yaml:7:28: error: a circle: c starts a starts b starts c
+            help: a saga can't be its own child
+        FOLDER/./d.yaml:7:28: error: a circle: d starts d
+            help: a saga can't be its own child
+    "#]],
+    );
+}

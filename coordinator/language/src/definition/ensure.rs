@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sagaline_definition::Expr;
 use sagaline_definition::model::{Check, Ensure, Template};
 use sagaline_definition::types::Type;
 
@@ -42,7 +43,8 @@ fn check(node: &Node, from: From<'_>, plan: &Plan<'_>, world: &World<'_>, proble
     let probe = Type::Record("probe".to_owned(), probes.clone());
     let view = View::new(world, from).with("probe", probe);
     let node = fields.required("if", "if: probe.charge.captured == input.total", problems);
-    let condition = node.and_then(|node| expression::selector(node, "`if`", &Type::Bool, &view, problems));
+    let condition = node.filter(|node| all_probed(node, plan, &probes, problems));
+    let condition = condition.and_then(|node| expression::selector(node, "`if`", &Type::Bool, &view, problems));
     let within = fields.get("within").map(|node| parsed(node, "duration", lexical::duration, problems));
     let within = optional(within)?.unwrap_or(0);
     let (condition, node) = (condition?, node?);
@@ -52,6 +54,19 @@ fn check(node: &Node, from: From<'_>, plan: &Plan<'_>, world: &World<'_>, proble
     };
     let asked = (0..plan.raw.len()).filter(|step| asked.contains(plan.raw[*step].name));
     Some(Check { condition, within, probes: asked.collect() })
+}
+
+/// Whether each step that is asked for has a probe. None of a step that is not there: the expression says that better.
+fn all_probed(node: &Node, plan: &Plan<'_>, probes: &BTreeMap<String, Type>, problems: &mut Problems) -> bool {
+    let expr = super::plan::scalar(node).and_then(|source| Expr::parse(source).ok());
+    let asked = expr.and_then(|expr| expr.members("probe")).unwrap_or_default();
+    let unprobed = asked.iter().filter(|name| plan.index(name).is_some() && !probes.contains_key(*name));
+    let unprobed: Vec<&String> = unprobed.collect();
+    for name in &unprobed {
+        let message = format!("nobody can be asked how `{name}` stands: what it calls has no probe");
+        problems.error(node.span, message, "give the operation one in its contract: `probe: status`, which reads");
+    }
+    unprobed.is_empty()
 }
 
 /// What the probe of each step finds, where its contract has one: nothing, if the step was not run.

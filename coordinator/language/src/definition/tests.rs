@@ -1,9 +1,14 @@
 //! The rules of definitions, each with a case that breaks it, and the messages that a person gets.
 
+mod docs;
 mod grammar;
 mod rules;
+mod schema;
 mod template;
+mod verbs;
 mod whole;
+mod words;
+mod world;
 
 use expect_test::Expect;
 use sagaline_definition::{Contract, Definition};

@@ -67,23 +67,17 @@ pub fn unused(definition: &Fields<'_>, plan: &Plan<'_>, world: &World<'_>, probl
             );
         }
     }
-    let kinds: [(&str, fn(String) -> Use, &str, &str); 4] = [
-        ("policies", Use::Policy, "no step uses the policy", "take it out, or name it: `retry: ...`"),
-        ("constants", Use::Constant, "no expression reads the constant", "take it out, or read it: `constants.NAME`"),
-        (
-            "calendars",
-            Use::Calendar,
-            "no step sleeps by the calendar",
-            "take it out, or name it: `sleep: { window: ... }`",
-        ),
-        ("facts", Use::Fact, "no expression reads the fact", "take it out, or read it: `facts.NAME`"),
-    ];
-    for (key, used, message, help) in kinds {
-        let entries = definition.get(key).and_then(fields::entries).unwrap_or_default();
-        for entry in entries.iter().filter(|entry| !world.is_used(&used(entry.key.clone()))) {
+    let said = |key| definition.get(key).and_then(fields::entries).unwrap_or_default();
+    let mut unused = |key, used: fn(String) -> Use, message: &str, help: &str| {
+        for entry in said(key).iter().filter(|entry| !world.is_used(&used(entry.key.clone()))) {
             problems.warning(entry.key_span, format!("{message} `{}`", entry.key), help);
         }
-    }
+    };
+    unused("policies", Use::Policy, "no step uses the policy", "take it out, or name it: `retry: ...`");
+    unused("constants", Use::Constant, "no expression reads the constant", "take it out, or read it: `constants.NAME`");
+    let help = "take it out, or name it: `sleep: { window: ... }`";
+    unused("calendars", Use::Calendar, "no step sleeps by the calendar", help);
+    unused("facts", Use::Fact, "no expression reads the fact", "take it out, or read it: `facts.NAME`");
     unused_aliases(plan, world, problems);
 }
 

@@ -87,10 +87,12 @@ pub fn word(node: &Node, place: &Place, ground: Ground<'_>, problems: &mut Probl
         misplaced(node, written, place, problems);
         return None;
     }
-    let goes_back = matches!(written, "compensate" | "back_to");
     if let Some(pivot) = ground.forward().filter(|_| written == "compensate") {
         let message = format!("nothing goes back once the pivot `{pivot}` is decided");
-        problems.error(node.span, message, "write `stuck`, or leave it out: that is the default here");
+        let by_default = [REFUSED.name, FAILED.name].contains(&place.name);
+        let help =
+            if by_default { "write `stuck`, or leave it out: that is the default here" } else { "write `stuck`" };
+        problems.error(node.span, message, help);
         return None;
     }
     match written {
@@ -101,8 +103,7 @@ pub fn word(node: &Node, place: &Place, ground: Ground<'_>, problems: &mut Probl
         "compensate" => Some(Word::Compensate),
         "hold" => Some(Word::Hold),
         "stuck" => Some(Word::Stuck),
-        _ if goes_back => back_to(node, place, ground, problems).map(Word::BackTo),
-        _ => None,
+        _ => back_to(node, place, ground, problems).map(Word::BackTo),
     }
 }
 

@@ -339,7 +339,8 @@ fn names_in_expressions_must_be_there() {
                 help: read `input` and the results of earlier steps
             a.yaml:3:41: error: `event` is seen where an event is judged: in `start`, `facts` and `wait`
                 help: read `input`: it is what `start.input` made of the event
-            a.yaml:3:52: error: `facts` has no member `status`
+            a.yaml:3:52: error: no fact is declared
+                help: declare it: `facts: { status: { topic: orders, key: event.order_id, value: event.status } }`
             a.yaml:3:75: error: `c` is not surely done before `b`
                 help: add `c` to its `after`
             a.yaml:4:50: error: `b` is not surely done before `c`

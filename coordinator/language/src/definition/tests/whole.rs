@@ -7,70 +7,19 @@ use sagaline_definition::types::Type;
 use super::*;
 use crate::{Checked, Child, Definitions};
 
-const CONTRACTS: [&str; 4] = [
-    "
-participant: inventory
-version: 1.0.0
-owner: team-stock
-types:
-  Goods: { type: record, fields: [{ name: sku, type: string }, { name: quantity, type: long }, { name: warehouse, type: string }] }
-  Reserved: { type: record, fields: [{ name: reservation, type: string }] }
-operations:
-  reserve: { in: Goods, out: Reserved, idempotent: by_key, compensate: release, refuses: [OutOfStock] }
-  release: { in: Goods, idempotent: by_key }
-",
-    "
-participant: payment
-version: 1.0.0
-owner: team-payments
-limits: { in_flight: 200, rate: 50/s }
-types:
-  Charge: { type: record, fields: [{ name: amount, type: long }, { name: currency, type: string }] }
-  Charged: { type: record, fields: [{ name: reference, type: string }] }
-  EffectId: { type: record, fields: [] }
-  PaymentStatus: { type: record, fields: [{ name: captured, type: long }] }
-operations:
-  charge: { in: Charge, out: Charged, idempotent: by_key, compensate: refund, probe: status, refuses: [InsufficientFunds, CardExpired] }
-  refund: { in: Charge, idempotent: by_key }
-  status: { in: EffectId, out: PaymentStatus, reads: true }
-",
-    "
-participant: shipping
-version: 1.0.0
-owner: team-shipping
-types:
-  Address: { type: record, fields: [{ name: street, type: string }] }
-  Dispatch: { type: record, fields: [{ name: order, type: string }, { name: address, type: Address }] }
-  Dispatched: { type: record, fields: [{ name: parcels, type: array, items: string }] }
-operations:
-  dispatch: { in: Dispatch, out: Dispatched, idempotent: by_key }
-",
-    "
-participant: mail
-version: 1.0.0
-owner: team-mail
-types: { Mail: { type: record, fields: [{ name: to, type: string }, { name: template, type: string }] } }
-operations:
-  send: { in: Mail, idempotent: by_key }
-",
+/// Contracts of the sketch.
+pub const CONTRACTS: [&str; 4] = [
+    include_str!("sketch/inventory.yaml"),
+    include_str!("sketch/payment.yaml"),
+    include_str!("sketch/shipping.yaml"),
+    include_str!("sketch/mail.yaml"),
 ];
+/// The sketch's child saga.
+pub const CHILD: &str = include_str!("sketch/deliver-parcel.yaml");
+/// The sketch.
+pub const SKETCH: &str = include_str!("sketch/order-fulfilment.yaml");
 
-const CHILD: &str = "
-saga: deliver-parcel
-version: 1.0.0
-owner: team-shipping
-use: []
-types: { Parcel: { type: record, fields: [{ name: parcel, type: string }] } }
-start: { type: Parcel }
-deadline: { after: 7d }
-steps:
-  - { step: delivered, wait: { topic: parcels, key: event.parcel, within: 6d, else: stuck } }
-result: { signed_by: \"${string(delivered.signed_by)}\", at: 1 }
-";
-
-const SKETCH: &str = include_str!("sketch.yaml");
-
-fn child() -> Child {
+pub fn child() -> Child {
     crate::definition_with("child.yaml", CHILD, &Contracts::default(), &Definitions::default())
         .unwrap_or_else(|r| panic!("{r}"))
         .value

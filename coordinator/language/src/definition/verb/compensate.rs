@@ -115,7 +115,11 @@ impl Undoing<'_, '_> {
         let contract = self.target.contract;
         let wanted =
             contract.operations.get(operation).and_then(|undo| contract.type_of(&undo.input)).unwrap_or(Type::Any);
-        let unknown = self.view.clone().with(name, Type::Nullable(Box::new(result.clone())));
+        let missing = match result.clone() {
+            null @ (Type::Null | Type::Nullable(_)) => null,
+            known => Type::Nullable(Box::new(known)),
+        };
+        let unknown = self.view.clone().with(name, missing);
         let mut scratch = Problems::nowhere();
         if let Some(read) = template::template(node, &wanted, &unknown, &mut scratch) {
             return Some(read);
