@@ -115,6 +115,11 @@ impl Expr {
         self.root.free_names()
     }
 
+    /// The names, and members of names, that are surely not null where it holds: `a` and `a.b` of `a.b != null`.
+    pub fn present(&self) -> BTreeSet<String> {
+        check::present(&self.root)
+    }
+
     fn error(&self, message: String) -> EvalError {
         EvalError { source_text: self.source.to_string(), message }
     }

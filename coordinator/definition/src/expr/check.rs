@@ -28,6 +28,11 @@ pub(super) fn check(root: &Node, scope: &Scope) -> Result<Type, Vec<ExprProblem>
     if checker.problems.is_empty() { Ok(found) } else { Err(checker.problems) }
 }
 
+/// The paths that are not null where a condition holds.
+pub(super) fn present(condition: &Node) -> BTreeSet<String> {
+    present_if(condition, true)
+}
+
 /// What is known at a place of the tree: the names that macros bind, and the paths that are not null there.
 #[derive(Clone, Default)]
 struct Known<'a> {

@@ -55,10 +55,10 @@ impl<'a> Reading<'a> {
 /// Reads a step. None: something in it is wrong; reported.
 pub fn read(reading: Reading<'_>, owner: &str, problems: &mut Problems) -> Option<Step> {
     let (raw, plan, index) = (reading.raw(), reading.plan, reading.index);
-    let outside = reading.outside();
-    let condition = expression::optional(raw.fields.get("if"), "`if`", &Type::Bool, &outside, problems);
+    let condition = expression::optional(raw.fields.get("if"), "`if`", &Type::Bool, &reading.outside(), problems);
+    let outside = reading.outside().where_held(condition.as_ref().and_then(Option::as_ref));
     let owner = raw.fields.get("owner").map_or(Some(owner), |node| fields::text(node, "an owner", problems));
-    let for_each = raw.fields.get("for_each").map(|node| for_each(node, &reading, problems));
+    let for_each = raw.fields.get("for_each").map(|node| for_each(node, &reading, &outside, problems));
     let view = match &for_each {
         Some(Some((for_each, item))) => outside.clone().with(&for_each.item, item.clone()),
         Some(None) | None => outside.clone(),
@@ -116,11 +116,16 @@ fn aliases(node: &Node, reading: &Reading<'_>, problems: &mut Problems) -> Optio
 }
 
 /// Reads `for_each`, and the type of an item.
-fn for_each(node: &Node, reading: &Reading<'_>, problems: &mut Problems) -> Option<(ForEach, Type)> {
+fn for_each(
+    node: &Node,
+    reading: &Reading<'_>,
+    outside: &View<'_>,
+    problems: &mut Problems,
+) -> Option<(ForEach, Type)> {
     let entries = fields::map(node, FOR_EACH.what, problems)?;
     let fields = Fields::of(node.span, FOR_EACH.what, entries);
     let item = item(node, entries, reading, problems);
-    let list = item.and_then(|entry| items(&entry.value, reading, problems));
+    let list = item.and_then(|entry| items(&entry.value, outside, problems));
     let at_once = count(&fields, "at_once", 1, problems);
     let most = count(&fields, "most", MOST_ITEMS, problems);
     let enough = fields.get("enough").map(|_| count(&fields, "enough", 1, problems));
@@ -173,9 +178,9 @@ fn item<'a>(node: &Node, entries: &'a [Entry], reading: &Reading<'_>, problems: 
 }
 
 /// The list, and the type of what it holds.
-fn items(node: &Node, reading: &Reading<'_>, problems: &mut Problems) -> Option<(Expr, Type)> {
+fn items(node: &Node, outside: &View<'_>, problems: &mut Problems) -> Option<(Expr, Type)> {
     let source = fields::expression(node, "the list", problems)?;
-    let (expr, found) = Place { node, offset: 0 }.expression(source, &reading.outside(), problems)?;
+    let (expr, found) = Place { node, offset: 0 }.expression(source, outside, problems)?;
     expression::fit(node.span, "what `for_each` goes through", &found, &Type::List(Box::new(Type::Any)), problems)?;
     let item = if let Type::List(item) = found { *item } else { Type::Any };
     Some((expr, item))

@@ -1,7 +1,8 @@
 //! Which names an expression may see, place by place, and why it does not see the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use sagaline_definition::Expr;
 use sagaline_definition::expr::Scope;
 use sagaline_definition::types::Type;
 
@@ -45,6 +46,8 @@ pub struct View<'a> {
     /// Names of this place alone: items, `event`, `shown`; the step itself, once it has a result.
     own: Vec<(&'a str, Type)>,
     now: bool,
+    /// Steps whose results are there: the step that sees them runs only then.
+    present: BTreeSet<String>,
 }
 
 impl<'a> View<'a> {
@@ -54,13 +57,20 @@ impl<'a> View<'a> {
             From::Start | From::Event | From::Fact => false,
             From::Step(..) | From::Anywhere(_) | From::Completed(_) | From::Compensated(_) => true,
         };
-        Self { world, from, own: Vec::new(), now }
+        Self { world, from, own: Vec::new(), now, present: BTreeSet::new() }
     }
 
     /// This name, too.
     #[must_use]
     pub fn with(mut self, name: &'a str, found: Type) -> Self {
         self.own.push((name, found));
+        self
+    }
+
+    /// Where this condition held before. A result that is there stays; what else it has looked at may have changed since.
+    #[must_use]
+    pub fn where_held(mut self, condition: Option<&Expr>) -> Self {
+        self.present = condition.map(Expr::present).unwrap_or_default();
         self
     }
 
@@ -186,7 +196,7 @@ impl<'a> View<'a> {
         let Some(plan) = self.plan() else { return Sight::Unknown(self.known_names()) };
         let Some(step) = plan.index(name) else { return Sight::Unknown(self.known_names()) };
         if let Some(found) = self.step_type(plan, step) {
-            return Sight::Seen(found);
+            return Sight::Seen(if self.present.contains(name) { found.without_null() } else { found });
         }
         match self.from {
             From::Step(_, here) if here != step => Sight::Hidden {

@@ -238,6 +238,21 @@ fn what_is_passed_over_has_no_result() {
 }
 
 #[test]
+fn a_steps_if_tests_results_for_the_whole_step() {
+    check_steps(
+        "  - { step: a, call: payment.hold, failed: skip }
+  - { step: b, call: payment.charge, if: a != null && input.x, with: { account: \"${a.reference}\", amount: \"${a.captured}\" } }
+  - { step: c, call: payment.charge, if: has(a.captured), for_each: { n: \"[a.captured]\" }, with: { account: \"${a.reference}\", amount: \"${n}\" } }
+  - { step: d, call: payment.charge, if: a != null || input.x, with: { account: \"${a.reference}\", amount: 1 } }
+  - { step: e, call: payment.charge, if: a == null, with: { account: \"${a.reference}\", amount: 1 } }",
+        expect![[r#"
+            a.yaml:5:84: error: `a` may be null: ask first, `a != null && ..` or `a != null ? .. : ..`
+            a.yaml:6:73: error: `a` may be null: ask first, `a != null && ..` or `a != null ? .. : ..`
+        "#]],
+    );
+}
+
+#[test]
 fn an_outcome_says_what_became_of_a_step() {
     check_steps(
         "  - { step: a, call: payment.charge, with: { account: a, amount: 1 }, refused: { NoMoney: continue } }
