@@ -62,8 +62,7 @@ fn fact(entry: &Entry, world: &World<'_>, problems: &mut Problems) -> Option<Fac
         let then = "it is set by hand, or by `ask`";
         start::refuse_without_topic(&fields, &["if", "key", "for", "value", "seq"], then, problems);
     }
-    // What an event or a participant says may be null: nothing is known then.
-    let wanted = world.facts.get(&entry.key).cloned().unwrap_or(Type::Any).or_null();
+    let wanted = world.facts.get(&entry.key).cloned().unwrap_or(Type::Any);
     let event = View::new(world, From::Event).with("event", Type::Any);
     let condition = expression::optional(fields.get("if"), "`if`", &Type::Bool, &event, problems);
     let key = expression::optional(fields.get("key"), "`key`", &Type::String, &event, problems);

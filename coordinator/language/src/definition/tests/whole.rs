@@ -134,3 +134,46 @@ fn what_a_child_returns_has_a_type() {
     assert_eq!(members["signed_by"], Type::String);
     assert_eq!(members["at"], Type::Int);
 }
+
+/// The sketch with one change, read. Whatever is written, there is a definition or a mistake that is told; never a panic.
+fn read_changed(text: &str) {
+    let contracts: Contracts = CONTRACTS.into_iter().map(contract).collect();
+    let mut children = Definitions::default();
+    children.insert(child());
+    if let Err(report) = crate::definition_with("sketch.yaml", text, &contracts, &children) {
+        assert!(report.has_errors(), "refused without a reason:\n{text}");
+    }
+}
+
+#[test]
+fn a_missing_line_is_told() {
+    let lines: Vec<&str> = SKETCH.lines().collect();
+    for missing in 0..lines.len() {
+        let rest: Vec<&str> =
+            lines.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, line)| *line).collect();
+        read_changed(&rest.join("\n"));
+    }
+}
+
+#[test]
+fn a_value_of_another_kind_is_told() {
+    let values = SKETCH.match_indices(": ").map(|(at, _)| at + 2);
+    for at in values {
+        let end = SKETCH[at..].find([',', '}', ']', '#', '\n']).map_or(SKETCH.len(), |length| at + length);
+        for other in ["7", "[]", "{}", "~", "x", "[{}]", "{ x: [y] }", "\"${\"", "a.b.c > 'd'"] {
+            read_changed(&format!("{}{other}{}", &SKETCH[..at], &SKETCH[end..]));
+        }
+    }
+}
+
+#[test]
+fn steps_in_another_order_are_told() {
+    let (head, rest) = SKETCH.split_once("steps:\n").expect("there are steps");
+    let (steps, tail) = rest.split_once("ensure:").expect("there is a check");
+    let steps: Vec<&str> = steps.split_inclusive('\n').collect();
+    let begins: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].starts_with("  - step:")).collect();
+    for turn in 1..begins.len() {
+        let (first, last) = steps.split_at(begins[turn]);
+        read_changed(&format!("{head}steps:\n{}{}ensure:{tail}", last.concat(), first.concat()));
+    }
+}

@@ -31,7 +31,7 @@ pub fn wait(node: &Node, reading: &Reading<'_>, view: &View<'_>, problems: &mut 
 /// Reads `expect`: a condition that must hold, at once unless it says `within`.
 pub fn expect(node: &Node, reading: &Reading<'_>, view: &View<'_>, problems: &mut Problems) -> Option<Until> {
     let fields = Fields::read(node, &EXPECT, problems)?;
-    let condition = fields.required("if", "if: facts.stock == probe.stock", problems);
+    let condition = fields.required("if", "if: facts.stock == input.stock", problems);
     let view = view.clone().without_now();
     let condition = condition.and_then(|node| expression::selector(node, "`if`", &Type::Bool, &view, problems));
     let within = fields.get("within").map_or(Some(0), |node| parsed(node, "duration", lexical::duration, problems));
