@@ -171,9 +171,8 @@ fn steps_in_another_order_are_told() {
     let (head, rest) = SKETCH.split_once("steps:\n").expect("there are steps");
     let (steps, tail) = rest.split_once("ensure:").expect("there is a check");
     let steps: Vec<&str> = steps.split_inclusive('\n').collect();
-    let begins: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].starts_with("  - step:")).collect();
-    for turn in 1..begins.len() {
-        let (first, last) = steps.split_at(begins[turn]);
+    for begin in (1..steps.len()).filter(|at| steps[*at].starts_with("  - step:")) {
+        let (first, last) = steps.split_at(begin);
         read_changed(&format!("{head}steps:\n{}{}ensure:{tail}", last.concat(), first.concat()));
     }
 }
