@@ -8,6 +8,7 @@ mod limits;
 mod lower;
 mod meter;
 mod operate;
+mod reads;
 mod tree;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ use sagaline_schemas::Value;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use self::check::ExprProblem;
+pub use self::reads::{ITEM, Read, Used};
 use self::tree::Node;
 use crate::types::Type;
 

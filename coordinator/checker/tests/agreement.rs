@@ -1,0 +1,118 @@
+//! The reduced search and the exhaustive one agree on every definition of three steps that a generator makes: the same ends and rests, each
+//! with the same effects standing, and the same violations. Also with a broken engine: a reduction must not hide what it should find.
+
+mod build;
+
+use std::time::Instant;
+
+use build::{approve, back_to, call, call_of, chain, explore, fact, guard, pivot, reaction, sleep, until, wait};
+use sagaline_checker::{Engine, Proof, Search, real};
+use sagaline_definition::Definition;
+use sagaline_definition::model::{Compensate, Step, Verb, Word};
+use sagaline_schemas::Value;
+
+/// One step of each kind that the generator knows; `a` names it, `first` is a step to go back to.
+fn kinds(name: &str) -> Vec<(&'static str, Step)> {
+    let with = |change: &dyn Fn(&mut Step)| {
+        let mut step = call(name);
+        change(&mut step);
+        step
+    };
+    vec![
+        ("call", call(name)),
+        ("probed", with(&|step| call_of(step).probe = Some("status".to_owned()))),
+        ("skip", with(&|step| call_of(step).failed = Word::Skip)),
+        ("stuck", with(&|step| call_of(step).failed = Word::Stuck)),
+        ("hold", with(&|step| call_of(step).refused_else = Word::Hold)),
+        ("continue", with(&|step| call_of(step).refused_else = Word::Continue)),
+        ("back", with(&|step| call_of(step).refused_else = back_to(0))),
+        ("never", with(&|step| call_of(step).compensate = Compensate::Never)),
+        ("guarded", with(&|step| step.guard = guard("facts.ok", Word::Hold))),
+        ("pivot", pivot(name)),
+        ("wait", wait(name, Word::Compensate)),
+        ("approve", approve(name)),
+        ("until", until(name, "facts.ok", Word::Continue)),
+        ("sleep", sleep(name)),
+    ]
+}
+
+/// The shapes: a chain, a fork, a join, three beside each other.
+const SHAPES: [(&str, [&[usize]; 3]); 4] = [
+    ("chain", [&[], &[0], &[1]]),
+    ("fork", [&[], &[0], &[0]]),
+    ("join", [&[], &[], &[0, 1]]),
+    ("beside", [&[], &[], &[]]),
+];
+
+/// Every definition whose kinds and shape are taken by `takes`.
+fn definitions(takes: impl Fn(usize, [usize; 3]) -> bool) -> Vec<(String, Definition)> {
+    let count = kinds("x").len();
+    let mut made = Vec::new();
+    for (number, (shape, after)) in SHAPES.iter().enumerate() {
+        for of in 0..count.pow(3) {
+            let of = [of % count, of / count % count, of / count / count];
+            if takes(number, of) {
+                let mut steps = Vec::new();
+                let mut name = (*shape).to_owned();
+                for (at, letter) in ["a", "b", "c"].into_iter().enumerate() {
+                    let (kind, step) = kinds(letter).swap_remove(of[at]);
+                    steps.push(step);
+                    name.push_str(&format!(" {kind}"));
+                }
+                let mut definition = chain(steps);
+                after.iter().enumerate().for_each(|(at, after)| definition.steps[at].after = after.to_vec());
+                definition.facts.push(fact("ok", Value::Bool(true)));
+                if of[0] % 2 == 1 {
+                    definition.react.push(reaction("!facts.ok", Word::Compensate));
+                }
+                if is_allowed(&definition) {
+                    made.push((name, definition));
+                }
+            }
+        }
+    }
+    made
+}
+
+/// What the language refuses: two pivots, and going back to a step that does not come before.
+fn is_allowed(definition: &Definition) -> bool {
+    let pivots = definition.steps.iter().filter(|step| step.pivot).count();
+    let back = |step: &Step| matches!(&step.verb, Verb::Call(call) if matches!(call.refused_else, Word::BackTo(_)));
+    let loops = definition.steps.iter().any(back);
+    let dominated = definition.steps.iter().enumerate().all(|(number, step)| number == 0 || step.after.contains(&0) || step.after == [1]);
+    pivots <= 1 && (!loops || dominated && pivots == 0 && definition.steps[1].after == [0])
+}
+
+/// What both searches must agree on.
+fn essence(proof: &Proof) -> (Vec<String>, Vec<&'static str>) {
+    let mut rules: Vec<&'static str> = proof.stories.iter().map(|story| story.violation.rule).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    let outcomes = if rules.is_empty() { proof.found.outcomes.iter().cloned().collect() } else { Vec::new() };
+    (outcomes, rules)
+}
+
+fn agree(definitions: &[(String, Definition)], trouble: u8, engine: Engine) -> (usize, usize, usize) {
+    let (mut reduced_scenes, mut all_scenes, mut violated) = (0, 0, 0);
+    for (name, definition) in definitions {
+        let reduced = explore(definition, trouble, Search::Reduced, engine);
+        let all = explore(definition, trouble, Search::Exhaustive, engine);
+        assert_eq!(essence(&reduced), essence(&all), "{name}\n{reduced}\n{all}");
+        reduced_scenes += reduced.found.scenes;
+        all_scenes += all.found.scenes;
+        if !all.stories.is_empty() {
+            violated += 1;
+            println!("{name}\n{}", all.stories[0]);
+        }
+    }
+    (reduced_scenes, all_scenes, violated)
+}
+
+#[test]
+fn on_all_definitions_of_three_steps_with_one_trouble() {
+    let began = Instant::now();
+    let definitions = definitions(|_, _| true);
+    let (reduced, all, violated) = agree(&definitions, 1, &real);
+    println!("{} definitions: {reduced} scenes instead of {all}, {:?}", definitions.len(), began.elapsed());
+    assert_eq!(violated, 0);
+}
