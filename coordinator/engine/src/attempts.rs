@@ -175,7 +175,10 @@ impl Turn<'_> {
     pub fn wants(&mut self, effect: u32, kind: Kind) -> bool {
         match kind {
             Kind::Compensate | Kind::Probe => !self.saga.is_ended(),
-            Kind::Do | Kind::Ask => !self.goes_back_or_ended() && self.place_of(effect).is_some(),
+            Kind::Do | Kind::Ask => {
+                let undone = self.effect(effect).undo != Undo::No;
+                !undone && !self.goes_back_or_ended() && self.place_of(effect).is_some()
+            }
         }
     }
 

@@ -115,7 +115,8 @@ impl Turn<'_> {
         let stuck_here =
             matches!(&self.saga.phase, Phase::Stuck { stuck: Stuck::Step { spot: at, .. }, .. } if *at == spot);
         let held = matches!(self.place(at).state, PlaceState::Held { .. });
-        if !stuck_here && !(held && self.saga.goes_forward()) {
+        let rests = stuck_here || (held && self.saga.goes_forward());
+        if !rests {
             return Err("the step is neither held nor what the saga is stuck at".to_owned());
         }
         self.resume("a step is left out".to_owned());

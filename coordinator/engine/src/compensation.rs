@@ -32,7 +32,7 @@ impl Turn<'_> {
         self.saga.went_aside = true;
         let again = match &goal {
             Goal::Void { .. } => BTreeSet::new(),
-            Goal::Again { step, .. } => self.from_here(*step),
+            Goal::Again { step, .. } => loops::from_here(self.definition, *step),
         };
         let void: BTreeSet<&Spot> = match &goal {
             Goal::Void { spots } => spots.iter().collect(),
@@ -54,7 +54,7 @@ impl Turn<'_> {
     /// Whether the saga steps aside to let this step run again.
     pub fn is_redone(&self, step: u32) -> bool {
         match self.saga.direction() {
-            Some(Direction::Aside { goal: Goal::Again { step: from, .. } }) => self.from_here(*from).contains(&step),
+            Some(Direction::Aside { goal: Goal::Again { step: from, .. } }) => loops::from_here(self.definition, *from).contains(&step),
             _ => false,
         }
     }
@@ -102,10 +102,6 @@ impl Turn<'_> {
             },
             Deed::Child(child) => child.compensate,
         }
-    }
-
-    fn from_here(&self, step: u32) -> BTreeSet<u32> {
-        loops::from_here(self.definition, step)
     }
 
     /// The newest that is listed, if none is under way. When none is left, the saga ends, or goes forward again.
@@ -184,7 +180,7 @@ impl Turn<'_> {
                 self.steps_may_be_settled(spots.iter().map(|spot| spot.step));
             }
             Goal::Again { step, .. } => {
-                for step in self.from_here(step) {
+                for step in loops::from_here(self.definition, step) {
                     self.begin_anew(step);
                 }
             }

@@ -28,6 +28,7 @@ impl Turn<'_> {
         if !self.is_in_order() {
             return;
         }
+        self.pay_what_is_owed();
         while self.saga.goes_forward() {
             let mut moved = self.react();
             for step in 0..self.saga.steps.len() as u32 {
@@ -39,6 +40,17 @@ impl Turn<'_> {
         }
         if self.saga.goes_forward() && self.saga.held.is_none() && self.is_settled() {
             self.finish(End::Completed, None);
+        }
+    }
+
+    /// Words that were owed while the saga decided nothing come first: what they undo need not be tried again before.
+    fn pay_what_is_owed(&mut self) {
+        for step in 0..self.saga.steps.len() as u32 {
+            for item in 0..self.saga.steps[step as usize].state.places().len() {
+                if self.has_place(At { step, item }) {
+                    self.pay(At { step, item });
+                }
+            }
         }
     }
 
@@ -166,13 +178,10 @@ impl Turn<'_> {
             }
             PlaceState::Awaiting { .. } => self.look_at_wait(at),
             PlaceState::Asking { .. } => self.look_at_approval(at),
-            PlaceState::Owed { .. } => {
-                self.pay(at);
-                true
-            }
             PlaceState::Waiting
             | PlaceState::Guarded
             | PlaceState::Queued
+            | PlaceState::Owed { .. }
             | PlaceState::Held { .. }
             | PlaceState::Done { .. }
             | PlaceState::Known { .. }

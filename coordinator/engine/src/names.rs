@@ -85,7 +85,7 @@ impl<'a> SagaNames<'a> {
                     }
                     Value::List(items)
                 }
-                _ => effects.filter_map(probed).last().unwrap_or_default(),
+                _ => effects.filter_map(probed).next_back().unwrap_or_default(),
             };
             found.insert(step.step.clone(), value);
         }

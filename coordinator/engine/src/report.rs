@@ -6,7 +6,7 @@ use sagaline_schemas::{Millis, SagaId, Value};
 use serde::Serialize;
 
 use crate::ledger::{Outcome, Undo};
-use crate::saga::{Effect, FactState, KnownBy, Phase, Saga};
+use crate::saga::{Effect, FactState, KnownBy, Phase, Saga, Stuck};
 use crate::validate::stands;
 
 /// The state of the world as far as one saga has to do with it.
@@ -22,6 +22,8 @@ pub struct WorldReport {
     pub end: Option<End>,
     /// Log time of the end.
     pub ended_at: Option<Millis>,
+    /// Why it waits for a person, in one sentence; none: it does not.
+    pub stuck: Option<String>,
     /// Every effect, in the order in which they were decided.
     pub effects: Vec<EffectReport>,
     /// The facts as they were.
@@ -88,6 +90,7 @@ pub fn report(definition: &Definition, saga: &Saga) -> WorldReport {
         key: saga.key.clone(),
         end,
         ended_at,
+        stuck: why_stuck(definition, saga),
         effects: saga.effects.iter().map(|effect| effect_report(definition, effect)).collect(),
         facts: definition
             .facts
@@ -95,6 +98,47 @@ pub fn report(definition: &Definition, saga: &Saga) -> WorldReport {
             .zip(&saga.facts)
             .map(|(clause, state)| fact_report(&clause.fact, state))
             .collect(),
+    }
+}
+
+/// Why a saga waits for a person, in one sentence; none: it does not.
+pub fn why_stuck(definition: &Definition, saga: &Saga) -> Option<String> {
+    match &saga.phase {
+        Phase::Stuck { stuck, .. } => Some(stuck.sentence(definition, &saga.effects)),
+        Phase::Running { .. } | Phase::Ended { .. } => None,
+    }
+}
+
+impl Stuck {
+    /// For people: what stopped the saga, with the names of its definition.
+    pub fn sentence(&self, definition: &Definition, effects: &[Effect]) -> String {
+        let name = |step: u32| definition.steps.get(step as usize).map_or("?", |step| &step.step);
+        let place = |step: u32, items: &[u32]| match items.first() {
+            Some(item) => format!("{}, item {item}", name(step)),
+            None => name(step).to_owned(),
+        };
+        let effect = |number: u32| effects.get(number as usize).map_or("?".to_owned(), |of| place(of.step, &of.items));
+        match self {
+            Self::Step { spot, cause } if spot.items.is_empty() => format!("{cause}"),
+            Self::Step { spot, cause } => format!("{cause} (at {})", place(spot.step, &spot.items)),
+            Self::Expression { step: Some(step), error } => format!("an expression of {} has no value: {error}", name(*step)),
+            Self::Expression { step: None, error } => format!("an expression has no value: {error}"),
+            Self::Contradiction { effect: of } => {
+                format!("the participant says both that {} was done and that it was not", effect(*of))
+            }
+            Self::Compensation { effect: of, error } => format!("{} can't be undone: {error}", effect(*of)),
+            Self::LateSuccess { effect: of } => {
+                format!("{} was done after its participant had said that there was nothing to undo", effect(*of))
+            }
+            Self::Deadline => "its time is up".to_owned(),
+            Self::Fault { offset, reason } => format!("the input at offset {offset} was passed over: {reason}"),
+            Self::Reaction { rule } => {
+                let rule = definition.react.get(*rule as usize);
+                format!("the world turned: {}", rule.map_or("?", |rule| rule.condition.source()))
+            }
+            Self::Ensure { found } => format!("what must hold before its end does not: {found}"),
+            Self::AliasTaken { alias, value, holder } => format!("{alias} {value:?} names another saga: {holder}"),
+        }
     }
 }
 

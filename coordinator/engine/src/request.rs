@@ -231,8 +231,10 @@ impl Turn<'_> {
     }
 
     fn close(&mut self, person: &Person, reason: String) -> Result<(), Refusal> {
-        if !matches!(self.saga.phase, Phase::Stuck { .. }) {
-            return Err("the saga is not stuck: cancel it instead, and its effects are undone".to_owned());
+        let mut places = self.saga.steps.iter().flat_map(|step| step.state.places());
+        let held = self.saga.goes_forward() && places.any(|place| matches!(place.state, PlaceState::Held { .. }));
+        if !held && !matches!(self.saga.phase, Phase::Stuck { .. }) {
+            return Err("the saga is not stuck, and no step is held: cancel it instead, and its effects are undone".to_owned());
         }
         self.end(End::Closed, Some(Cause::Cancelled { by: person.by.clone(), reason }));
         Ok(())

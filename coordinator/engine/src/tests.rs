@@ -2,5 +2,6 @@
 
 mod compensation;
 mod forward;
+mod random;
 mod stage;
 mod tables;

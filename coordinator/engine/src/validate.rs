@@ -4,7 +4,7 @@ use sagaline_definition::model::{Compensate, Definition, Verb};
 use sagaline_schemas::record::End;
 
 use crate::ledger::{Outcome, Undo};
-use crate::saga::{Direction, Phase, PlaceState, Probing, Saga, TimerKind};
+use crate::saga::{Direction, KnownBy, Phase, PlaceState, Probing, Saga, TimerKind};
 
 /// A property that does not hold, in words.
 pub type Violation = String;
@@ -42,8 +42,8 @@ fn one_undo_at_a_time(saga: &Saga) -> Result<(), Violation> {
 fn undone_in_reverse(saga: &Saga) -> Result<(), Violation> {
     let open = saga.effects.iter().position(|effect| under_way(&effect.undo));
     let newest = saga.effects.iter().rposition(|effect| {
-        let first_time = effect.undo_tries.count == 0 && !matches!(effect.outcome, Outcome::Contradicted { .. });
-        effect.undo == Undo::Listed && first_time
+        let late = matches!(effect.outcome, Outcome::Contradicted { .. }) || matches!(effect.known, KnownBy::Person { .. });
+        effect.undo == Undo::Listed && effect.undo_tries.count == 0 && !late
     });
     match (open, newest) {
         // What stepping aside had begun to undo is finished first, then comes what a cancel or deadline listed behind it.

@@ -108,7 +108,8 @@ impl<'a> Turn<'a> {
                 }
             };
             let Some(held) = self.saga.reactions.get_mut(number) else { continue };
-            if std::mem::replace(held, holds) < holds {
+            let held = std::mem::replace(held, holds);
+            if holds && !held {
                 self.react_to(number as u32, rule);
                 moved = true;
             }

@@ -237,7 +237,7 @@ fn late_refusal_takes_an_effect_off_the_list() {
             ok a         ->
             ok b         ->
             cancel       -> turns back, un-c
-            no b         -> stuck: Contradiction { effect: 1 }
+            no b         -> stuck: the participant says both that b was done and that it was not
             undone c     ->
             undone b     -> rejected: there was no command of kind Compensate with attempt 1
             undone a     -> rejected: there was no command of kind Compensate with attempt 1
@@ -283,7 +283,7 @@ fn contradictions_are_for_people() {
         &expect![[r#"
             start        -> a
             ok a         -> b
-            no a         -> stuck: Contradiction { effect: 0 }
+            no a         -> stuck: the participant says both that a was done and that it was not
             retry        -> rejected: the participant contradicts itself: find out what is true and confirm it, or cancel
             ok b         ->
             cancel       -> turns back, un-b
@@ -295,14 +295,14 @@ fn contradictions_are_for_people() {
         &ab,
         "ok a; no b; ok b; retry; undone a; undone b",
         &expect![[r#"
-        start        -> a
-        ok a         -> b
-        no b         -> turns back, un-a
-        ok b         -> stuck: Contradiction { effect: 1 }
-        retry        ->
-        undone a     -> un-b
-        undone b     -> Compensated
-    "#]],
+            start        -> a
+            ok a         -> b
+            no b         -> turns back, un-a
+            ok b         -> stuck: the participant says both that b was done and that it was not
+            retry        -> goes on
+            undone a     -> un-b
+            undone b     -> Compensated
+        "#]],
     );
 }
 
@@ -326,16 +326,16 @@ fn a_success_after_nothing_there_is_undone_again() {
         &ab,
         "ok a; cancel; nothing b; undone a; ok b; retry; nothing b; undone b",
         &expect![[r#"
-        start        -> a
-        ok a         -> b
-        cancel       -> turns back, un-b
-        nothing b    -> un-a
-        undone a     -> Cancelled
-        ok b         -> stuck: LateSuccess { effect: 1 }
-        retry        -> un-b#2
-        nothing b    -> stuck: LateSuccess { effect: 1 }
-        undone b     -> Cancelled
-    "#]],
+            start        -> a
+            ok a         -> b
+            cancel       -> turns back, un-b
+            nothing b    -> un-a
+            undone a     -> Cancelled
+            ok b         -> stuck: b was done after its participant had said that there was nothing to undo
+            retry        -> goes on, un-b#2
+            nothing b    -> stuck: b was done after its participant had said that there was nothing to undo
+            undone b     -> goes on, Cancelled
+        "#]],
     );
 }
 
@@ -346,44 +346,44 @@ fn a_compensation_that_keeps_failing_is_stuck_never_failed() {
         &ab,
         "ok a; no b; silence a; retry; sent a; undone a",
         &expect![[r#"
-        start        -> a
-        ok a         -> b
-        no b         -> turns back, un-a
-        sent a       ->
-        time a       ->
-        wait a       -> un-a#2
-        sent a       ->
-        time a       -> stuck: Compensation { effect: 0, error: "no answer in time" }
-        retry        -> un-a#3
-        sent a       ->
-        undone a     -> Compensated
-    "#]],
+            start        -> a
+            ok a         -> b
+            no b         -> turns back, un-a
+            sent a       ->
+            time a       ->
+            wait a       -> un-a#2
+            sent a       ->
+            time a       -> stuck: a can't be undone: no answer in time
+            retry        -> goes on, un-a#3
+            sent a       ->
+            undone a     -> Compensated
+        "#]],
     );
     check(
         &ab,
         "ok a; no b; silence a; undone a",
         &expect![[r#"
-        start        -> a
-        ok a         -> b
-        no b         -> turns back, un-a
-        sent a       ->
-        time a       ->
-        wait a       -> un-a#2
-        sent a       ->
-        time a       -> stuck: Compensation { effect: 0, error: "no answer in time" }
-        undone a     -> Compensated
-    "#]],
+            start        -> a
+            ok a         -> b
+            no b         -> turns back, un-a
+            sent a       ->
+            time a       ->
+            wait a       -> un-a#2
+            sent a       ->
+            time a       -> stuck: a can't be undone: no answer in time
+            undone a     -> goes on, Compensated
+        "#]],
     );
     check(
         &ab,
         "ok a; no b; forgotten a; close",
         &expect![[r#"
-        start        -> a
-        ok a         -> b
-        no b         -> turns back, un-a
-        forgotten a  -> stuck: Compensation { effect: 0, error: "the participant no longer remembers the effect" }
-        close        -> Closed
-    "#]],
+            start        -> a
+            ok a         -> b
+            no b         -> turns back, un-a
+            forgotten a  -> stuck: a can't be undone: the participant no longer remembers the effect
+            close        -> Closed
+        "#]],
     );
 }
 
@@ -417,15 +417,15 @@ fn after_the_pivot_only_forward() {
             start        -> a
             ok a         -> b
             cancel       -> rejected: the pivot "b" is decided: the saga only goes forward
-            deadline     -> stuck: Deadline
-            retry        ->
+            deadline     -> stuck: its time is up
+            retry        -> goes on
             ok b         -> c
             sent c       ->
             time c       ->
             wait c       -> c#2
             sent c       ->
-            time c       -> stuck: Step { spot: Spot { step: 2, items: [], round: 0 }, cause: Failed { step: "c", error: "no answer in time" } }
-            retry        -> c#3
+            time c       -> stuck: c failed: no answer in time
+            retry        -> goes on, c#3
             ok c         -> Completed
         "#]],
     );
@@ -449,9 +449,9 @@ fn after_the_pivot_only_forward() {
             time b       ->
             wait b       -> b#2
             sent b       ->
-            time b       -> stuck: Step { spot: Spot { step: 1, items: [], round: 0 }, cause: Failed { step: "b", error: "no answer in time" } }
+            time b       -> stuck: b failed: no answer in time
             cancel       -> rejected: the pivot "b" is decided: the saga only goes forward
-            retry        -> b#3
+            retry        -> goes on, b#3
             ok b         -> c
             ok c         -> Completed
         "#]],
@@ -463,7 +463,7 @@ fn after_the_pivot_only_forward() {
             start        -> a
             ok a         -> b
             ok b         -> c
-            no c         -> stuck: Step { spot: Spot { step: 2, items: [], round: 0 }, cause: Refused { step: "c", code: "No" } }
+            no c         -> stuck: c was refused: No
             close        -> Closed
         "#]],
     );
@@ -479,9 +479,9 @@ fn an_undoing_whose_next_attempt_fell_due_while_the_saga_was_stuck_goes_on_with_
             ok a         -> b
             no b         -> turns back, un-a
             fail a       ->
-            ok b         -> stuck: Contradiction { effect: 1 }
+            ok b         -> stuck: the participant says both that b was done and that it was not
             wait a       ->
-            retry        -> un-a#2
+            retry        -> goes on, un-a#2
             undone a     -> un-b
             undone b     -> Compensated
         "#]],
@@ -497,8 +497,8 @@ fn a_contradiction_outweighs_the_reason_it_finds() {
         "no a; ok a; retry; cancel; undone a",
         &expect![[r#"
             start        -> a
-            no a         -> stuck: Step { spot: Spot { step: 0, items: [], round: 0 }, cause: Refused { step: "a", code: "No" } }
-            ok a         -> stuck: Contradiction { effect: 0 }
+            no a         -> stuck: a was refused: No
+            ok a         -> stuck: the participant says both that a was done and that it was not
             retry        -> rejected: the participant contradicts itself: find out what is true and confirm it, or cancel
             cancel       -> turns back, un-a
             undone a     -> Cancelled
@@ -516,7 +516,7 @@ fn what_people_closed_stays_closed() {
         &expect![[r#"
             start        -> a
             ok a         -> b
-            no b         -> stuck: Step { spot: Spot { step: 1, items: [], round: 0 }, cause: Refused { step: "b", code: "No" } }
+            no b         -> stuck: b was refused: No
             close        -> Closed
             ok b         ->
             retry        -> rejected: the saga has ended already: Closed
@@ -527,16 +527,16 @@ fn what_people_closed_stays_closed() {
         &ab,
         "ok a; no b; ok b; close; sent a; fail a; forgotten a; retry",
         &expect![[r#"
-        start        -> a
-        ok a         -> b
-        no b         -> turns back, un-a
-        ok b         -> stuck: Contradiction { effect: 1 }
-        close        -> Closed
-        sent a       ->
-        fail a       ->
-        forgotten a  ->
-        retry        -> rejected: the saga has ended already: Closed
-    "#]],
+            start        -> a
+            ok a         -> b
+            no b         -> turns back, un-a
+            ok b         -> stuck: the participant says both that b was done and that it was not
+            close        -> Closed
+            sent a       ->
+            fail a       ->
+            forgotten a  ->
+            retry        -> rejected: the saga has ended already: Closed
+        "#]],
     );
 }
 

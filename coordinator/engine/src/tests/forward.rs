@@ -76,12 +76,12 @@ fn an_expression_without_a_value_is_stuck_and_says_so() {
         &graph,
         "ok a; retry; cancel; undone a",
         &expect![[r#"
-        start        -> a
-        ok a         -> stuck: Expression { step: Some(1), error: "input.nothing > 1: no member `nothing` in {}" }
-        retry        -> stuck: Expression { step: Some(1), error: "input.nothing > 1: no member `nothing` in {}" }
-        cancel       -> turns back, un-a
-        undone a     -> Cancelled
-    "#]],
+            start        -> a
+            ok a         -> stuck: an expression of b has no value: input.nothing > 1: no member `nothing` in {}
+            retry        -> goes on, stuck: an expression of b has no value: input.nothing > 1: no member `nothing` in {}
+            cancel       -> turns back, un-a
+            undone a     -> Cancelled
+        "#]],
     );
 }
 
@@ -170,8 +170,8 @@ fn refusals_by_code() {
         "no a Hard; retry; ok a; ok b",
         &expect![[r#"
             start        -> a
-            no a Hard    -> stuck: Step { spot: Spot { step: 0, items: [], round: 0 }, cause: Refused { step: "a", code: "Hard" } }
-            retry        -> a@1
+            no a Hard    -> stuck: a was refused: Hard
+            retry        -> goes on, a@1
             ok a         -> b
             ok b         -> Completed
         "#]],
@@ -191,8 +191,8 @@ fn stuck_after_failure_retries_the_same_effect() {
             time a       ->
             wait a       -> a#2
             sent a       ->
-            time a       -> stuck: Step { spot: Spot { step: 0, items: [], round: 0 }, cause: Failed { step: "a", error: "no answer in time" } }
-            retry        -> a#3
+            time a       -> stuck: a failed: no answer in time
+            retry        -> goes on, a#3
             sent a       ->
             ok a         -> Completed
         "#]],
@@ -213,9 +213,9 @@ fn a_word_is_owed_while_stuck_elsewhere() {
             time a       ->
             wait a       -> a#2
             sent a       ->
-            time a       -> stuck: Step { spot: Spot { step: 0, items: [], round: 0 }, cause: Failed { step: "a", error: "no answer in time" } }
+            time a       -> stuck: a failed: no answer in time
             no b         ->
-            retry        -> turns back, a#3, un-a
+            retry        -> goes on, turns back, a#3, un-a
             undone a     -> Compensated
         "#]],
     );
