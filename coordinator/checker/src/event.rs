@@ -68,9 +68,14 @@ impl Event {
                 format!("{} is answered: {}", command(*kind, &effect(of)), answer(definition, around, step, *said))
             }
             Self::Late(of, kind) => {
-                format!("an attempt at {} that was given up reaches its participant and is answered", command(*kind, &effect(of)))
+                format!(
+                    "an attempt at {} that was given up reaches its participant and is answered",
+                    command(*kind, &effect(of))
+                )
             }
-            Self::Again(of, kind) => format!("{} comes to its participant once more, and is answered once more", command(*kind, &effect(of))),
+            Self::Again(of, kind) => {
+                format!("{} comes to its participant once more, and is answered once more", command(*kind, &effect(of)))
+            }
             Self::Silence(of, kind, done) => {
                 let done = if *done { "done, but" } else { "not done, and" };
                 format!("{}: {done} nobody answers in time", command(*kind, &effect(of)))
@@ -84,8 +89,12 @@ impl Event {
                 let name = &definition.facts[*fact as usize].fact;
                 format!("facts.{name}: {}", around.news[*fact as usize][*news])
             }
-            Self::Vote(spot, choice, person) => format!("person {} chooses {choice:?} at {}", person + 1, place(definition, spot)),
-            Self::LateVote(spot, choice) => format!("somebody chooses {choice:?} at {}, having seen what no longer counts", place(definition, spot)),
+            Self::Vote(spot, choice, person) => {
+                format!("person {} chooses {choice:?} at {}", person + 1, place(definition, spot))
+            }
+            Self::LateVote(spot, choice) => {
+                format!("somebody chooses {choice:?} at {}, having seen what no longer counts", place(definition, spot))
+            }
             Self::Child(of, end, _) => format!("the child saga of {} ends: {end:?}", effect(of)),
             Self::Cancel => "somebody cancels it".to_owned(),
             Self::Retry(None) => "somebody retries it".to_owned(),
@@ -119,7 +128,8 @@ pub fn command(kind: Kind, place: &str) -> String {
 }
 
 fn answer(definition: &Definition, around: &Surroundings, step: usize, said: Said) -> String {
-    let value = |number: u8| around.results[step].get(usize::from(number)).map_or_else(String::new, ToString::to_string);
+    let value =
+        |number: u8| around.results[step].get(usize::from(number)).map_or_else(String::new, ToString::to_string);
     match said {
         Said::Done(number) => format!("done, {}", value(number)),
         Said::Refused(number) => {
@@ -150,7 +160,9 @@ fn timer(definition: &Definition, kind: TimerKind, at: Option<&Spot>) -> String 
         TimerKind::UndoBackoff => format!("the next attempt to undo {at} is due"),
         TimerKind::ProbeBackoff if at.is_empty() => "the end is looked at again".to_owned(),
         TimerKind::ProbeBackoff => format!("the next probe of {at} is due"),
-        TimerKind::Attempt | TimerKind::UndoAttempt | TimerKind::ProbeAttempt => format!("an attempt at {at} takes too long"),
+        TimerKind::Attempt | TimerKind::UndoAttempt | TimerKind::ProbeAttempt => {
+            format!("an attempt at {at} takes too long")
+        }
         TimerKind::Forget => "it is forgotten".to_owned(),
         TimerKind::AskFact => "a fact is asked for".to_owned(),
     }

@@ -5,7 +5,9 @@
 use std::hash::Hash;
 
 use sagaline_definition::model::{Compensate, Definition, Step, Verb};
-use sagaline_engine::{Cause, Direction, Effect, Goal, LoopFrom, Outcome, Phase, PlaceState, Saga, StepState, Stuck, TimerStart, Tries};
+use sagaline_engine::{
+    Cause, Direction, Effect, Goal, LoopFrom, Outcome, Phase, PlaceState, Saga, StepState, Stuck, TimerStart, Tries,
+};
 use sagaline_schemas::wire::{Bytes, Wire};
 use xxhash_rust::xxh3::Xxh3;
 

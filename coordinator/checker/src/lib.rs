@@ -47,7 +47,12 @@ pub fn check(definition: &Definition, contracts: &BTreeMap<String, Contract>, bo
 }
 
 /// Explores a definition with an engine of one's own: a broken one, to see that its fault is found.
-pub fn check_with(definition: &Definition, contracts: &BTreeMap<String, Contract>, bound: Bound, engine: Engine) -> Proof {
+pub fn check_with(
+    definition: &Definition,
+    contracts: &BTreeMap<String, Contract>,
+    bound: Bound,
+    engine: Engine,
+) -> Proof {
     let definition = &shortened(definition);
     let around = &Surroundings::of(definition, contracts);
     let setting = Setting { definition, around, engine };

@@ -93,7 +93,9 @@ impl Moves<'_> {
             Kind::Do | Kind::Ask | Kind::Compensate => self.can(Event::Answer(effect, kind, Said::Done(0)), 0),
             Kind::Probe => {
                 match deed.row {
-                    Row::Done(_) => (0..results).for_each(|found| self.can(Event::Answer(effect, kind, Said::Yes(found)), 0)),
+                    Row::Done(_) => {
+                        (0..results).for_each(|found| self.can(Event::Answer(effect, kind, Said::Yes(found)), 0))
+                    }
                     _ => self.can(Event::Answer(effect, kind, Said::No), 0),
                 }
                 self.can(Event::Answer(effect, kind, Said::Unknown), trouble);
@@ -157,7 +159,11 @@ impl Moves<'_> {
                 TimerKind::Remind | TimerKind::Expected if all => 1,
                 TimerKind::Remind | TimerKind::Expected => continue,
                 // An attempt's time is up in silence; a fact may be answered at any time, asked or not.
-                TimerKind::Attempt | TimerKind::UndoAttempt | TimerKind::ProbeAttempt | TimerKind::AskFact | TimerKind::Forget => continue,
+                TimerKind::Attempt
+                | TimerKind::UndoAttempt
+                | TimerKind::ProbeAttempt
+                | TimerKind::AskFact
+                | TimerKind::Forget => continue,
             };
             self.can(Event::Timer(timer.kind, timer.at.clone()), cost);
         }

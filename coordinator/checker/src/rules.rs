@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use sagaline_definition::model::{Definition, Verb};
 use sagaline_engine::report::report;
 use sagaline_engine::validate::validate;
-use sagaline_engine::{Direction, Fact, Goal, Outcome, Outgoing, Phase, PlaceState, Probing, Saga, Spot, TimerKind, Undo};
+use sagaline_engine::{
+    Direction, Fact, Goal, Outcome, Outgoing, Phase, PlaceState, Probing, Saga, Spot, TimerKind, Undo,
+};
 use sagaline_schemas::record::{End, Kind};
 
 use crate::event::{Event, place};
@@ -37,8 +39,14 @@ pub fn leaving(
     let (effect, kind) = match out {
         Outgoing::Command { effect, kind, .. } => (*effect, *kind),
         Outgoing::Child { effect, word: ChildWord::Start { .. } } => (*effect, Kind::Do),
-        Outgoing::Child { effect, word: ChildWord::Cancel { .. } | ChildWord::Compensate } => (*effect, Kind::Compensate),
-        Outgoing::Child { .. } | Outgoing::Ask { .. } | Outgoing::Queued { .. } | Outgoing::Ended { .. } | Outgoing::Bind { .. } => {
+        Outgoing::Child { effect, word: ChildWord::Cancel { .. } | ChildWord::Compensate } => {
+            (*effect, Kind::Compensate)
+        }
+        Outgoing::Child { .. }
+        | Outgoing::Ask { .. }
+        | Outgoing::Queued { .. }
+        | Outgoing::Ended { .. }
+        | Outgoing::Bind { .. } => {
             return Ok(());
         }
     };
@@ -66,7 +74,10 @@ fn doing(
 ) -> Result<(), Violation> {
     let name = named(definition, saga, effect);
     if let Some(other) = world.deeds.iter().position(|deed| deed.undoing) {
-        return wrong("I3", format!("{name} is commanded while {} is being undone", named(definition, saga, other as u32)));
+        return wrong(
+            "I3",
+            format!("{name} is commanded while {} is being undone", named(definition, saga, other as u32)),
+        );
     }
     if !matches!(was, Some(Direction::Forward | Direction::Aside { .. })) {
         return wrong("I3", format!("{name} is commanded although the saga goes back or has ended"));
@@ -113,7 +124,9 @@ fn undoing(definition: &Definition, saga: &Saga, world: &World, effect: u32, dee
         counts && is_concerned(definition, direction, &spot)
     });
     match newer {
-        Some(newer) => wrong("I2", format!("{name} is undone before {}, which was decided later", named(definition, saga, *newer))),
+        Some(newer) => {
+            wrong("I2", format!("{name} is undone before {}, which was decided later", named(definition, saga, *newer)))
+        }
         None => Ok(()),
     }
 }
@@ -123,7 +136,9 @@ fn is_concerned(definition: &Definition, direction: &Direction, spot: &Spot) -> 
     match direction {
         Direction::Back { .. } => true,
         Direction::Aside { goal: Goal::Void { spots } } => spots.contains(spot),
-        Direction::Aside { goal: Goal::Again { step, .. } } => comes_after(definition, spot.step as usize, *step as usize),
+        Direction::Aside { goal: Goal::Again { step, .. } } => {
+            comes_after(definition, spot.step as usize, *step as usize)
+        }
         Direction::Forward | Direction::Ensure { .. } | Direction::Over { .. } => false,
     }
 }
@@ -159,10 +174,18 @@ pub fn happened(
 }
 
 /// What must be taken is taken: answers, cancellations before the pivot, the way out of a saga that is stuck.
-fn taken(definition: &Definition, before: &Scene, event: &Event, happening: &Happening, after: &Scene) -> Result<(), Violation> {
+fn taken(
+    definition: &Definition,
+    before: &Scene,
+    event: &Event,
+    happening: &Happening,
+    after: &Scene,
+) -> Result<(), Violation> {
     let rejected = happening.transitions.iter().find_map(|transition| transition.rejected.as_ref());
     match (event, rejected) {
-        (Event::Answer(..) | Event::Late(..) | Event::Again(..), Some(why)) => wrong("I1", format!("an answer is not taken: {why}")),
+        (Event::Answer(..) | Event::Late(..) | Event::Again(..), Some(why)) => {
+            wrong("I1", format!("an answer is not taken: {why}"))
+        }
         (Event::Close, Some(why)) => wrong("I1", format!("it is stuck and can't even be closed: {why}")),
         (Event::Cancel, Some(why)) => {
             let forward = matches!(before.saga.direction(), Some(Direction::Forward | Direction::Aside { .. }));
@@ -174,7 +197,9 @@ fn taken(definition: &Definition, before: &Scene, event: &Event, happening: &Hap
         (Event::LateVote(..), None) => wrong("I6", "a vote on what no longer counts is taken".to_owned()),
         (Event::Timer(kind, at), _) => {
             let past = |timer: &&sagaline_engine::Timer| {
-                timer.kind == *kind && timer.at == *at && timer.start == sagaline_engine::TimerStart::Due { at: crate::surroundings::NOW }
+                timer.kind == *kind
+                    && timer.at == *at
+                    && timer.start == sagaline_engine::TimerStart::Due { at: crate::surroundings::NOW }
             };
             match after.saga.timers.iter().find(past) {
                 Some(_) => wrong("I5", format!("the timer {kind:?} fires and stays")),
@@ -201,15 +226,22 @@ fn goes_back(scene: &Scene) -> bool {
 
 fn pivot_holds(definition: &Definition, before: &Scene, after: &Scene) -> Result<(), Violation> {
     match (pivot(definition, before), pivot(definition, after)) {
-        (Some(step), Some(_)) if goes_back(after) && !goes_back(before) => {
-            wrong("I3", format!("it goes back although its pivot {:?} is decided", definition.steps[step as usize].step))
-        }
+        (Some(step), Some(_)) if goes_back(after) && !goes_back(before) => wrong(
+            "I3",
+            format!("it goes back although its pivot {:?} is decided", definition.steps[step as usize].step),
+        ),
         _ => Ok(()),
     }
 }
 
 /// Nothing that comes from outside is lost.
-fn news_arrive(setting: &Setting, before: &Scene, event: &Event, happening: &Happening, after: &Scene) -> Result<(), Violation> {
+fn news_arrive(
+    setting: &Setting,
+    before: &Scene,
+    event: &Event,
+    happening: &Happening,
+    after: &Scene,
+) -> Result<(), Violation> {
     let definition = setting.definition;
     let taken = happening.transitions.iter().all(|transition| transition.rejected.is_none());
     match event {
@@ -254,7 +286,10 @@ fn books_agree(definition: &Definition, after: &Scene) -> Result<(), Violation> 
             return wrong("I2", format!("it was told that {} is done, and takes it for {:?}", name(), effect.outcome));
         }
         if deed.told_refused && !refused && !deed.told_void {
-            return wrong("I2", format!("it was told that {} did not happen, and takes it for {:?}", name(), effect.outcome));
+            return wrong(
+                "I2",
+                format!("it was told that {} did not happen, and takes it for {:?}", name(), effect.outcome),
+            );
         }
         if deed.told_void && !void && !deed.told_refused {
             return wrong("I2", format!("it was told that {} is void, and takes it for {:?}", name(), effect.undo));
@@ -278,13 +313,17 @@ fn silence_is_noticed(definition: &Definition, after: &Scene) -> Result<(), Viol
         if unsent || deed.child != ChildIs::Nothing || !matches!(saga.phase, Phase::Running { .. }) {
             continue;
         }
-        let waits = places(definition, saga).any(|(at, state)| at == spot && *state == PlaceState::Active { effect: number });
+        let waits =
+            places(definition, saga).any(|(at, state)| at == spot && *state == PlaceState::Active { effect: number });
         let rests = effect.tries.resting || effect.probe_tries.resting || effect.probing != Probing::No;
         let doing = saga.goes_forward() && waits && !rests && !has(&spot, &[TimerKind::Attempt, TimerKind::Backoff]);
         let open = deed.open[slot(Kind::Compensate)].newest && deed.undoing;
         let undoing = saga.undoes() && open && !has(&spot, &[TimerKind::UndoAttempt]);
         if doing || undoing {
-            return wrong("I1", format!("nobody would notice that {} is never answered", named(definition, saga, number)));
+            return wrong(
+                "I1",
+                format!("nobody would notice that {} is never answered", named(definition, saga, number)),
+            );
         }
     }
     Ok(())
@@ -314,12 +353,19 @@ fn end_is_true(definition: &Definition, after: &Scene) -> Result<(), Violation> 
     let told = report(definition, &after.saga);
     for (number, (deed, told)) in (0..).zip(after.world.deeds.iter().zip(&told.effects)) {
         let name = || named(definition, &after.saga, number);
-        if end != End::Completed && compensable(definition, after.saga.effects[number as usize].step) && deed.must_be_undone() {
+        if end != End::Completed
+            && compensable(definition, after.saga.effects[number as usize].step)
+            && deed.must_be_undone()
+        {
             return wrong("I2", format!("it ends {end:?}, but {} is not undone", name()));
         }
         match (told.stands, deed.stands()) {
-            (Some(true), Some(false)) => return wrong("I2", format!("the report says that {} stands, and it does not", name())),
-            (Some(false), Some(true)) => return wrong("I2", format!("the report says that {} is void, and it stands", name())),
+            (Some(true), Some(false)) => {
+                return wrong("I2", format!("the report says that {} stands, and it does not", name()));
+            }
+            (Some(false), Some(true)) => {
+                return wrong("I2", format!("the report says that {} is void, and it stands", name()));
+            }
             (Some(false), None) if deed.child == ChildIs::Nothing => {
                 return wrong("I2", format!("the report says that {} is void, and it may still happen", name()));
             }
@@ -345,7 +391,12 @@ fn completed_wholly(definition: &Definition, after: &Scene) -> Result<(), Violat
         if *state == PlaceState::Skipped && standing {
             return wrong("I2", format!("{} is left out, but what it did is not undone", place(definition, &spot)));
         }
-        let undone = after.saga.effects.iter().zip(&after.world.deeds).any(|(effect, deed)| effect.spot() == spot && deed.told_void);
+        let undone = after
+            .saga
+            .effects
+            .iter()
+            .zip(&after.world.deeds)
+            .any(|(effect, deed)| effect.spot() == spot && deed.told_void);
         if matches!(state, PlaceState::Done { .. }) && undone {
             return wrong("I2", format!("{} counts as done, but it is undone", place(definition, &spot)));
         }

@@ -2,7 +2,8 @@
 
 use sagaline_definition::model::{Definition, Verb};
 use sagaline_engine::{
-    Asked, ChildWord, Direction, Fact, HistoryHead, Input, Limits, Moment, OpenGates, Outgoing, Phase, PlaceName, PlaceState, Saga, Spot, TimerKind, TimerStart, Told, Transition, turn,
+    Asked, ChildWord, Direction, Fact, HistoryHead, Input, Limits, Moment, OpenGates, Outgoing, Phase, PlaceName,
+    PlaceState, Saga, Spot, TimerKind, TimerStart, Told, Transition, turn,
 };
 use sagaline_schemas::record::{Answer, End, Kind};
 use sagaline_schemas::request::Finding;
@@ -10,8 +11,8 @@ use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Digest, RequestId, SagaId, Value};
 
 use crate::event::{Event, codes};
-use crate::surroundings::{NOW, Surroundings};
 use crate::rules::{Violation, leaving};
+use crate::surroundings::{NOW, Surroundings};
 use crate::world::{ChildIs, Deed, Open, Row, Said, World, slot};
 
 /// An engine: the real one, or one that is broken on purpose.
@@ -332,7 +333,7 @@ impl Scene {
             Finding::Done => deed.told_done = true,
             Finding::NotDone => {
                 deed.told_refused = true;
-                deed.undoing = false;
+                deed.told_void |= std::mem::take(&mut deed.undoing);
             }
             Finding::Undone => deed.hears(Said::Undone),
         }

@@ -3,15 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use sagaline_engine::{PlaceState, Phase, Saga, Stuck};
+use sagaline_engine::{Phase, PlaceState, Saga, Stuck};
 use sagaline_schemas::wire::Wire;
 
 use crate::event::{Event, place};
-use crate::world::Row;
 use crate::key::{Key, key};
 use crate::moves::{Search, moves};
 use crate::rules::{Violation, happened};
 use crate::scene::{Scene, Setting, places};
+use crate::world::Row;
 
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,15 @@ const MOST_VIOLATIONS: usize = 5;
 
 /// Explores everything that can happen within the bound.
 pub fn explore(setting: &Setting, bound: Bound) -> Found {
-    let mut exploring = Exploring { setting, bound, nodes: Vec::new(), known: HashMap::new(), buckets: Vec::new(), edges: Vec::new(), found: Found::default() };
+    let mut exploring = Exploring {
+        setting,
+        bound,
+        nodes: Vec::new(),
+        known: HashMap::new(),
+        buckets: Vec::new(),
+        edges: Vec::new(),
+        found: Found::default(),
+    };
     exploring.run();
     exploring.found.scenes = exploring.nodes.len();
     exploring.found
@@ -199,7 +207,9 @@ impl Exploring<'_> {
             }
         }
         let lost = (0..).zip(&leads).filter(|(_, leads)| !**leads).map(|(node, _)| node);
-        if let Some(lost) = lost.min_by_key(|node: &u32| (self.nodes[*node as usize].trouble, self.nodes[*node as usize].depth)) {
+        if let Some(lost) =
+            lost.min_by_key(|node: &u32| (self.nodes[*node as usize].trouble, self.nodes[*node as usize].depth))
+        {
             let what = "no path leads from here to an end, or to people".to_owned();
             self.violated(lost, None, Violation { rule: "I1", what });
         }
@@ -229,9 +239,15 @@ fn rest(setting: &Setting, scene: &Scene) -> Option<String> {
             Stuck::Step { spot, .. } => format!("stuck at {}", step(spot.step)),
             Stuck::Expression { step: Some(at), .. } => format!("stuck at an expression of {}", step(*at)),
             Stuck::Expression { step: None, .. } => "stuck at an expression".to_owned(),
-            Stuck::Contradiction { effect } => format!("stuck: {} is contradicted", step(scene.saga.effects[*effect as usize].step)),
-            Stuck::Compensation { effect, .. } => format!("stuck: {} can't be undone", step(scene.saga.effects[*effect as usize].step)),
-            Stuck::LateSuccess { effect } => format!("stuck: {} happened late", step(scene.saga.effects[*effect as usize].step)),
+            Stuck::Contradiction { effect } => {
+                format!("stuck: {} is contradicted", step(scene.saga.effects[*effect as usize].step))
+            }
+            Stuck::Compensation { effect, .. } => {
+                format!("stuck: {} can't be undone", step(scene.saga.effects[*effect as usize].step))
+            }
+            Stuck::LateSuccess { effect } => {
+                format!("stuck: {} happened late", step(scene.saga.effects[*effect as usize].step))
+            }
             Stuck::Deadline => "stuck at its deadline".to_owned(),
             Stuck::Fault { .. } => "stuck at a fault".to_owned(),
             Stuck::Reaction { rule } => format!("stuck by reaction {}", rule + 1),

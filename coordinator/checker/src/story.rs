@@ -5,13 +5,13 @@ use std::fmt;
 use sagaline_definition::model::{Definition, Verb};
 use sagaline_engine::{ChildWord, Fact, Outgoing, Saga, Transition};
 
+use crate::Proof;
 use crate::event::{Event, command, place};
 use crate::moves::Search;
 use crate::rules::Violation;
 use crate::scene::{Scene, Setting};
 use crate::search::{Bound, Found};
 use crate::surroundings::Surroundings;
-use crate::Proof;
 
 /// How an invariant comes not to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ pub fn tell(setting: &Setting, violation: &Violation, path: &[Event]) -> Story {
 }
 
 fn did(definition: &Definition, saga: &Saga, transition: &Transition) -> Vec<String> {
-    let name = |effect: u32| saga.effects.get(effect as usize).map_or_else(String::new, |of| place(definition, &of.spot()));
+    let name =
+        |effect: u32| saga.effects.get(effect as usize).map_or_else(String::new, |of| place(definition, &of.spot()));
     let mut did: Vec<String> = transition.rejected.iter().map(|why| format!("it is not taken: {why}")).collect();
     did.extend(transition.facts.iter().filter_map(|fact| fact_in_words(definition, fact)));
     did.extend(transition.out.iter().filter_map(|out| match out {
@@ -93,7 +94,11 @@ impl fmt::Display for Story {
 pub fn left_out(definition: &Definition, around: &Surroundings, found: &Found, bound: Bound) -> Vec<String> {
     let mut left_out = Vec::new();
     if found.cut > 0 {
-        left_out.push(format!("{} happenings that would have been trouble number {} of their paths", found.cut, bound.trouble + 1));
+        left_out.push(format!(
+            "{} happenings that would have been trouble number {} of their paths",
+            found.cut,
+            bound.trouble + 1
+        ));
     }
     if found.unfinished {
         left_out.push(format!("everything beyond {} scenes", bound.scenes));

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use sagaline_definition::Expr;
 use sagaline_definition::contract::Contract;
 use sagaline_definition::expr::{ITEM, Read, Used};
-use sagaline_definition::model::{
-    AskFact, Compensate, Definition, Sleep, Step, Template, Verb,
-};
+use sagaline_definition::model::{AskFact, Compensate, Definition, Sleep, Step, Template, Verb};
 use sagaline_definition::types::Type;
-use sagaline_definition::Expr;
 use sagaline_schemas::Value;
 
 use crate::values::{Shape, other_than};

@@ -35,7 +35,11 @@ impl Shape {
     /// Another use of it.
     pub fn note(&mut self, path: &[String], used: &Used) {
         let Some((first, rest)) = path.split_first() else { return self.use_here(used) };
-        let below = if first == ITEM { &mut **self.item.get_or_insert_default() } else { self.members.entry(first.clone()).or_default() };
+        let below = if first == ITEM {
+            &mut **self.item.get_or_insert_default()
+        } else {
+            self.members.entry(first.clone()).or_default()
+        };
         below.note(rest, used);
     }
 
@@ -109,7 +113,9 @@ impl Shape {
             Type::List(item) => Value::List(vec![self.item.as_deref().unwrap_or(&Shape::default()).base(item); ITEMS]),
             Type::Bool => Value::Bool(true),
             Type::Int => self.first(|value| matches!(value, Value::Int(_))).unwrap_or(Value::Int(1)),
-            Type::Float => self.first(|value| matches!(value, Value::Float(_) | Value::Int(_))).unwrap_or(Value::Float(1.0)),
+            Type::Float => {
+                self.first(|value| matches!(value, Value::Float(_) | Value::Int(_))).unwrap_or(Value::Float(1.0))
+            }
             Type::String => self.first(|value| matches!(value, Value::String(_))).unwrap_or_else(some_text),
             Type::Any | Type::Null | Type::Nullable(_) => self.guess(),
         }

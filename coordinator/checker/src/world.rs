@@ -2,11 +2,11 @@
 //! engine sends and what it is told, never by what it writes down: so that its own books can be held against it.
 
 use sagaline_engine::Spot;
+use sagaline_schemas::Value;
 use sagaline_schemas::record::{
     Answer, Compensated, Failed, Happened, Kind, Mark, MarkKind, NothingThere, Probed, Refused, Succeeded,
 };
 use sagaline_schemas::wire::Bytes;
-use sagaline_schemas::Value;
 
 /// What a participant's effect store holds of one effect (docs/protocol.md, the table of a participant's effect store).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

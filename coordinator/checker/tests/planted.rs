@@ -7,7 +7,8 @@ use sagaline_checker::{Search, real};
 use sagaline_definition::Definition;
 use sagaline_definition::model::Word;
 use sagaline_engine::{
-    Cause, Direction, Fact, Input, Limits, Moment, Outcome, Outgoing, Phase, PlaceState, Rejected, Saga, StepState, TimerKind, Transition, Undo,
+    Cause, Direction, Fact, Input, Limits, Moment, Outcome, Outgoing, Phase, PlaceState, Rejected, Saga, StepState,
+    TimerKind, Transition, Undo,
 };
 use sagaline_schemas::Value;
 use sagaline_schemas::record::{Answer, End, Kind};
@@ -205,7 +206,10 @@ fn a_skipped_step_is_not_undone() {
 fn a_step_is_begun_twice() {
     found(&calls(&["a", "b"]), "I4", |definition, saga, input, moment, limits| {
         let mut transition = real(definition, saga, input, moment, limits);
-        let first = transition.out.iter().any(|out| matches!(out, Outgoing::Command { effect: 1, kind: Kind::Do, attempt: 1, .. }));
+        let first = transition
+            .out
+            .iter()
+            .any(|out| matches!(out, Outgoing::Command { effect: 1, kind: Kind::Do, attempt: 1, .. }));
         if first {
             let twin = saga.effects[1].clone();
             saga.effects.push(twin);

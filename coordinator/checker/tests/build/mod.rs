@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use sagaline_checker::{Bound, Engine, Proof, Search, check_with, real};
 use sagaline_definition::Expr;
 use sagaline_definition::model::{
-    Again, Approve, Arm, BackTo, Call, Compensate, Deadline, Decide, Definition, Ensure, FactClause, ForEach, Guard, Jitter, Patience,
-    Policy, Reaction, Sleep, Start, Step, Template, Until, Verb, Wait, Word,
+    Again, Approve, Arm, BackTo, Call, Compensate, Deadline, Decide, Definition, Ensure, FactClause, ForEach, Guard,
+    Jitter, Patience, Policy, Reaction, Sleep, Start, Step, Template, Until, Verb, Wait, Word,
 };
 use sagaline_schemas::Value;
 
@@ -123,7 +123,13 @@ pub fn approve(name: &str) -> Step {
 pub fn wait(name: &str, otherwise: Word) -> Step {
     step(
         name,
-        Verb::Wait(Wait { topic: "t".to_owned(), via: None, key: expr("event.id"), condition: None, patience: patience(otherwise) }),
+        Verb::Wait(Wait {
+            topic: "t".to_owned(),
+            via: None,
+            key: expr("event.id"),
+            condition: None,
+            patience: patience(otherwise),
+        }),
     )
 }
 
