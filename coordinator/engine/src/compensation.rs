@@ -54,7 +54,9 @@ impl Turn<'_> {
     /// Whether the saga steps aside to let this step run again.
     pub fn is_redone(&self, step: u32) -> bool {
         match self.saga.direction() {
-            Some(Direction::Aside { goal: Goal::Again { step: from, .. } }) => loops::from_here(self.definition, *from).contains(&step),
+            Some(Direction::Aside { goal: Goal::Again { step: from, .. } }) => {
+                loops::from_here(self.definition, *from).contains(&step)
+            }
             _ => false,
         }
     }
@@ -127,29 +129,39 @@ impl Turn<'_> {
         }
     }
 
+    /// Until its participant takes the command it stays on the list: no answer to an earlier one can be taken for this one's.
     fn undo(&mut self, effect: u32) {
-        if let Err(error) = self.undo_input(effect) {
-            let step = self.effect(effect).step;
-            return self.stuck_at_expression(Some(step), error);
+        let input = match self.undo_input(effect) {
+            Ok(input) => input,
+            Err(error) => {
+                let step = self.effect(effect).step;
+                return self.stuck_at_expression(Some(step), error);
+            }
+        };
+        match self.deed(effect) {
+            Deed::Call(call) if !self.admits(&call.participant) => {}
+            Deed::Call(_) => {
+                self.effect(effect).undo = Undo::Decided;
+                self.effect(effect).undo_input = input;
+                self.send_attempt(effect, Kind::Compensate);
+            }
+            Deed::Child(_) => {
+                self.effect(effect).undo = Undo::Decided;
+                self.tell_child(effect, Kind::Compensate);
+            }
         }
-        self.effect(effect).undo = Undo::Decided;
-        self.attempt(effect, Kind::Compensate);
     }
 
-    /// A compensation's own input: looked at once, when it is decided.
-    fn undo_input(&mut self, effect: u32) -> Result<(), String> {
-        let Deed::Call(call) = self.deed(effect) else { return Ok(()) };
-        let Compensate::By { with: Some(with), .. } = &call.compensate else { return Ok(()) };
-        if self.effect(effect).undo_input.is_some() {
-            return Ok(());
-        }
+    /// A compensation's own input, where it has one: looked at when it is decided, the same for every attempt.
+    fn undo_input(&mut self, effect: u32) -> Result<Option<Bytes>, String> {
+        let Deed::Call(call) = self.deed(effect) else { return Ok(None) };
+        let Compensate::By { with: Some(with), .. } = &call.compensate else { return Ok(None) };
         let input = Bytes(with.eval(&self.names_of_effect(effect)).map_err(|error| error.to_string())?.to_json());
         let limit = self.limits.max_payload as usize;
         if input.len() > limit {
             return Err(format!("the compensation's input has {} bytes, the settings allow {limit}", input.len()));
         }
-        self.effect(effect).undo_input = Some(input);
-        Ok(())
+        Ok(Some(input))
     }
 
     fn all_is_undone(&mut self) {

@@ -121,7 +121,9 @@ impl Stuck {
         match self {
             Self::Step { spot, cause } if spot.items.is_empty() => format!("{cause}"),
             Self::Step { spot, cause } => format!("{cause} (at {})", place(spot.step, &spot.items)),
-            Self::Expression { step: Some(step), error } => format!("an expression of {} has no value: {error}", name(*step)),
+            Self::Expression { step: Some(step), error } => {
+                format!("an expression of {} has no value: {error}", name(*step))
+            }
             Self::Expression { step: None, error } => format!("an expression has no value: {error}"),
             Self::Contradiction { effect: of } => {
                 format!("the participant says both that {} was done and that it was not", effect(*of))

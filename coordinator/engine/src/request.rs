@@ -234,7 +234,9 @@ impl Turn<'_> {
         let mut places = self.saga.steps.iter().flat_map(|step| step.state.places());
         let held = self.saga.goes_forward() && places.any(|place| matches!(place.state, PlaceState::Held { .. }));
         if !held && !matches!(self.saga.phase, Phase::Stuck { .. }) {
-            return Err("the saga is not stuck, and no step is held: cancel it instead, and its effects are undone".to_owned());
+            return Err(
+                "the saga is not stuck, and no step is held: cancel it instead, and its effects are undone".to_owned()
+            );
         }
         self.end(End::Closed, Some(Cause::Cancelled { by: person.by.clone(), reason }));
         Ok(())

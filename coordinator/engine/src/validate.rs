@@ -42,7 +42,8 @@ fn one_undo_at_a_time(saga: &Saga) -> Result<(), Violation> {
 fn undone_in_reverse(saga: &Saga) -> Result<(), Violation> {
     let open = saga.effects.iter().position(|effect| under_way(&effect.undo));
     let newest = saga.effects.iter().rposition(|effect| {
-        let late = matches!(effect.outcome, Outcome::Contradicted { .. }) || matches!(effect.known, KnownBy::Person { .. });
+        let late =
+            matches!(effect.outcome, Outcome::Contradicted { .. }) || matches!(effect.known, KnownBy::Person { .. });
         effect.undo == Undo::Listed && effect.undo_tries.count == 0 && !late
     });
     match (open, newest) {
@@ -165,7 +166,8 @@ fn at_rest_something_is_awaited(saga: &Saga) -> Result<(), Violation> {
             saga.held.is_some() || places(saga).any(|state| !state.is_settled() && *state != PlaceState::Waiting)
         }
         Phase::Running { direction: Direction::Back { .. } | Direction::Aside { .. } } => {
-            saga.effects.iter().any(|effect| matches!(effect.undo, Undo::Decided | Undo::Sent))
+            // One that is listed waits for its participant.
+            saga.effects.iter().any(|effect| matches!(effect.undo, Undo::Listed | Undo::Decided | Undo::Sent))
         }
         Phase::Running { direction: Direction::Over { .. } } => false,
         Phase::Running { direction: Direction::Ensure { .. } } => {

@@ -215,7 +215,7 @@ fn a_word_is_owed_while_stuck_elsewhere() {
             sent a       ->
             time a       -> stuck: a failed: no answer in time
             no b         ->
-            retry        -> goes on, turns back, a#3, un-a
+            retry        -> goes on, turns back, un-a
             undone a     -> Compensated
         "#]],
     );
@@ -229,7 +229,7 @@ fn people_are_told_why_not() {
         &expect![[r#"
             start        -> a
             retry        -> rejected: the saga is not stuck, and no such step is held: there is nothing to retry
-            close        -> rejected: the saga is not stuck: cancel it instead, and its effects are undone
+            close        -> rejected: the saga is not stuck, and no step is held: cancel it instead, and its effects are undone
             ok a         -> Completed
             cancel       -> rejected: the saga has ended already: Completed
             retry        -> rejected: the saga has ended already: Completed

@@ -156,7 +156,10 @@ pub fn input(choices: &mut Choices<'_>, stage: &mut Stage) -> Option<Input> {
                 _ => Input::Told { fact: 1, told: told(choices.of(&["0", "1", "2", "3"])) },
             }
         }
-        10 => Input::Letter { step: choices.below(NAMES.len()) as u32, event: Bytes::from(choices.of(&[r#"{"n":1}"#, r#"{"n":9}"#])) },
+        10 => Input::Letter {
+            step: choices.below(NAMES.len()) as u32,
+            event: Bytes::from(choices.of(&[r#"{"n":1}"#, r#"{"n":9}"#])),
+        },
         11 => return child_ended(choices, stage),
         12..=14 => request(choices, stage),
         _ => return rare(choices, stage),

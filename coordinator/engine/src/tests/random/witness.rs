@@ -173,11 +173,13 @@ fn hears(seen: &mut Seen, input: &Input, stage: &Stage) {
             (Kind::Compensate, Answer::Compensated(_)) => undone(seen, Undone::Yes),
             (Kind::Compensate, Answer::NothingThere(_)) => undone(seen, Undone::Nothing),
             (Kind::Compensate, Answer::Mark(mark)) if mark.mark == MarkKind::Forgotten => {}
-            (Kind::Probe, Answer::Probed(said)) if seen.done == Done::Open && believed(seen, stage) => match said.happened {
-                Happened::Yes => succeeded(seen),
-                Happened::No => refused(seen),
-                Happened::Unknown => {}
-            },
+            (Kind::Probe, Answer::Probed(said)) if seen.done == Done::Open && believed(seen, stage) => {
+                match said.happened {
+                    Happened::Yes => succeeded(seen),
+                    Happened::No => refused(seen),
+                    Happened::Unknown => {}
+                }
+            }
             _ => {}
         },
         Input::ChildEnded { end, .. } => match (end, seen.undone) {

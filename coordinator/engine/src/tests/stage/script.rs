@@ -233,9 +233,8 @@ impl Stage {
     fn fire(&mut self, line: &str, at: Option<Spot>, kinds: &[TimerKind]) {
         self.saga.begin_durations(self.now);
         let timer = self.saga.timers.iter().find(|t| t.at == at && kinds.contains(&t.kind)).cloned();
-        let timer = timer.unwrap_or_else(|| {
-            panic!("{line}: no such timer runs in {:#?}\n{}", self.saga.timers, self.account)
-        });
+        let timer =
+            timer.unwrap_or_else(|| panic!("{line}: no such timer runs in {:#?}\n{}", self.saga.timers, self.account));
         let TimerStart::Due { at: due } = timer.start else { unreachable!("begun just now") };
         self.now = self.now.max(due);
         self.event(line, Input::Timer { kind: timer.kind, at });

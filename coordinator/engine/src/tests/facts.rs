@@ -1,0 +1,206 @@
+//! The world while a saga lives: the highest version wins, people may know better, participants are asked.
+
+use expect_test::expect;
+use sagaline_definition::model::{AskFact, Definition, Reaction, Template, Word};
+use sagaline_schemas::Value;
+
+use super::stage::{call_mut, chain, check, expr, fact};
+
+/// a, then b is given what is known.
+fn knows() -> Definition {
+    let mut made = chain(&["a", "b"]);
+    made.facts = vec![fact("n", Value::Int(0))];
+    call_mut(&mut made, 1).with = Template::Expr(expr("facts"));
+    made
+}
+
+#[test]
+fn the_highest_version_wins() {
+    check(
+        &knows(),
+        "told n 5 3; told n 6 3; told n 7 2; ok a",
+        &expect![[r#"
+        start        -> a
+        told n 5 3   ->
+        told n 6 3   -> stale
+        told n 7 2   -> stale
+        ok a         -> b({"n":5})
+    "#]],
+    );
+    check(
+        &knows(),
+        "told n 5; told n 6; ok a",
+        &expect![[r#"
+        start        -> a
+        told n 5     ->
+        told n 6     ->
+        ok a         -> b({"n":6})
+    "#]],
+    );
+}
+
+/// Without a version a person's word holds until a higher one comes.
+#[test]
+fn people_may_know_better() {
+    check(
+        &knows(),
+        "told n 5 3; set n 9; told n 6 3; ok a",
+        &expect![[r#"
+        start        -> a
+        told n 5 3   ->
+        set n 9      ->
+        told n 6 3   -> stale
+        ok a         -> b({"n":9})
+    "#]],
+    );
+    check(
+        &knows(),
+        "told n 5 3; set n 9; told n 6 4; ok a",
+        &expect![[r#"
+        start        -> a
+        told n 5 3   ->
+        set n 9      ->
+        told n 6 4   ->
+        ok a         -> b({"n":6})
+    "#]],
+    );
+    check(
+        &knows(),
+        "told n 5 3; set n 9 3; set n 9 4; set m 1; set n }; ok a",
+        &expect![[r#"
+        start        -> a
+        told n 5 3   ->
+        set n 9 3    -> rejected: version 3 is known already: give a higher one, or none
+        set n 9 4    ->
+        set m 1      -> rejected: there is no fact "m": the definition has n
+        set n }      -> rejected: the value is no JSON: expected value at line 1 column 1
+        ok a         -> b({"n":9})
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_too_old_is_not_known() {
+    let mut made = knows();
+    made.facts[0].fresh = Some(60_000);
+    check(
+        &made,
+        "told n 5; later 60000; ok a",
+        &expect![[r#"
+        start        -> a
+        told n 5     ->
+        ok a         -> b({"n":5})
+    "#]],
+    );
+    check(
+        &made,
+        "told n 5; later 60001; ok a",
+        &expect![[r#"
+        start        -> a
+        told n 5     ->
+        ok a         -> b({"n":null})
+    "#]],
+    );
+    check(
+        &made,
+        "ok a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b({"n":null})
+    "#]],
+    );
+}
+
+#[test]
+fn a_participant_is_asked_every_so_often() {
+    let mut made = knows();
+    made.facts[0].ask = Some(AskFact {
+        participant: "p".to_owned(),
+        operation: "rate".to_owned(),
+        with: Template::Expr(expr("facts.n")),
+        every: 30_000,
+        value: expr("answer.rate"),
+    });
+    check(
+        &made,
+        "answered n {\"rate\":4}; ask n; answered n {\"rate\":4}; ok a; cancel; ask n; undone b; undone a; answered n 1",
+        &expect![[r#"
+            start        -> asks for n#1(0), a
+            answered n {"rate":4} ->
+            ask n        -> asks for n#2(4)
+            answered n {"rate":4} ->
+            ok a         -> b({"n":4})
+            cancel       -> turns back, un-b({"n":4})
+            ask n        -> asks for n#3(4)
+            undone b     -> un-a
+            undone a     -> Cancelled
+            answered n 1 ->
+        "#]],
+    );
+    check(
+        &made,
+        "down p; ask n; up p; ask n; answered n {}; retry; ok a; ok b",
+        &expect![[r#"
+        start        -> asks for n#1(0), a
+        ask n        ->
+        up p         ->
+        ask n        -> asks for n#2(0)
+        answered n {} -> stuck: an expression has no value: answer.rate: no member `rate` in {}
+        retry        -> goes on
+        ok a         -> b({"n":0})
+        ok b         -> Completed
+    "#]],
+    );
+}
+
+/// Each time it turns true; between two steps only, and then also what has been true before.
+#[test]
+fn reactions_see_edges() {
+    let mut made = chain(&["a", "b", "c"]);
+    made.facts = vec![fact("n", Value::Int(0))];
+    let between = Some((1, 2));
+    made.react = vec![Reaction { condition: expr("facts.n > 0"), between, then: Word::Hold, after_pivot: Word::Stuck }];
+    check(
+        &made,
+        "told n 1; ok a; release; ok b; told n 2; ok c",
+        &expect![[r#"
+        start        -> a
+        told n 1     ->
+        ok a         ->
+        release      -> b
+        ok b         -> c
+        told n 2     ->
+        ok c         -> Completed
+    "#]],
+    );
+    check(
+        &made,
+        "ok a; told n 1; release; told n 0; told n 1; release; ok b; told n 0; told n 1; ok c",
+        &expect![[r#"
+            start        -> a
+            ok a         -> b
+            told n 1     ->
+            release      ->
+            told n 0     ->
+            told n 1     ->
+            release      ->
+            ok b         -> c
+            told n 0     ->
+            told n 1     ->
+            ok c         -> Completed
+        "#]],
+    );
+    made.react[0].condition = expr("a != null && a > 1");
+    made.react[0].between = None;
+    check(
+        &made,
+        "ok a 2; release; ok b; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a 2       ->
+        release      -> b
+        ok b         -> c
+        ok c         -> Completed
+    "#]],
+    );
+}

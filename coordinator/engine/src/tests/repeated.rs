@@ -1,0 +1,168 @@
+//! `for_each`: items at once, enough of them, one that fails, the way back over items and branches.
+
+use expect_test::expect;
+use sagaline_definition::model::{Definition, ForEach, Word};
+
+use super::stage::{call_mut, chain, check, child, definition, expr};
+
+/// a, then b for each of these, then c with what came of them.
+fn each(list: &str, at_once: u32, enough: Option<u32>) -> Definition {
+    let mut made = chain(&["a", "b", "c"]);
+    let item = "line".to_owned();
+    made.steps[1].for_each = Some(ForEach { item, list: expr(list), at_once, most: 4, enough });
+    call_mut(&mut made, 1).with = sagaline_definition::model::Template::Expr(expr("line * 10"));
+    call_mut(&mut made, 2).with = sagaline_definition::model::Template::Expr(expr("b"));
+    made
+}
+
+#[test]
+fn as_many_at_once_as_allowed_and_results_in_order() {
+    check(
+        &each("[1, 2, 3]", 2, None),
+        "ok a; ok b/1 \"y\"; ok b/2 \"z\"; ok b/0 \"x\"; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b/0(10), b/1(20)
+        ok b/1 "y"   -> b/2(30)
+        ok b/2 "z"   ->
+        ok b/0 "x"   -> c(["x","y","z"])
+        ok c         -> Completed
+    "#]],
+    );
+    check(
+        &each("[]", 2, None),
+        "ok a; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a         -> c([])
+        ok c         -> Completed
+    "#]],
+    );
+    check(
+        &each("[1, 2, 3, 4, 5]", 2, None),
+        "ok a; cancel; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> stuck: an expression of b has no value: the list has 5 items, `most` allows 4
+        cancel       -> turns back, un-a
+        undone a     -> Cancelled
+    "#]],
+    );
+}
+
+#[test]
+fn the_way_back_is_the_exact_reverse_over_items() {
+    check(
+        &each("[1, 2, 3]", 2, None),
+        "ok a; ok b/1; ok b/2; no b/0; undone b/2; undone b/1; undone a",
+        &expect![[r#"
+            start        -> a
+            ok a         -> b/0(10), b/1(20)
+            ok b/1       -> b/2(30)
+            ok b/2       ->
+            no b/0       -> turns back, un-b/2(30)
+            undone b/2   -> un-b/1(20)
+            undone b/1   -> un-a
+            undone a     -> Compensated
+        "#]],
+    );
+    let mut branches = each("[1, 2]", 1, None);
+    branches.steps[2].after = vec![0];
+    call_mut(&mut branches, 2).with = sagaline_definition::model::Template::Literal(Default::default());
+    check(
+        &branches,
+        "ok a; ok b/0; ok c; no b/1; undone c; undone b/0; undone a",
+        &expect![[r#"
+            start        -> a
+            ok a         -> b/0(10), c
+            ok b/0       -> b/1(20)
+            ok c         ->
+            no b/1       -> turns back, un-c
+            undone c     -> un-b/0(10)
+            undone b/0   -> un-a
+            undone a     -> Compensated
+        "#]],
+    );
+}
+
+#[test]
+fn one_that_is_skipped_is_null_among_the_results() {
+    let mut made = each("[1, 2]", 2, None);
+    call_mut(&mut made, 1).failed = Word::Skip;
+    check(
+        &made,
+        "ok a; silence b/0; ok b/1; undone b/0; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b/0(10), b/1(20)
+        sent b/0     ->
+        time b/0     ->
+        wait b/0     -> b/0#2(10)
+        sent b/0     ->
+        time b/0     -> steps aside, un-b/0(10)
+        ok b/1       ->
+        undone b/0   -> goes on, c([null,1]), skips b/0
+        ok c         -> Completed
+    "#]],
+    );
+}
+
+/// What is under way when enough are done is undone alone, newest first; what has not begun never does.
+#[test]
+fn enough_is_enough() {
+    check(
+        &each("[1, 2, 3, 4]", 3, Some(1)),
+        "ok a; ok b/1; nothing b/2; ok b/0; undone b/0; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b/0(10), b/1(20), b/2(30)
+        ok b/1       -> steps aside, un-b/2(30), skips b/3
+        nothing b/2  -> un-b/0(10)
+        ok b/0       ->
+        undone b/0   -> goes on, c([null,1,null,null]), skips b/0, skips b/2
+        ok c         -> Completed
+    "#]],
+    );
+    check(
+        &each("[1, 2, 3]", 1, Some(2)),
+        "ok a; ok b/0; ok b/1; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b/0(10)
+        ok b/0       -> b/1(20)
+        ok b/1       -> c([1,1,null]), skips b/2
+        ok c         -> Completed
+    "#]],
+    );
+    check(
+        &each("[1, 2, 3]", 3, Some(1)),
+        "ok a; ok b/1; cancel; nothing b/2; undone b/1; undone b/0; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b/0(10), b/1(20), b/2(30)
+        ok b/1       -> steps aside, un-b/2(30)
+        cancel       -> turns back
+        nothing b/2  -> un-b/1(20)
+        undone b/1   -> un-b/0(10)
+        undone b/0   -> un-a
+        undone a     -> Cancelled
+    "#]],
+    );
+}
+
+#[test]
+fn children_for_each_item_have_keys_of_their_own() {
+    let mut made = definition(vec![child("x")]);
+    made.steps[0].for_each =
+        Some(ForEach { item: "line".to_owned(), list: expr("[1, 2]"), at_once: 2, most: 4, enough: None });
+    check(
+        &made,
+        "child x/0 completed; child x/1 compensated; child x/0 compensated",
+        &expect![[r#"
+            start        -> starts x/0 as k/x/0, starts x/1 as k/x/1
+            child x/0 completed ->
+            child x/1 compensated -> turns back, compensates x/0
+            child x/0 compensated -> Compensated
+        "#]],
+    );
+}
