@@ -12,6 +12,7 @@ mod literal;
 mod load;
 mod render;
 mod report;
+pub mod scenario;
 mod source;
 mod yaml;
 

@@ -46,7 +46,8 @@ pub enum LoadError {
     Wrong(#[from] Report),
 }
 
-/// Loads definitions: each path is a file, or a folder whose `*.yaml` are definitions. A contract's own file may be named, too.
+/// Loads definitions: each path is a file, or a folder whose `*.yaml` are definitions; `*.test.yaml` are their tests, and left alone.
+/// A contract's own file may be named, too.
 ///
 /// # Errors
 /// All that is wrong in any of the files; or the first file that can't be read.
@@ -192,7 +193,9 @@ fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.is_file() && path.extension().is_some_and(|extension| extension == "yaml") {
+        // Tests lie beside what they test.
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.is_file() && name.ends_with(".yaml") && !name.ends_with(".test.yaml") {
             files.push(path);
         }
     }

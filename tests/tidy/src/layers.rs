@@ -16,11 +16,13 @@ pub const FOLD: [&str; 4] = ["sagaline-schemas", "sagaline-definition", "sagalin
 const OUTSIDE: [&str; 8] = ["tokio", "rdkafka", "rocksdb", "axum", "ureq", "tracing", "mio", "socket2"];
 
 /// Which of our own crates a crate may reach, however indirectly. Crates that are not named here may reach all.
-const REACH: [(&str, &[&str]); 12] = [
+const REACH: [(&str, &[&str]); 14] = [
     ("sagaline-schemas", &[]),
     ("sagaline-definition", &["sagaline-schemas"]),
     ("sagaline-language", &["sagaline-schemas", "sagaline-definition"]),
     ("sagaline-engine", &["sagaline-schemas", "sagaline-definition"]),
+    ("sagaline-checker", &["sagaline-schemas", "sagaline-definition", "sagaline-engine"]),
+    ("sagaline-testkit", &["sagaline-schemas", "sagaline-definition", "sagaline-language", "sagaline-engine"]),
     ("sagaline-partition", &["sagaline-schemas", "sagaline-definition", "sagaline-engine"]),
     ("sagaline-store", &["sagaline-schemas", "sagaline-definition", "sagaline-engine", "sagaline-partition"]),
     ("sagaline-log", &["sagaline-schemas"]),

@@ -1,0 +1,24 @@
+//! Scenarios for sagas in virtual time: three weeks in milliseconds, through the real engine. An author says what participants answer, in a
+//! file `*.test.yaml` or with closures in `cargo test`, and what should come of it.
+
+mod account;
+mod difference;
+mod file;
+mod play;
+mod stage;
+
+pub use account::{Account, Commanded};
+pub use difference::difference;
+pub use file::{FileError, Outcome, run_file};
+pub use sagaline_language::scenario::{Expected, Happening, Reply, Says, Scenario, What};
+pub use stage::{Command, Stage};
+
+/// An answer at once.
+pub fn ok(result: sagaline_schemas::Value) -> Reply {
+    Reply { says: Says::Ok(result), after: 0, times: 1 }
+}
+
+/// A refusal at once.
+pub fn refused(code: &str) -> Reply {
+    Reply { says: Says::Refused(code.to_owned()), after: 0, times: 1 }
+}

@@ -1,0 +1,424 @@
+//! Virtual time: the next thing that is due happens next, be it an answer, a timer, or what the scenario says. Nothing waits.
+
+use std::collections::BTreeMap;
+
+use sagaline_definition::model::Verb;
+use sagaline_engine::{
+    Asked, ChildWord, Direction, Fact, HistoryHead, Input, Limits, Moment, Outgoing, Phase, PlaceName, PlaceState,
+    Saga, Spot, StepState, TimerKind, TimerStart, Told, Transition, turn,
+};
+use sagaline_language::scenario::{Says, What};
+use sagaline_schemas::record::{
+    Answer, Compensated, End, Failed, Happened, Kind, NothingThere, Probed, Refused, Succeeded,
+};
+use sagaline_schemas::wire::Bytes;
+use sagaline_schemas::{Digest, Millis, RequestId, SagaId, Value};
+
+use crate::account::{Account, Commanded};
+use crate::stage::{Command, Doors, Stage};
+
+const LIMITS: Limits = Limits { max_payload: 1 << 20, max_effects: 10_000, max_mailbox: 1_000, keep_ended: 86_400_000 };
+/// More happenings than any scenario has.
+const MOST: u32 = 1_000_000;
+
+/// Something that is due.
+enum Due {
+    Answer { effect: u32, kind: Kind, attempt: u32, says: Says },
+    Child { effect: u32, end: End, result: Value },
+    Asked { fact: u32, answer: Value },
+    Happens(What),
+    Up(String),
+}
+
+/// A scenario that runs.
+pub(crate) struct Play<'a> {
+    stage: Stage<'a>,
+    saga: Saga,
+    now: Millis,
+    offset: i64,
+    due: BTreeMap<(Millis, u32), Due>,
+    scheduled: u32,
+    doors: Doors,
+    account: Account,
+}
+
+impl<'a> Play<'a> {
+    pub fn new(stage: Stage<'a>) -> Self {
+        let saga = Saga {
+            id: SagaId::from_bytes([7; 16]),
+            definition: Digest([0; 32]),
+            key: stage.key.clone(),
+            started: 0,
+            started_at: stage.clock,
+            input: Bytes(stage.input.to_json()),
+            parent: None,
+            phase: Phase::Running { direction: Direction::Forward },
+            overdue: false,
+            held: None,
+            owner: None,
+            steps: vec![],
+            effects: vec![],
+            timers: vec![],
+            facts: vec![],
+            reactions: vec![],
+            letters: vec![],
+            aliases: vec![],
+            went_aside: false,
+            loops: vec![],
+            routes: vec![],
+            history: HistoryHead::default(),
+            traceparent: None,
+        };
+        let now = stage.clock;
+        let mut play = Self {
+            stage,
+            saga,
+            now,
+            offset: 0,
+            due: BTreeMap::new(),
+            scheduled: 0,
+            doors: Doors::default(),
+            account: Account::default(),
+        };
+        for happening in std::mem::take(&mut play.stage.happenings) {
+            play.schedule(play.now + happening.at, Due::Happens(happening.what));
+        }
+        play
+    }
+
+    pub fn run(mut self) -> Account {
+        self.take(Input::Start { told: vec![] });
+        for _ in 0..MOST {
+            if !self.next() {
+                break;
+            }
+        }
+        self.rest();
+        self.account
+    }
+
+    fn schedule(&mut self, at: Millis, due: Due) {
+        self.scheduled += 1;
+        self.due.insert((at, self.scheduled), due);
+    }
+
+    /// Whether anything happened.
+    fn next(&mut self) -> bool {
+        self.saga.begin_durations(self.now);
+        let timer = self.saga.timers.iter().filter(|timer| timer.kind != TimerKind::Forget);
+        let timer = timer.filter_map(|timer| match timer.start {
+            TimerStart::Due { at } => Some((at, timer.at.clone(), timer.kind)),
+            TimerStart::Waiting { .. } => None,
+        });
+        let timer = timer.min();
+        let due = self.due.first_key_value().map(|(key, _)| *key);
+        match (due, timer) {
+            (Some(key), timer) if timer.as_ref().is_none_or(|(at, ..)| key.0 <= *at) => {
+                self.now = self.now.max(key.0);
+                if let Some(due) = self.due.remove(&key) {
+                    self.happens(due);
+                }
+                true
+            }
+            // Once it rests for good, its timers only remind.
+            (None, Some(_)) if matches!(self.saga.phase, Phase::Stuck { .. }) => false,
+            (_, Some((at, spot, kind))) => {
+                self.now = self.now.max(at);
+                self.take(Input::Timer { kind, at: spot });
+                true
+            }
+            (_, None) => false,
+        }
+    }
+
+    fn happens(&mut self, due: Due) {
+        match due {
+            Due::Answer { effect, kind, attempt, says } => {
+                let participant = self.participant(effect);
+                if let Some(answer) = answer(kind, says).filter(|_| !self.doors.0.contains(&participant)) {
+                    self.take(Input::Answer { effect, kind, attempt, answer, instance: "test".to_owned() });
+                }
+            }
+            Due::Child { effect, end, result } => {
+                let at = self.saga.effects[effect as usize].spot();
+                let child = Some(SagaId::from_bytes([8; 16]));
+                self.take(Input::ChildEnded { at, end, child, result: Bytes(result.to_json()), reason: String::new() });
+            }
+            Due::Asked { fact, answer } => {
+                let answer = Answer::Succeeded(Succeeded { result: Bytes(answer.to_json()) });
+                self.take(Input::FactAnswer { fact, answer });
+            }
+            Due::Up(participant) => {
+                self.doors.0.remove(&participant);
+                self.note(format!("{participant} is back"));
+                self.take(Input::Admitted);
+            }
+            Due::Happens(what) => self.happening(what),
+        }
+    }
+
+    fn happening(&mut self, what: What) {
+        let input = match what {
+            What::Down { participant, lasts } => {
+                self.note(format!("{participant} is away"));
+                self.schedule(self.now + lasts, Due::Up(participant.clone()));
+                self.doors.0.insert(participant);
+                return;
+            }
+            What::Fact { fact, value, seq } => match self.told(&fact, &value, seq) {
+                Some(input) => input,
+                None => return self.account.rejected.push(format!("there is no fact {fact:?}")),
+            },
+            What::Event { step, data } => match self.stage.definition.step_index(&step) {
+                Some(step) => Input::Letter { step: step as u32, event: Bytes(data.to_json()) },
+                None => return self.account.rejected.push(format!("there is no step {step:?}")),
+            },
+            What::Decide { step, choice, by, roles } => {
+                let version = self.version(&step);
+                let asked = Asked::Decide { place: place(&step), version, choice, reason: String::new() };
+                Input::Request { id: RequestId::from_bytes([1; 16]), by, roles, asked }
+            }
+            What::Cancel(reason) => asked(Asked::Cancel { reason }),
+            What::Retry(step) => {
+                asked(Asked::Retry { place: step.as_deref().map(place), input: None, reason: String::new() })
+            }
+            What::Skip(step) => asked(Asked::Skip { place: place(&step), reason: String::new() }),
+            What::Close(reason) => asked(Asked::Close { reason }),
+            What::Hold(reason) => asked(Asked::Hold { reason }),
+            What::Release => asked(Asked::Release { place: None, reason: String::new() }),
+        };
+        self.take(input);
+    }
+
+    fn told(&self, name: &str, value: &Value, seq: Option<i64>) -> Option<Input> {
+        let fact = self.stage.definition.facts.iter().position(|clause| clause.fact == name)?;
+        let versioned = self.stage.definition.facts[fact].seq.is_some();
+        let next = self.saga.facts[fact].seq.unwrap_or(0) + 1;
+        let seq = seq.or_else(|| versioned.then_some(next));
+        Some(Input::Told { fact: fact as u32, told: Told { value: Bytes(value.to_json()), seq } })
+    }
+
+    /// What people see when they decide.
+    fn version(&self, step: &str) -> i64 {
+        let step = self.stage.definition.step_index(step).and_then(|step| self.saga.steps.get(step));
+        let asking = step.and_then(|run| run.state.places().first()).map(|place| &place.state);
+        match asking {
+            Some(PlaceState::Asking { approval }) => approval.version,
+            _ => 0,
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        self.offset += 1;
+        let moment = Moment { offset: self.offset, log_time: self.now };
+        let transition = turn(self.stage.definition, &mut self.saga, input, moment, LIMITS, &mut self.doors);
+        self.tell(&transition);
+        for out in transition.out {
+            self.leaves(out);
+        }
+    }
+
+    fn leaves(&mut self, out: Outgoing) {
+        match out {
+            Outgoing::Command { effect, kind, attempt, .. } => {
+                let input = self.saga.effects[effect as usize].input(kind).clone();
+                let command = self.command(effect, kind, attempt, &input);
+                let reply = self.stage.answer(&command);
+                self.commanded(&command);
+                if reply.says != Says::Silent {
+                    self.schedule(self.now + reply.after, Due::Answer { effect, kind, attempt, says: reply.says });
+                }
+                self.offset += 1;
+                let moment = Moment { offset: self.offset, log_time: self.now };
+                let sent = Input::Sent { effect, kind, attempt, base: Some(self.now) };
+                turn(self.stage.definition, &mut self.saga, sent, moment, LIMITS, &mut self.doors);
+            }
+            Outgoing::Child { effect, word } => self.child(effect, &word),
+            Outgoing::Ask { fact, attempt, input } => {
+                let name = format!("ask {}", self.stage.definition.facts[fact as usize].fact);
+                let input = Value::parse(&input).unwrap_or_default();
+                let command = Command { step: name.clone(), name, kind: Kind::Ask, attempt, input, now: self.now };
+                let reply = self.stage.answer(&command);
+                self.commanded(&Command { attempt: 1, ..command });
+                if let Says::Ok(answer) = reply.says {
+                    self.schedule(self.now + reply.after, Due::Asked { fact, answer });
+                }
+            }
+            Outgoing::Queued { .. } | Outgoing::Ended { .. } | Outgoing::Bind { .. } => {}
+        }
+    }
+
+    fn child(&mut self, effect: u32, word: &ChildWord) {
+        let kind = match word {
+            ChildWord::Start { .. } => Kind::Do,
+            ChildWord::Cancel { .. } | ChildWord::Compensate => Kind::Compensate,
+            ChildWord::Release => return,
+        };
+        let input = self.saga.effects[effect as usize].input.clone();
+        let command = self.command(effect, kind, 1, &input);
+        let reply = self.stage.answer(&command);
+        self.commanded(&command);
+        let (end, result) = match (kind, reply.says) {
+            (_, Says::Silent) => return,
+            (Kind::Do, Says::Ok(result)) => (End::Completed, result),
+            (Kind::Do, Says::NothingThere | Says::Never) => (End::NotStarted, Value::Null),
+            (_, Says::Failed | Says::Unknown) => (End::Closed, Value::Null),
+            (Kind::Compensate, Says::Refused(_)) => (End::Completed, Value::Null),
+            _ => (End::Compensated, Value::Null),
+        };
+        self.schedule(self.now + reply.after, Due::Child { effect, end, result });
+    }
+
+    fn command(&self, effect: u32, kind: Kind, attempt: u32, input: &Bytes) -> Command {
+        let spot = self.saga.effects[effect as usize].spot();
+        let prefix = match kind {
+            Kind::Do => "",
+            Kind::Compensate => "undo ",
+            Kind::Probe => "probe ",
+            Kind::Ask => "ask ",
+        };
+        let step = &self.stage.definition.steps[spot.step as usize].step;
+        let name = format!("{prefix}{}", self.name(&spot));
+        let input = Value::parse(input).unwrap_or_default();
+        Command { name, step: format!("{prefix}{step}"), kind, attempt, input, now: self.now }
+    }
+
+    fn name(&self, spot: &Spot) -> String {
+        let items: String = spot.items.iter().map(|item| format!("[{item}]")).collect();
+        format!("{}{items}", self.stage.definition.steps[spot.step as usize].step)
+    }
+
+    fn participant(&self, effect: u32) -> String {
+        let step = self.saga.effects[effect as usize].step as usize;
+        match &self.stage.definition.steps[step].verb {
+            Verb::Call(call) => call.participant.clone(),
+            _ => String::new(),
+        }
+    }
+
+    fn since(&self) -> Millis {
+        self.now - self.stage.clock
+    }
+
+    fn note(&mut self, what: String) {
+        self.account.timeline.push((self.since(), what));
+    }
+
+    fn commanded(&mut self, command: &Command) {
+        let again = if command.attempt > 1 { format!(" #{}", command.attempt) } else { String::new() };
+        let name = format!("{}{again}", command.name);
+        self.note(name.clone());
+        if command.kind == Kind::Do {
+            self.begun(&command.step);
+        }
+        let at = self.since();
+        self.account.commands.push(Commanded { name, input: command.input.clone(), at });
+    }
+
+    fn begun(&mut self, step: &str) {
+        let at = self.since();
+        self.account.times.entry(step.to_owned()).or_insert(at);
+    }
+
+    fn tell(&mut self, transition: &Transition) {
+        if let Some(rejected) = &transition.rejected {
+            self.account.rejected.push(rejected.to_string());
+            self.note(format!("not taken: {rejected}"));
+        }
+        for fact in &transition.facts {
+            match fact {
+                Fact::Awaits { spot } | Fact::PeopleAsked { spot, .. } => {
+                    let (name, step) = (self.name(spot), self.stage.definition.steps[spot.step as usize].step.clone());
+                    self.note(format!("waits at {name}"));
+                    self.account.waits.push(name);
+                    self.begun(&step);
+                }
+                Fact::TurnedBack { cause } => {
+                    self.note(format!("goes back: {cause}"));
+                    self.account.because = cause.to_string();
+                }
+                Fact::Stuck { stuck } => {
+                    self.account.because = format!("{stuck:?}");
+                    self.note(format!("stuck: {}", self.account.because));
+                }
+                Fact::Resumed { because } => self.note(format!("goes on: {because}")),
+                Fact::Chosen { spot, choice, by } => {
+                    let name = self.name(spot);
+                    self.note(format!("{name}: {} chose {choice}", by.join(", ")));
+                }
+                Fact::Escalated { spot, to } => {
+                    let name = self.name(spot);
+                    self.note(format!("{name} goes to {to}"));
+                }
+                Fact::Overdue { step: Some(step) } => {
+                    let name = self.stage.definition.steps[*step as usize].step.clone();
+                    self.note(format!("{name} is overdue"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn rest(&mut self) {
+        self.account.after = match &self.saga.phase {
+            Phase::Ended { at, .. } => at - self.stage.clock,
+            Phase::Running { .. } | Phase::Stuck { .. } => self.since(),
+        };
+        self.account.end = match &self.saga.phase {
+            Phase::Ended { end, .. } => format!("{end:?}").to_lowercase(),
+            Phase::Stuck { .. } => "stuck".to_owned(),
+            Phase::Running { .. } if self.is_held() => "held".to_owned(),
+            Phase::Running { .. } => "waiting".to_owned(),
+        };
+        let report = sagaline_engine::report::report(self.stage.definition, &self.saga);
+        for (effect, told) in self.saga.effects.iter().zip(&report.effects) {
+            let state = match told.stands {
+                Some(true) => "stands",
+                Some(false) => "void",
+                None => "unknown",
+            };
+            self.account.world.push((self.name(&effect.spot()), state.to_owned()));
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        let held = |run: &sagaline_engine::StepRun| match &run.state {
+            StepState::Begun { places } => places.iter().any(|place| matches!(place.state, PlaceState::Held { .. })),
+            StepState::Waiting | StepState::Skipped => false,
+        };
+        self.saga.held.is_some() || self.saga.steps.iter().any(held)
+    }
+}
+
+fn place(step: &str) -> PlaceName {
+    let (name, item) = match step.strip_suffix(']').and_then(|step| step.split_once('[')) {
+        Some((name, item)) => (name, item.parse().ok()),
+        None => (step, None),
+    };
+    PlaceName { step: name.to_owned(), items: item.into_iter().collect(), round: None }
+}
+
+fn asked(asked: Asked) -> Input {
+    Input::Request { id: RequestId::from_bytes([1; 16]), by: "somebody".to_owned(), roles: vec![], asked }
+}
+
+/// None: nothing is ever said.
+fn answer(kind: Kind, says: Says) -> Option<Answer> {
+    let bytes = |value: &Value| Bytes(value.to_json());
+    let failed = || Answer::Failed(Failed { error: "the scenario says so".to_owned(), retry_after: None });
+    let probed = |happened, result| Answer::Probed(Probed { happened, result });
+    Some(match (kind, says) {
+        (_, Says::Silent) => return None,
+        (_, Says::Failed) => failed(),
+        (Kind::Do | Kind::Ask, Says::Ok(result)) => Answer::Succeeded(Succeeded { result: bytes(&result) }),
+        (Kind::Do | Kind::Ask, Says::Refused(code)) => Answer::Refused(Refused { code, detail: String::new() }),
+        (Kind::Compensate, Says::Ok(result)) => Answer::Compensated(Compensated { result: Some(bytes(&result)) }),
+        (Kind::Compensate, Says::NothingThere | Says::Never) => Answer::NothingThere(NothingThere {}),
+        (Kind::Probe, Says::Ok(result)) => probed(Happened::Yes, Some(bytes(&result))),
+        (Kind::Probe, Says::Never | Says::NothingThere) => probed(Happened::No, None),
+        (Kind::Probe, Says::Unknown | Says::Refused(_)) => probed(Happened::Unknown, None),
+        // What can't be said to such a command is no answer to it.
+        (Kind::Do | Kind::Ask, Says::NothingThere | Says::Never | Says::Unknown) => failed(),
+        (Kind::Compensate, Says::Refused(_) | Says::Unknown) => failed(),
+    })
+}
