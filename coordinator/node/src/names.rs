@@ -27,9 +27,10 @@ impl Names {
         self.of_channel("definitions")
     }
 
-    /// The topic of a channel: `commands.<participant>`, `events`, `parked`.
+    /// The topic of a channel: `commands.<participant>`, `events`, `parked`; the inbox for `inbox.<partition>`.
     pub fn of_channel(&self, channel: &str) -> String {
-        format!("{}{channel}", self.prefix)
+        let topic = if sagaline_partition::goes_to_inbox(channel) { "inbox" } else { channel };
+        format!("{}{topic}", self.prefix)
     }
 
     /// The consumer group that reads the domain topics.

@@ -1,16 +1,25 @@
-//! A domain event: the numbered channel of its source decides whether it is news; its targets are taken in order.
+//! A domain event: the numbered channel of its source decides whether it is news; its targets are taken in order. A saga is told by the
+//! clause of its own version: the definition that a target names may be another version of it.
+
+use std::collections::BTreeSet;
 
 use sagaline_definition::Definition;
-use sagaline_definition::expr::Names;
-use sagaline_schemas::hash::{Preimage, partition_of};
+use sagaline_definition::model::{FactClause, Verb};
+use sagaline_engine::{Input, told};
+use sagaline_schemas::hash::{Preimage, alias_home};
 use sagaline_schemas::output::ParkedReason;
 use sagaline_schemas::record::{ClauseKind, Event, EventOrigin, Target};
 use sagaline_schemas::wire::{Bytes, Wire};
-use sagaline_schemas::{Offset, Value};
+use sagaline_schemas::{Digest, Offset, SagaId, Value};
 
+use crate::door::{Knock, Opened, check_key};
+use crate::early::Absent;
+use crate::facts::OneName;
 use crate::fold::{LogRecord, Partition};
 use crate::halt::Halt;
-use crate::sagas::{Begin, MAX_KEY};
+use crate::reply::Unfit;
+use crate::sagas::Turned;
+use crate::state::{Folding, News};
 use crate::store::Family;
 
 /// What the numbered channel says of a record (records.md section 2): accept iff at > highest and prev <= highest.
@@ -18,6 +27,25 @@ pub(crate) enum Numbered {
     News,
     Repeat,
     Gap { highest: Offset },
+}
+
+/// An event on its way to its targets.
+struct Told<'a> {
+    record: LogRecord<'a>,
+    event: &'a Event,
+    data: &'a Value,
+    /// Whom it has been handed to: another version's target may name the same clause of the same saga.
+    handed: BTreeSet<(String, ClauseKind, String, Option<String>, String)>,
+    /// What sagas that watch other keys are to be told when all targets are done.
+    news: Vec<News>,
+}
+
+impl Told<'_> {
+    fn remember(&mut self, news: Option<News>) {
+        if let Some(news) = news.filter(|news| !self.news.contains(news)) {
+            self.news.push(news);
+        }
+    }
 }
 
 impl Partition {
@@ -40,24 +68,18 @@ impl Partition {
         if let Some(reason) = event.skipped {
             return self.park(record.value, ParkedReason::Skipped, reason);
         }
-        if event.data.len() > self.begun().settings.max_payload as usize {
-            let detail = format!(
-                "the event has {} bytes, the settings allow {}",
-                event.data.len(),
-                self.begun().settings.max_payload
-            );
-            return self.park(record.value, ParkedReason::TooLarge, detail);
-        }
-        let data = match Value::parse(&event.data) {
+        let data = match self.check_data(&event.data) {
             Ok(data) => data,
-            Err(error) => {
-                return self.park(record.value, ParkedReason::Undecodable, format!("the event is no JSON: {error}"));
-            }
+            Err((reason, detail)) => return self.park(record.value, reason, detail),
         };
+        let mut told = Told { record, event: &event, data: &data, handed: BTreeSet::new(), news: Vec::new() };
         for (index, target) in (0..).zip(&event.targets) {
-            if let Err((reason, detail)) = self.target(index, target, &event, &data)? {
+            if let Err((reason, detail)) = self.target(index, target, &mut told)? {
                 self.park(record.value, reason, detail)?;
             }
+        }
+        if !told.news.is_empty() {
+            self.meta_mut().folding = Folding::Telling { news: told.news, after: None, told: 0 };
         }
         Ok(())
     }
@@ -77,63 +99,156 @@ impl Partition {
         })
     }
 
-    fn target(
+    /// An event's payload as expressions see it.
+    pub(crate) fn check_data(&self, data: &Bytes) -> Result<Value, Unfit> {
+        let (size, limit) = (data.len(), self.begun().settings.max_payload);
+        if size > limit as usize {
+            let detail = format!("the event has {size} bytes, the settings allow {limit}");
+            return Err((ParkedReason::TooLarge, detail));
+        }
+        Value::parse(data).map_err(|error| (ParkedReason::Undecodable, format!("the event is no JSON: {error}")))
+    }
+
+    fn target(&mut self, index: u32, target: &Target, told: &mut Told<'_>) -> Result<Result<(), Unfit>, Halt> {
+        let Some(definition) = self.definition(target.definition)? else {
+            let detail = format!("the definition {} is not known here", target.definition);
+            return Ok(Err((ParkedReason::NotKnown, detail)));
+        };
+        let refused = |detail| Ok(Err((ParkedReason::Refused, detail)));
+        if let Err(detail) = check_key(&target.key) {
+            return refused(detail);
+        }
+        match target.clause {
+            ClauseKind::Start => self.start_by_event(&definition, index, target, told),
+            ClauseKind::Fact => match definition.facts.iter().find(|fact| fact.fact == target.name) {
+                None => refused(format!("{} has no fact {:?}", definition.saga, target.name)),
+                Some(fact) if fact.of.is_some() => {
+                    let learnt = self.learn(fact, target, told.data)?;
+                    Ok(learnt.map(|news| told.remember(news)))
+                }
+                Some(_) => self.hand_on(&definition, target, told),
+            },
+            ClauseKind::Wait => self.hand_on(&definition, target, told),
+            ClauseKind::React => refused("no definition of this version reacts to an event itself".to_owned()),
+        }
+    }
+
+    fn start_by_event(
         &mut self,
+        definition: &Definition,
         index: u32,
         target: &Target,
-        event: &Event,
-        data: &Value,
-    ) -> Result<Result<(), (ParkedReason, String)>, Halt> {
-        let Some(definition) = self.definition(target.definition)? else {
-            return Ok(Err((
-                ParkedReason::NotKnown,
-                format!("the definition {} is not known here", target.definition),
-            )));
+        told: &Told<'_>,
+    ) -> Result<Result<(), Unfit>, Halt> {
+        let traceparent = told.event.traceparent.clone();
+        let knock = Knock { definition: target.definition, key: target.key.clone(), traceparent, parent: None, index };
+        Ok(match self.knock(definition, knock, || input_of(definition, told.data))? {
+            Opened::Begun(_) | Opened::Exists(_) => Ok(()),
+            Opened::Refused(unfit) => Err(unfit),
+        })
+    }
+
+    /// For one saga, which may live, or not yet.
+    fn hand_on(
+        &mut self,
+        definition: &Definition,
+        target: &Target,
+        told: &mut Told<'_>,
+    ) -> Result<Result<(), Unfit>, Halt> {
+        let (name, key) = (definition.saga.as_str(), target.key.as_str());
+        let home = match &target.via {
+            None => self.is_home(key),
+            Some(alias) if alias_home(name, alias, key, self.begun().partitions) == self.number => Ok(()),
+            Some(alias) => Err(format!("the {alias} {key:?} belongs to another partition")),
         };
-        match target.clause {
-            ClauseKind::Start => {}
-            ClauseKind::Fact | ClauseKind::Wait | ClauseKind::React => {
-                return Ok(Err((
-                    ParkedReason::Refused,
-                    format!("{:?} clauses are not yet part of this version", target.clause),
-                )));
-            }
+        if let Err(detail) = home {
+            return Ok(Err((ParkedReason::Refused, detail)));
         }
-        if target.key.is_empty() || target.key.len() > MAX_KEY {
-            return Ok(Err((
-                ParkedReason::Refused,
-                format!("a key has between 1 and {MAX_KEY} bytes, this has {}", target.key.len()),
-            )));
-        }
-        if partition_of(&target.key, self.begun().partitions) != self.number {
-            return Ok(Err((ParkedReason::Refused, format!("the key {:?} belongs to another partition", target.key))));
-        }
-        if self.saga_of_key(&definition.saga, &target.key)?.is_some() {
-            self.meta_mut().counters.repeated_starts += 1;
+        let whom = (name.to_owned(), target.clause, target.name.clone(), target.via.clone(), target.key.clone());
+        if !told.handed.insert(whom) {
             return Ok(Ok(()));
         }
-        let input = match input_of(&definition, data) {
-            Ok(input) => input,
+        match &target.via {
+            None => match self.saga_of_key(name, key)? {
+                Some(saga) => self.tell_saga(saga, target, &told.event.topic, told.data),
+                None => {
+                    let absent = Absent::Key { definition: name, key };
+                    Ok(self.keep_early(told.record, absent, told.event, target)?)
+                }
+            },
+            Some(alias) => match self.bound(name, alias, key)? {
+                Some(bound) => self.deliver(&bound, target, told.event).map(Ok),
+                None => {
+                    let absent = Absent::Alias { definition: name, alias, value: key };
+                    Ok(self.keep_early(told.record, absent, told.event, target)?)
+                }
+            },
+        }
+    }
+
+    /// The saga is told what its own version's clause makes of the event: nothing, where that names somebody else.
+    pub(crate) fn tell_saga(
+        &mut self,
+        id: SagaId,
+        target: &Target,
+        topic: &str,
+        event: &Value,
+    ) -> Result<Result<(), Unfit>, Halt> {
+        let Some(digest) = self.over.saga(id)?.map(|saga| saga.definition) else {
+            return Ok(Err((ParkedReason::Unknown, format!("the saga {id} is no longer remembered"))));
+        };
+        let Some(definition) = self.definition(digest)? else { return Ok(Ok(())) };
+        let input = match input_by_clause(&definition, digest, target, topic, event) {
+            Ok(Some(input)) => input,
+            Ok(None) => return Ok(Ok(())),
             Err(detail) => return Ok(Err((ParkedReason::Refused, detail))),
         };
-        if input.len() > self.begun().settings.max_payload as usize {
-            let detail = format!(
-                "start.input has {} bytes, the settings allow {}",
-                input.len(),
-                self.begun().settings.max_payload
-            );
-            return Ok(Err((ParkedReason::TooLarge, detail)));
-        }
-        let begin = Begin {
-            definition: target.definition,
-            key: target.key.clone(),
-            input,
-            traceparent: event.traceparent.clone(),
-            index,
-        };
-        self.begin_saga(&definition, begin)?;
-        Ok(Ok(()))
+        Ok(match self.turn(id, input)? {
+            Turned::Unknown | Turned::Taken => Ok(()),
+            Turned::Rejected(detail) => Err((ParkedReason::Refused, detail)),
+        })
     }
+
+    /// A saga has begun: it is told what came before it.
+    pub(crate) fn tell_early(&mut self, definition: &Definition, key: &str, id: SagaId) -> Result<(), Halt> {
+        for event in self.take_early(Absent::Key { definition: &definition.saga, key })? {
+            let data = Value::parse(&event.data).unwrap_or_default();
+            for target in &event.targets {
+                if let Err((reason, detail)) = self.tell_saga(id, target, &event.topic, &data)? {
+                    self.park(&event.data, reason, detail)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the clause of a saga's own version says; none: the event is not about this saga.
+fn input_by_clause(
+    definition: &Definition,
+    digest: Digest,
+    target: &Target,
+    topic: &str,
+    event: &Value,
+) -> Result<Option<Input>, String> {
+    let own = |key: Option<&sagaline_definition::Expr>| {
+        let same = |key: Value| key == Value::String(target.key.clone());
+        digest == target.definition || key.is_some_and(|key| key.eval(&OneName("event", event)).is_ok_and(same))
+    };
+    if target.clause == ClauseKind::Wait {
+        let step = definition.steps.iter().position(|step| step.step == target.name);
+        let Some((number, Verb::Wait(wait))) = step.map(|step| (step, &definition.steps[step].verb)) else {
+            return Ok(None);
+        };
+        let meant = wait.topic == topic && wait.via == target.via && own(Some(&wait.key));
+        return Ok(meant.then(|| Input::Letter { step: number as u32, event: Bytes(event.to_json()) }));
+    }
+    let listens =
+        |fact: &FactClause| fact.of.is_none() && fact.topic.as_deref() == Some(topic) && own(fact.key.as_ref());
+    let clause = definition.facts.iter().position(|fact| fact.fact == target.name);
+    let Some(number) = clause.filter(|number| listens(&definition.facts[*number])) else { return Ok(None) };
+    let told = told(&definition.facts[number], event).map_err(|error| format!("facts.{}: {error}", target.name))?;
+    Ok(told.map(|told| Input::Told { fact: number as u32, told }))
 }
 
 /// A domain topic's partition, in one generation, is one numbered channel.
@@ -147,16 +262,7 @@ fn source_key(origin: &EventOrigin) -> Vec<u8> {
 fn input_of(definition: &Definition, event: &Value) -> Result<Bytes, String> {
     let value = match &definition.start.input {
         None => event.clone(),
-        Some(input) => input.eval(&OneEvent(event)).map_err(|error| format!("start.input: {error}"))?,
+        Some(input) => input.eval(&OneName("event", event)).map_err(|error| format!("start.input: {error}"))?,
     };
     Ok(Bytes(value.to_json()))
-}
-
-/// What expressions at a definition's door see: `event`, and nothing else.
-struct OneEvent<'a>(&'a Value);
-
-impl Names for OneEvent<'_> {
-    fn get(&self, name: &str) -> Option<std::borrow::Cow<'_, Value>> {
-        (name == "event").then_some(std::borrow::Cow::Borrowed(self.0))
-    }
 }

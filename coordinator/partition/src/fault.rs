@@ -10,6 +10,7 @@ use sagaline_schemas::{LogId, Offset, Position, SagaId, schema};
 
 use crate::fold::{FaultNote, LogRecord, Partition};
 use crate::halt::Halt;
+use crate::message::{Arrived, addressee};
 
 impl Partition {
     /// An input is passed over. Only a proven one is believed about whom it concerns.
@@ -28,10 +29,10 @@ impl Partition {
         Ok(())
     }
 
-    /// The saga that an input names. An event that is news counts in its channel's chain, or all that follow would be a hole.
+    /// The saga that an input names. What is news counts in its channel's chain, or all that follow would be a hole.
     fn concerned(&mut self, body: &Body) -> Result<Option<SagaId>, Halt> {
         Ok(match body {
-            Body::Reply(reply) => self.find_effect(reply)?.is_ok().then_some(reply.address.saga),
+            Body::Reply(reply) => self.find_command(reply)?.is_ok().then_some(reply.address.saga),
             Body::Request(request) => match &request.target {
                 RequestTarget::Saga(target) => Some(target.saga),
                 RequestTarget::Key(target) => self.saga_of_key(&target.definition, &target.key)?,
@@ -45,12 +46,15 @@ impl Partition {
                 self.vouch(self.at.offset, progress);
                 None
             }
+            Body::Message(message) => match self.is_new_message(message)? {
+                Arrived::News => addressee(&message.body),
+                Arrived::Repeat | Arrived::Gap { .. } => None,
+            },
             Body::Genesis(_)
             | Body::Settings(_)
             | Body::EngineVersion(_)
             | Body::Contract(_)
             | Body::Definition(_)
-            | Body::Message(_)
             | Body::Fault(_) => None,
         })
     }

@@ -4,19 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sagaline_definition::{Contract, Definition};
-use sagaline_schemas::hash;
+use sagaline_definition::Definition;
 use sagaline_schemas::output::ParkedReason;
 use sagaline_schemas::proof::{self, Key, Opened};
-use sagaline_schemas::record::{Body, ContractRecord, DefinitionRecord, Genesis};
+use sagaline_schemas::record::{Body, Genesis};
 use sagaline_schemas::{CommandId, Digest, Millis, Offset, OutputHash, Position, SagaId, schema};
 
+use crate::gate::Gate;
+use crate::gates::Limited;
 use crate::halt::Halt;
 use crate::keys;
 use crate::outbox::Published;
 use crate::overlay::{Overlay, decode};
 use crate::progress::corrupt;
-use crate::state::{Counters, Folding, KnownContract, Meta, Output};
+use crate::state::{Counters, Folding, Meta, Output};
 use crate::store::{Family, Reader, Store, StoreError};
 
 /// The version of the rules that this program folds by.
@@ -72,6 +73,14 @@ pub struct Partition {
     pub(crate) unanswered: BTreeSet<CommandId>,
     /// `Family::Waiting`, held in memory: it empties at every Progress.
     pub(crate) waiting: BTreeSet<SagaId>,
+    /// `Family::Gates`, held in memory: most participants have none.
+    pub(crate) gates: BTreeMap<String, Gate>,
+    /// What contracts limit, by definition.
+    pub(crate) limited: BTreeMap<Digest, Limited>,
+    /// Gates at which a seat became free in this record or with this timer.
+    pub(crate) freed: BTreeSet<String>,
+    /// The gate that calls the saga whose turn it is.
+    pub(crate) called: Option<String>,
     pub(crate) next_due: Option<Option<Millis>>,
     /// Behind the timer that fired last in this record: nothing is ever armed before it. After a restart it is looked for anew.
     pub(crate) fire_from: Option<Vec<u8>>,
@@ -96,11 +105,16 @@ impl Partition {
             published: Vec::new(),
             unanswered: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            gates: BTreeMap::new(),
+            limited: BTreeMap::new(),
+            freed: BTreeSet::new(),
+            called: None,
             next_due: None,
             fire_from: None,
         };
         partition.waiting = partition.read_waiting()?;
         partition.unanswered = partition.read_unanswered()?;
+        partition.gates = partition.read_gates()?;
         if let Some(meta) = &partition.meta {
             partition.check_key(&meta.key_id, meta.key_fingerprint)?;
             check_rules(meta.rules_version)?;
@@ -141,6 +155,7 @@ impl Partition {
                 Some(note) => self.pass_over(record, &note)?,
                 None => self.take(record)?,
             }
+            self.call_for_freed()?;
         }
         match self.go_on_with_timers(budget)? {
             Folded::More => Ok(Folded::More),
@@ -190,8 +205,8 @@ impl Partition {
         if let Err(detail) = self.prove(record, &opened) {
             return self.park(record.value, ParkedReason::Unproven, detail.to_owned());
         }
-        // An event that is too large still counts in its channel's chain: `event.rs` parks it.
-        if self.is_too_large(record) && !matches!(opened.inbox.body, Body::Event(_)) {
+        // What is too large still counts in its channel's chain: `event.rs` and `message.rs` park it.
+        if self.is_too_large(record) && !matches!(opened.inbox.body, Body::Event(_) | Body::Message(_)) {
             return self.park_too_large(record);
         }
         self.dispatch(record, opened)
@@ -246,107 +261,12 @@ impl Partition {
             Body::Contract(contract) => self.contract(record, contract),
             Body::Definition(definition) => self.definition_record(record, definition),
             Body::Event(event) => self.event(record, event),
-            Body::Message(_) => self.park(
-                record.value,
-                ParkedReason::Refused,
-                "nothing in this version sends messages between partitions".to_owned(),
-            ),
+            Body::Message(message) => self.message(record, message),
             Body::Request(request) => self.request(record, request),
             Body::Reply(reply) => self.reply(record, reply),
             Body::Progress(progress) => self.progress(record, progress),
             Body::Fault(fault) => self.fault(record, fault),
         }
-    }
-
-    /// A contract becomes known; repeating it changes nothing.
-    fn contract(&mut self, record: LogRecord<'_>, contract: ContractRecord) -> Result<(), Halt> {
-        let read = match check_contract(&contract) {
-            Ok(read) => read,
-            Err(detail) => return self.park(record.value, ParkedReason::Refused, detail),
-        };
-        if self.over.get(Family::Contracts, &contract.digest.0)?.is_some() {
-            return Ok(());
-        }
-        if self.has_contract(&read.participant, &read.version)? {
-            let detail =
-                format!("{} {} is known with another digest: raise its version", read.participant, read.version);
-            return self.park(record.value, ParkedReason::Refused, detail);
-        }
-        let known =
-            KnownContract { normal_form: contract.normal_form, command_partitions: contract.command_partitions };
-        self.over.write(Family::Contracts, contract.digest.0.to_vec(), &known);
-        Ok(())
-    }
-
-    /// A definition becomes known, its contracts before it; repeating it changes nothing.
-    fn definition_record(&mut self, record: LogRecord<'_>, known: DefinitionRecord) -> Result<(), Halt> {
-        let digest = hash::normal_form_digest("definition", &known.normal_form);
-        if digest != known.digest {
-            return self.park(
-                record.value,
-                ParkedReason::Refused,
-                format!("its digest is {digest}, not {}", known.digest),
-            );
-        }
-        let definition = match Definition::from_normal_form(&known.normal_form) {
-            Ok(definition) => definition,
-            Err(error) => return self.park(record.value, ParkedReason::Undecodable, error.to_string()),
-        };
-        if self.over.get(Family::Definitions, &digest.0)?.is_some() {
-            return Ok(());
-        }
-        if self.has_definition(&definition.saga, &definition.version)? {
-            let detail =
-                format!("{} {} is known with another digest: raise its version", definition.saga, definition.version);
-            return self.park(record.value, ParkedReason::Refused, detail);
-        }
-        for contract in definition.contracts.values() {
-            if self.over.get(Family::Contracts, &contract.0)?.is_none() {
-                return self.park(
-                    record.value,
-                    ParkedReason::NotKnown,
-                    format!("the contract {contract} is not known here"),
-                );
-            }
-        }
-        self.over.put(Family::Definitions, digest.0.to_vec(), known.normal_form.0);
-        self.definitions.insert(digest, Arc::new(definition));
-        Ok(())
-    }
-
-    /// Whether a name and version has a contract. There are few, and new ones are rare.
-    fn has_contract(&self, participant: &str, version: &str) -> Result<bool, StoreError> {
-        for (_, known) in self.over.scan(Family::Contracts, &[], None, usize::MAX)? {
-            let known: KnownContract = decode(Family::Contracts, &known)?;
-            let contract = Contract::from_normal_form(&known.normal_form);
-            if contract.is_ok_and(|contract| contract.participant == participant && contract.version == version) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn has_definition(&self, saga: &str, version: &str) -> Result<bool, StoreError> {
-        let known = self.over.scan(Family::Definitions, &[], None, usize::MAX)?;
-        let same = |known: Definition| known.saga == saga && known.version == version;
-        Ok(known.iter().any(|(_, known)| Definition::from_normal_form(known).is_ok_and(same)))
-    }
-
-    /// The definition of that digest; none: it is not known here.
-    pub(crate) fn definition(&mut self, digest: Digest) -> Result<Option<Arc<Definition>>, StoreError> {
-        if let Some(definition) = self.definitions.get(&digest) {
-            return Ok(Some(Arc::clone(definition)));
-        }
-        let Some(normal_form) = self.over.get(Family::Definitions, &digest.0)? else {
-            return Ok(None);
-        };
-        let definition = Definition::from_normal_form(&normal_form).map_err(|error| StoreError::Corrupt {
-            place: "family definitions".to_owned(),
-            detail: error.to_string(),
-        })?;
-        let definition = Arc::new(definition);
-        self.definitions.insert(digest, Arc::clone(&definition));
-        Ok(Some(definition))
     }
 
     /// What was folded since the last commit is taken whole.
@@ -367,12 +287,16 @@ impl Partition {
     pub fn discard(&mut self) -> Result<(), StoreError> {
         self.over.discard();
         self.definitions.clear();
+        self.limited.clear();
+        self.freed.clear();
+        self.called = None;
         self.published.clear();
         self.next_due = None;
         self.fire_from = None;
         self.meta = self.over.read::<Meta>(Family::Meta, keys::META)?;
         self.waiting = self.read_waiting()?;
         self.unanswered = self.read_unanswered()?;
+        self.gates = self.read_gates()?;
         Ok(())
     }
 
@@ -421,17 +345,6 @@ impl Partition {
 
 fn check_rules(wanted: u32) -> Result<(), Halt> {
     if wanted == RULES_VERSION { Ok(()) } else { Err(Halt::UnknownRules { wanted, known: RULES_VERSION }) }
-}
-
-fn check_contract(contract: &ContractRecord) -> Result<Contract, String> {
-    let digest = hash::normal_form_digest("contract", &contract.normal_form);
-    if digest != contract.digest {
-        return Err(format!("its digest is {digest}, not {}", contract.digest));
-    }
-    if contract.command_partitions == 0 {
-        return Err("a command topic has at least one partition".to_owned());
-    }
-    Contract::from_normal_form(&contract.normal_form).map_err(|error| error.to_string())
 }
 
 fn first_meta(genesis: &Genesis) -> Meta {

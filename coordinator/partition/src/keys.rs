@@ -2,26 +2,71 @@
 
 use sagaline_engine::TimerKind;
 use sagaline_schemas::wire::{Reader, Wire, WireError};
-use sagaline_schemas::{Millis, Position, RequestId, SagaId};
+use sagaline_schemas::{Digest, Millis, Offset, Position, RequestId, SagaId};
 
 /// The one key of `Family::Meta`.
 pub const META: &[u8] = b"meta";
 
 /// A live or ended saga's key.
 pub fn key(definition: &str, key: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(8 + definition.len() + key.len());
-    for part in [definition, key] {
-        out.extend_from_slice(&(part.len() as u32).to_be_bytes());
-        out.extend_from_slice(part.as_bytes());
-    }
-    out
+    parts(&[], &[definition, key])
 }
 
 /// Everything of one channel begins with this.
 pub fn channel(channel: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(20 + channel.len());
-    out.extend_from_slice(&(channel.len() as u32).to_be_bytes());
-    out.extend_from_slice(channel.as_bytes());
+    parts(&[], &[channel])
+}
+
+/// Early events for one key or alias begin with this; their offset follows.
+pub fn early(kind: u8, of: &[&str]) -> Vec<u8> {
+    parts(&[kind], of)
+}
+
+/// An alias.
+pub fn alias(definition: &str, alias: &str, value: &str) -> Vec<u8> {
+    parts(&[], &[definition, alias, value])
+}
+
+/// The newest that was told of a fact of another key.
+pub fn told(definition: Digest, fact: &str, key: &str) -> Vec<u8> {
+    parts(&definition.0, &[fact, key])
+}
+
+/// All sagas that watch a fact of another key.
+pub fn watchers(definition: Digest, fact: &str, key: &str) -> Vec<u8> {
+    told(definition, fact, key)
+}
+
+/// One of them.
+pub fn watcher(definition: Digest, fact: &str, key: &str, saga: SagaId) -> Vec<u8> {
+    [watchers(definition, fact, key).as_slice(), saga.as_bytes()].concat()
+}
+
+/// The newest question of a saga about a fact.
+pub fn ask(saga: SagaId, fact: u32) -> Vec<u8> {
+    [saga.as_bytes().as_slice(), &fact.to_be_bytes()].concat()
+}
+
+/// The attempt at an effect that takes a seat.
+pub fn seat(saga: SagaId, effect: u32) -> Vec<u8> {
+    [saga.as_bytes().as_slice(), &effect.to_be_bytes()].concat()
+}
+
+/// A saga that waits before a gate: the oldest first.
+pub fn queue(subject: &str, started: Offset, saga: SagaId) -> Vec<u8> {
+    [channel(subject).as_slice(), &started.to_be_bytes(), saga.as_bytes()].concat()
+}
+
+/// Texts one after the other, each with its length, so that none runs into the next.
+fn parts(before: &[u8], texts: &[&str]) -> Vec<u8> {
+    let length: usize = texts.iter().map(|text| 4 + text.len()).sum();
+    // What most callers add has 16 bytes.
+    let mut out = Vec::with_capacity(before.len() + length + 16);
+    out.extend_from_slice(before);
+    for text in texts {
+        out.extend_from_slice(&(text.len() as u32).to_be_bytes());
+        out.extend_from_slice(text.as_bytes());
+    }
     out
 }
 
@@ -79,7 +124,7 @@ pub enum TimerOf {
     Saga {
         /// The saga.
         saga: SagaId,
-        /// The step's path; empty for the saga's own.
+        /// The step's path, or `facts.NAME`; empty for the saga's own.
         step: String,
         /// Indices of the items.
         items: Vec<u32>,
@@ -93,10 +138,23 @@ pub enum TimerOf {
         /// Which.
         id: RequestId,
     },
+    /// Those who wait before a gate are called.
+    Gate {
+        /// Which gate.
+        subject: String,
+    },
+    /// An event has waited long enough for its saga.
+    Early {
+        /// Its key in `Family::Early`.
+        place: Vec<u8>,
+    },
 }
 
-/// No saga has this id: it sorts before all.
+/// No saga has this id: it sorts before all. The partition's own timers have it, and one of these behind it.
 const NOBODY: [u8; 16] = [0; 16];
+const REQUEST: u8 = 0;
+const GATE: u8 = 1;
+const EARLY: u8 = 2;
 
 impl TimerKey {
     /// The key.
@@ -104,9 +162,10 @@ impl TimerKey {
         let mut out = timers_from(self.due);
         match &self.of {
             TimerOf::Request { id } => {
-                out.extend_from_slice(&NOBODY);
-                out.extend_from_slice(id.as_bytes());
+                put_own(&mut out, REQUEST, id.as_bytes());
             }
+            TimerOf::Gate { subject } => put_own(&mut out, GATE, subject.as_bytes()),
+            TimerOf::Early { place } => put_own(&mut out, EARLY, place),
             TimerOf::Saga { saga, step, items, round, kind } => {
                 out.extend_from_slice(saga.as_bytes());
                 out.extend_from_slice(step.as_bytes());
@@ -130,9 +189,7 @@ impl TimerKey {
         let due = (u64::from_be_bytes(array(&mut input)?) ^ (1 << 63)) as i64;
         let saga: [u8; 16] = array(&mut input)?;
         if saga == NOBODY {
-            let id = RequestId::from_bytes(array(&mut input)?);
-            input.finish()?;
-            return Ok(Self { due, of: TimerOf::Request { id } });
+            return Ok(Self { due, of: own(&mut input)? });
         }
         let end = input.rest().iter().position(|byte| *byte == 0).ok_or(WireError::Truncated)?;
         let step = std::str::from_utf8(input.take(end)?).map_err(|_| WireError::Utf8)?.to_owned();
@@ -143,6 +200,30 @@ impl TimerKey {
         let kind = TimerKind::decode(&mut input)?;
         input.finish()?;
         Ok(Self { due, of: TimerOf::Saga { saga: SagaId::from_bytes(saga), step, items, round, kind } })
+    }
+}
+
+fn put_own(out: &mut Vec<u8>, kind: u8, rest: &[u8]) {
+    out.extend_from_slice(&NOBODY);
+    out.push(kind);
+    out.extend_from_slice(rest);
+}
+
+/// A timer of the partition itself.
+fn own(input: &mut Reader<'_>) -> Result<TimerOf, WireError> {
+    let [kind] = array(input)?;
+    let rest = input.take(input.rest().len())?;
+    match kind {
+        REQUEST => {
+            let id = rest.try_into().map_err(|_| WireError::Truncated)?;
+            Ok(TimerOf::Request { id: RequestId::from_bytes(id) })
+        }
+        GATE => {
+            let subject = std::str::from_utf8(rest).map_err(|_| WireError::Utf8)?.to_owned();
+            Ok(TimerOf::Gate { subject })
+        }
+        EARLY => Ok(TimerOf::Early { place: rest.to_vec() }),
+        _ => Err(WireError::Range { what: "a timer of the partition" }),
     }
 }
 

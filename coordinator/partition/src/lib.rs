@@ -1,13 +1,22 @@
 //! One inbox partition: a pure fold over its records, on a store. Knows no Kafka, no sockets, no wall clock, no threads.
 //! records.md's fold has eleven numbered lines; the comments `Line 1` .. `Line 11` name the place of each.
 
+mod command;
 pub mod digest;
+mod door;
+mod early;
 mod event;
+mod facts;
 mod fault;
 mod fold;
+pub mod gate;
+mod gates;
 mod halt;
 mod history;
 pub mod keys;
+mod known;
+mod mail;
+mod message;
 mod outbox;
 mod overlay;
 mod progress;
@@ -22,5 +31,5 @@ pub mod view;
 pub use fault::{Ahead, LookAhead};
 pub use fold::{FaultNote, Faults, Folded, LogRecord, Partition, RULES_VERSION};
 pub use halt::Halt;
-pub use outbox::{Published, channel_of_commands};
+pub use outbox::{Published, channel_of_commands, goes_to_inbox};
 pub use sagas::MAX_TRACEPARENT;

@@ -1,5 +1,5 @@
 //! Line 9: outputs get positions, go into the outbox of their channel, and into the running output hash. What is trimmed, and why it
-//! may be, stands in `progress.rs`. Channels: `commands.<participant>`, `events`, `parked`.
+//! may be, stands in `progress.rs`. Channels: `commands.<participant>`, `inbox.<partition>`, `events`, `parked`.
 
 use sagaline_engine::shortened;
 use sagaline_schemas::output::{Parked, ParkedReason};
@@ -19,6 +19,17 @@ pub fn channel_of_commands(participant: &str) -> String {
     format!("commands.{participant}")
 }
 
+/// The channel of messages to an inbox partition.
+pub fn channel_of_inbox(partition: u32) -> String {
+    format!("{INBOX}{partition}")
+}
+
+/// Whether the channel's messages go to the inbox itself.
+pub fn goes_to_inbox(channel: &str) -> bool {
+    channel.starts_with(INBOX)
+}
+
+const INBOX: &str = "inbox.";
 /// The channel of what happened to sagas.
 pub const EVENTS: &str = "events";
 /// The channel of records that were set aside.

@@ -140,7 +140,16 @@ impl Partition {
                         meta.folding = Folding::Between;
                         return Ok(Folded::Whole);
                     }
+                    self.call_for_freed()?;
                     self.meta_mut().folding = Folding::Firing { timers: timers + 1 };
+                    left -= 1;
+                }
+                Folding::Telling { news, after, told } => {
+                    if !self.tell_next(news, after, told)? {
+                        self.meta_mut().folding = Folding::Between;
+                        return Ok(Folded::Whole);
+                    }
+                    self.call_for_freed()?;
                     left -= 1;
                 }
             }
@@ -154,7 +163,7 @@ impl Partition {
     fn begin_durations(&mut self, base: Millis, most: u32) -> Result<u32, Halt> {
         let waiting: Vec<SagaId> = self.waiting.iter().copied().take(most as usize).collect();
         for saga in &waiting {
-            self.change_saga(*saga, |saga| saga.begin_durations(base))?;
+            self.change_saga(*saga, |_, saga| saga.begin_durations(base))?;
         }
         Ok(waiting.len() as u32)
     }
@@ -181,6 +190,14 @@ impl Partition {
                 self.over.delete(Family::Timers, key);
                 self.over.delete(Family::Requests, id.as_bytes().to_vec());
                 Ok(())
+            }
+            TimerOf::Gate { subject } => {
+                self.over.delete(Family::Timers, key);
+                self.gate_due(&subject)
+            }
+            TimerOf::Early { place } => {
+                self.over.delete(Family::Timers, key);
+                self.drop_early(place)
             }
             TimerOf::Saga { saga, step, items, round, kind } => {
                 self.fire_saga(key, saga, (&step, &items, round), kind, fault)

@@ -1,15 +1,19 @@
 //! What people ask: taken once by its id, whatever becomes of it is remembered for who asks again.
 
-use sagaline_engine::{Asked, Input, Rejected, shortened};
-use sagaline_schemas::hash::partition_of;
+use sagaline_engine::{Asked, Input, PlaceName, shortened};
+use sagaline_schemas::SagaId;
 use sagaline_schemas::output::ParkedReason;
-use sagaline_schemas::request::{KeyTarget, Request, RequestBody, RequestTarget, StartRequest};
-use sagaline_schemas::{SagaId, Value};
+use sagaline_schemas::request::{
+    AssignRequest, ConfirmRequest, DecideRequest, HoldRequest, KeyTarget, PauseRequest, ReleaseRequest, Request,
+    RequestBody, RequestTarget, ResumeRequest, RetryRequest, SetFactRequest, StartRequest, StepTarget,
+};
 
+use crate::door::{Knock, Opened};
 use crate::fold::{LogRecord, Partition};
+use crate::gate::Word;
 use crate::halt::Halt;
 use crate::keys::{TimerKey, TimerOf};
-use crate::sagas::{Begin, MAX_KEY};
+use crate::sagas::Turned;
 use crate::state::{Answered, RequestOutcome};
 use crate::store::Family;
 
@@ -36,35 +40,28 @@ impl Partition {
     }
 
     fn ask(&mut self, request: Request) -> Result<RequestOutcome, Halt> {
-        let Request { id, by, target, body, .. } = request;
+        let Request { id, by, roles, target, body, .. } = request;
         let by = shortened(by);
         let asked = match body {
             RequestBody::Start(start) => return self.start_request(target, start),
-            RequestBody::Cancel(cancel) => Asked::Cancel { reason: shortened(cancel.reason) },
-            RequestBody::Retry(retry) if retry.input.is_none() => Asked::Retry { reason: shortened(retry.reason) },
-            RequestBody::Close(close) => Asked::Close { reason: shortened(close.reason) },
-            RequestBody::Retry(_) => return Ok(not_yet("retry with other input")),
-            RequestBody::Signal(_) => return Ok(not_yet("signal")),
-            RequestBody::Decide(_) => return Ok(not_yet("decide")),
-            RequestBody::Confirm(_) => return Ok(not_yet("confirm")),
-            RequestBody::Skip(_) => return Ok(not_yet("skip")),
-            RequestBody::SetFact(_) => return Ok(not_yet("set fact")),
-            RequestBody::Hold(_) => return Ok(not_yet("hold")),
-            RequestBody::Release(_) => return Ok(not_yet("release")),
-            RequestBody::Pause(_) => return Ok(not_yet("pause")),
-            RequestBody::Resume(_) => return Ok(not_yet("resume")),
-            RequestBody::Assign(_) => return Ok(not_yet("assign")),
-            RequestBody::Note(_) => return Ok(not_yet("note")),
-            RequestBody::Migrate(_) => return Ok(not_yet("migrate")),
-            RequestBody::Retire(_) => return Ok(not_yet("retire")),
+            RequestBody::Pause(PauseRequest { version, reason }) => {
+                return self.scope(&target, Word { version, pause: true, by, reason: shortened(reason) });
+            }
+            RequestBody::Resume(ResumeRequest { version, reason }) => {
+                return self.scope(&target, Word { version, pause: false, by, reason: shortened(reason) });
+            }
+            body => match asked(body) {
+                Ok(asked) => asked,
+                Err(why) => return Ok(refused(why)),
+            },
         };
         let Some(saga) = self.target_saga(&target)? else {
             return Ok(refused("no such saga is remembered in this partition"));
         };
-        Ok(match self.turn(saga, Input::Request { id, by, asked })? {
-            None => refused("no such saga is remembered in this partition"),
-            Some(None) => RequestOutcome::Taken { saga },
-            Some(Some(Rejected::Request(reason) | Rejected::Answer(reason))) => RequestOutcome::Refused { reason },
+        Ok(match self.turn(saga, Input::Request { id, by, roles, asked })? {
+            Turned::Unknown => refused("no such saga is remembered in this partition"),
+            Turned::Taken => RequestOutcome::Taken { saga },
+            Turned::Rejected(reason) => RequestOutcome::Refused { reason },
         })
     }
 
@@ -73,6 +70,16 @@ impl Partition {
             RequestTarget::Saga(target) => Some(target.saga),
             RequestTarget::Key(target) => self.saga_of_key(&target.definition, &target.key)?,
             RequestTarget::Scope(_) => None,
+        })
+    }
+
+    fn scope(&mut self, target: &RequestTarget, word: Word) -> Result<RequestOutcome, Halt> {
+        let RequestTarget::Scope(scope) = target else {
+            return Ok(refused("pause and resume name a scope; a saga is held and released"));
+        };
+        Ok(match self.pause_or_resume(&scope.subject, word)? {
+            Ok(()) => RequestOutcome::Done,
+            Err(reason) => RequestOutcome::Refused { reason },
         })
     }
 
@@ -86,36 +93,68 @@ impl Partition {
         if definition.saga != name {
             return Ok(refused("the digest belongs to another definition than the name"));
         }
-        if key.is_empty() || key.len() > MAX_KEY {
-            return Ok(refused("a key has between 1 and 1024 bytes"));
-        }
-        if partition_of(&key, self.begun().partitions) != self.number {
-            return Ok(refused("the key belongs to another partition"));
-        }
-        if let Some(saga) = self.saga_of_key(&definition.saga, &key)? {
-            self.meta_mut().counters.repeated_starts += 1;
-            return Ok(RequestOutcome::Exists { saga });
-        }
-        let (size, limit) = (start.input.len(), self.begun().settings.max_payload);
-        if size > limit as usize {
-            return Ok(RequestOutcome::Refused {
-                reason: format!("the input has {size} bytes, the settings allow {limit}"),
-            });
-        }
-        if let Err(error) = Value::parse(&start.input) {
-            return Ok(RequestOutcome::Refused { reason: format!("the input is no JSON: {error}") });
-        }
-        let begin =
-            Begin { definition: start.definition, key, input: start.input, traceparent: start.traceparent, index: 0 };
-        let saga = self.begin_saga(&definition, begin)?;
-        Ok(RequestOutcome::Taken { saga })
+        let StartRequest { definition: digest, input, traceparent } = start;
+        let knock = Knock { definition: digest, key, traceparent, parent: None, index: 0 };
+        Ok(match self.knock(&definition, knock, || Ok(input))? {
+            Opened::Begun(saga) => RequestOutcome::Taken { saga },
+            Opened::Exists(saga) => RequestOutcome::Exists { saga },
+            Opened::Refused((_, reason)) => RequestOutcome::Refused { reason },
+        })
     }
+}
+
+/// What the engine is to hear.
+///
+/// # Errors
+/// When it can't be asked of a saga in this version.
+fn asked(body: RequestBody) -> Result<Asked, &'static str> {
+    Ok(match body {
+        RequestBody::Cancel(cancel) => Asked::Cancel { reason: shortened(cancel.reason) },
+        RequestBody::Close(close) => Asked::Close { reason: with_evidence(close.reason, &close.evidence) },
+        RequestBody::Retry(RetryRequest { step, input, reason }) => {
+            Asked::Retry { place: step.map(place), input, reason: shortened(reason) }
+        }
+        RequestBody::Signal(signal) => Asked::Signal { step: signal.name, event: signal.data },
+        RequestBody::Decide(DecideRequest { step, version, choice, comment, on_behalf_of }) => {
+            let reason = match on_behalf_of {
+                Some(whose) => format!("on behalf of {whose}: {comment}"),
+                None => comment,
+            };
+            Asked::Decide { place: place(step), version, choice, reason: shortened(reason) }
+        }
+        RequestBody::Confirm(ConfirmRequest { step, finding, result, reason, evidence }) => {
+            let (place, reason, evidence) = (place(step), shortened(reason), shortened(evidence));
+            Asked::Confirm { place, finding, result, reason, evidence }
+        }
+        RequestBody::Skip(skip) => Asked::Skip { place: place(skip.step), reason: shortened(skip.reason) },
+        RequestBody::SetFact(SetFactRequest { fact, value, seq, reason }) => {
+            Asked::SetFact { fact, value, seq, reason: shortened(reason) }
+        }
+        RequestBody::Hold(HoldRequest { step: None, reason }) => Asked::Hold { reason: shortened(reason) },
+        RequestBody::Hold(_) => return Err("a step is held by its definition only: hold the saga"),
+        RequestBody::Release(ReleaseRequest { step, reason }) => {
+            Asked::Release { place: step.map(place), reason: shortened(reason) }
+        }
+        RequestBody::Assign(AssignRequest { owner, reason }) => {
+            Asked::Assign { owner: shortened(owner), reason: shortened(reason) }
+        }
+        RequestBody::Note(note) => Asked::Note { text: shortened(note.text) },
+        RequestBody::Migrate(_) => return Err("migrate is not yet part of this version"),
+        RequestBody::Retire(_) => return Err("retire is not yet part of this version"),
+        RequestBody::Start(_) | RequestBody::Pause(_) | RequestBody::Resume(_) => {
+            return Err("this is not asked of a saga");
+        }
+    })
+}
+
+fn place(target: StepTarget) -> PlaceName {
+    PlaceName { step: target.step, items: target.items, round: target.round }
+}
+
+fn with_evidence(reason: String, evidence: &str) -> String {
+    shortened(if evidence.is_empty() { reason } else { format!("{reason} (evidence: {evidence})") })
 }
 
 fn refused(reason: &str) -> RequestOutcome {
     RequestOutcome::Refused { reason: reason.to_owned() }
-}
-
-fn not_yet(what: &str) -> RequestOutcome {
-    RequestOutcome::Refused { reason: format!("{what} is not yet part of this version") }
 }

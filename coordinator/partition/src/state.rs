@@ -1,10 +1,10 @@
 //! What a partition knows beside its sagas, in its binary form. Everything here is a function of the log.
 
-use sagaline_schemas::record::Kind;
+use sagaline_schemas::record::{Event, Kind};
 use sagaline_schemas::settings::Settings;
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{
-    CommandId, Digest, Fingerprint, LogId, Millis, Offset, OutputHash, OutputId, Position, SagaId, wire_enum,
+    CommandId, Content, Digest, Fingerprint, LogId, Millis, Offset, OutputHash, OutputId, Position, SagaId, wire_enum,
     wire_struct,
 };
 
@@ -69,6 +69,79 @@ wire_enum! {
             /// How many have.
             timers: u32,
         },
+        /// An event: sagas that watch other keys are told.
+        Telling {
+            /// What is left to tell.
+            news: Vec<News>,
+            /// Of the first of these, whom it was told last.
+            after: Option<SagaId>,
+            /// How many sagas were told.
+            told: u32,
+        },
+    }
+}
+
+wire_struct! {
+    /// A fact that belongs to another key than a saga's own has changed.
+    pub struct News {
+        /// The definition that has the fact.
+        pub definition: Digest,
+        /// The fact's name.
+        pub fact: String,
+        /// The key.
+        pub key: String,
+    }
+}
+
+wire_struct! {
+    /// The newest that was told of a fact.
+    pub struct KnownFact {
+        /// What.
+        pub told: sagaline_engine::Told,
+        /// Log time.
+        pub at: Millis,
+    }
+}
+
+wire_struct! {
+    /// An event that came before its saga.
+    pub struct EarlyEvent {
+        /// The event, with those of its targets that name this saga.
+        pub event: Event,
+        /// Log time when it is dropped.
+        pub due: Millis,
+    }
+}
+
+wire_struct! {
+    /// Whom an alias names.
+    pub struct Bound {
+        /// The saga.
+        pub saga: SagaId,
+        /// The inbox partition where it lives.
+        pub partition: u32,
+    }
+}
+
+wire_struct! {
+    /// The newest question about a fact.
+    pub struct Asked {
+        /// Which asking.
+        pub attempt: u32,
+        /// What was asked.
+        pub content: Content,
+    }
+}
+
+wire_struct! {
+    /// An attempt that waits for its answer, where a contract limits how many may.
+    pub struct Seat {
+        /// Whose answer.
+        pub participant: String,
+        /// What is wanted.
+        pub kind: Kind,
+        /// Which attempt.
+        pub attempt: u32,
     }
 }
 
@@ -102,6 +175,8 @@ wire_struct! {
         pub started: i64,
         /// Sagas ended.
         pub ended: i64,
+        /// Events whose saga did not begin in time.
+        pub early_dropped: i64,
     }
 }
 
@@ -180,6 +255,8 @@ wire_enum! {
             /// The saga it concerned.
             saga: SagaId,
         },
+        /// It is in force, in this partition at once and soon in the others.
+        Done,
         /// The key has or had a saga already: this one.
         Exists {
             /// That saga.

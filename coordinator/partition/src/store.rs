@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// The version of the keys and values that the fold writes. Raised with every change to one of them: a store of another version is
 /// rebuilt from the log, never misread.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The families of keys. The discriminant is part of the state digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -35,11 +35,27 @@ pub enum Family {
     Requests = 10,
     /// saga id, number -> what happened
     History = 11,
+    /// definition name and key, or alias and value; offset -> an event that came before its saga
+    Early = 12,
+    /// definition name, alias, value -> whom it names
+    Aliases = 13,
+    /// definition, fact, key -> the newest that was told
+    Told = 14,
+    /// definition, fact, key, saga id -> nothing
+    Watchers = 15,
+    /// saga id, fact -> what was asked last
+    Asks = 16,
+    /// participant, definition or all -> its gate
+    Gates = 17,
+    /// gate, start of the saga, saga id -> nothing
+    Queue = 18,
+    /// saga id, effect -> the attempt that takes a seat
+    Seats = 19,
 }
 
 impl Family {
     /// Every family, in digest order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 20] = [
         Self::Meta,
         Self::Sagas,
         Self::Keys,
@@ -52,6 +68,14 @@ impl Family {
         Self::Contracts,
         Self::Requests,
         Self::History,
+        Self::Early,
+        Self::Aliases,
+        Self::Told,
+        Self::Watchers,
+        Self::Asks,
+        Self::Gates,
+        Self::Queue,
+        Self::Seats,
     ];
 
     /// The family's name in the store.
@@ -69,6 +93,14 @@ impl Family {
             Self::Contracts => "contracts",
             Self::Requests => "requests",
             Self::History => "history",
+            Self::Early => "early",
+            Self::Aliases => "aliases",
+            Self::Told => "told",
+            Self::Watchers => "watchers",
+            Self::Asks => "asks",
+            Self::Gates => "gates",
+            Self::Queue => "queue",
+            Self::Seats => "seats",
         }
     }
 }

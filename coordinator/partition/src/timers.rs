@@ -1,9 +1,10 @@
 //! Timers are an index of what the sagas themselves hold: `Family::Timers` what is due, `Family::Waiting` whose durations have not begun.
 
 use sagaline_definition::model::Definition;
-use sagaline_engine::{Input, Saga, Timer, TimerKind, TimerStart};
+use sagaline_engine::{Input, Saga, Spot, Timer, TimerKind, TimerStart, rest_instead};
 use sagaline_schemas::SagaId;
 
+use crate::command::fact_path;
 use crate::fold::{FaultNote, Partition};
 use crate::halt::Halt;
 use crate::keys::{TimerKey, TimerOf};
@@ -58,14 +59,13 @@ impl Partition {
             self.over.delete(Family::Timers, key);
             return Ok(());
         };
-        let (step, items, round) = place;
         let definition = self.definition_of(&saga)?;
-        let effect = definition.step_index(step).and_then(|step| saga.effect_at(step as u32, items, round));
+        let at = spot_of(&definition, kind, place);
         if let Some(note) = fault {
-            self.change_saga(id, |saga| saga.rest_instead(kind, effect))?;
+            self.change_saga(id, |definition, saga| rest_instead(definition, saga, kind, at.as_ref()))?;
             self.turn(id, Input::Fault { offset: self.here().offset, reason: note.reason })?;
         } else {
-            self.turn(id, Input::Timer { kind, effect })?;
+            self.turn(id, Input::Timer { kind, at })?;
         }
         // The saga disarmed it, or it was none of the saga's: either way it has fired.
         self.over.delete(Family::Timers, key);
@@ -74,14 +74,30 @@ impl Partition {
 }
 
 fn timer_key(definition: &Definition, saga: &Saga, timer: &Timer) -> Option<Vec<u8>> {
-    let TimerStart::Due { at } = timer.start else {
+    let TimerStart::Due { at: due } = timer.start else {
         return None;
     };
-    let effect = timer.effect.and_then(|effect| saga.effects.get(effect as usize));
-    let (step, items, round) = match effect {
-        Some(effect) => (definition.steps.get(effect.step as usize)?.step.clone(), effect.items.clone(), effect.round),
+    let (step, items, round) = match &timer.at {
+        Some(at) => (path_of(definition, timer.kind, at.step)?, at.items.clone(), at.round),
         None => (String::new(), Vec::new(), 0),
     };
     let of = TimerOf::Saga { saga: saga.id, step, items, round, kind: timer.kind };
-    Some(TimerKey { due: at, of }.to_key())
+    Some(TimerKey { due, of }.to_key())
+}
+
+/// What stands for a place in the order of timers: the step's name, or the fact's where one is asked for.
+fn path_of(definition: &Definition, kind: TimerKind, number: u32) -> Option<String> {
+    match kind {
+        TimerKind::AskFact => definition.facts.get(number as usize).map(|clause| fact_path(&clause.fact)),
+        _ => definition.steps.get(number as usize).map(|step| step.step.clone()),
+    }
+}
+
+/// The way back; none: it is the saga's own.
+fn spot_of(definition: &Definition, kind: TimerKind, (path, items, round): (&str, &[u32], u32)) -> Option<Spot> {
+    let number = match kind {
+        TimerKind::AskFact => definition.facts.iter().position(|clause| fact_path(&clause.fact) == path)?,
+        _ => definition.step_index(path)?,
+    };
+    Some(Spot { step: number as u32, items: items.to_vec(), round })
 }

@@ -5,6 +5,7 @@ use sagaline_engine::Saga;
 use sagaline_schemas::wire::Wire;
 use sagaline_schemas::{Digest, RequestId, SagaId};
 
+pub use crate::gates::gates;
 pub use crate::history::history;
 use crate::keys;
 use crate::overlay::decode;

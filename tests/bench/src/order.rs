@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sagaline_definition::Expr;
 use sagaline_definition::contract::{Contract, Idempotence, Operation};
 use sagaline_definition::model::{
-    Call, Compensate, Deadline, Definition, Jitter, Policy, Start, Step, Template, Verb, Word,
+    Again, Call, Compensate, Deadline, Definition, Ensure, Jitter, Policy, Start, Step, Template, Verb, Word,
 };
 use sagaline_schemas::Value;
 use sagaline_schemas::command::Command;
@@ -103,7 +103,10 @@ pub fn definition(topic: &str) -> (Definition, Contract) {
         step: format!("s{step}"),
         owner: "team".to_owned(),
         after: step.checked_sub(1).into_iter().collect(),
+        at_least: None,
         condition: None,
+        for_each: None,
+        guard: None,
         verb: Verb::Call(Call {
             participant: PARTICIPANT.to_owned(),
             operation: format!("step-{step}"),
@@ -112,9 +115,12 @@ pub fn definition(topic: &str) -> (Definition, Contract) {
             refused: BTreeMap::new(),
             refused_else: Word::Compensate,
             failed: Word::Compensate,
-            compensate: Compensate::By { operation: format!("undo-{step}"), retry },
+            compensate: Compensate::By { operation: format!("undo-{step}"), retry, with: None },
+            probe: None,
         }),
         pivot: false,
+        expected: None,
+        alias: BTreeMap::new(),
     });
     let definition = Definition {
         saga: "order".to_owned(),
@@ -126,9 +132,16 @@ pub fn definition(topic: &str) -> (Definition, Contract) {
             condition: None,
             key: Some(expression("event.order")),
             input: None,
+            shape: None,
+            again: Again::Never,
         },
         deadline: Deadline { after: 3_600_000, otherwise: Word::Compensate, after_pivot: Word::Stuck },
+        facts: Vec::new(),
+        react: Vec::new(),
         steps: steps.collect(),
+        ensure: Ensure::default(),
+        result: None,
+        calendars: BTreeMap::new(),
     };
     (definition, contract)
 }

@@ -425,8 +425,9 @@ fn apply(scene: &Scene, key: &Key, inbox: &Inbox) -> Definition {
     let mut definition = loaded.definitions.values().next().expect("the folder holds one definition").clone();
     if scene.mutation == Some(Mutation::ShortAttempts) {
         for step in &mut definition.steps {
-            let Verb::Call(call) = &mut step.verb;
-            call.retry.attempt_timeout = call.retry.attempt_timeout * 2 / 3;
+            if let Verb::Call(call) = &mut step.verb {
+                call.retry.attempt_timeout = call.retry.attempt_timeout * 2 / 3;
+            }
         }
     }
     let options = ApplyOptions {

@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod events;
 mod fault;
+mod gates;
 mod hostile;
+mod mail;
 mod progress;
 mod replay;
+mod requests;
 mod sagas;
 mod stage;
+mod world;

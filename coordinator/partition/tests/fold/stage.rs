@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use sagaline_definition::contract::{Contract, Idempotence, Operation};
 use sagaline_definition::model::{
-    Call, Compensate, Deadline, Definition, Jitter, Policy, Start, Step, Template, Verb, Word,
+    Again, Call, Compensate, Deadline, Definition, Ensure, Jitter, Policy, Start, Step, Template, Verb, Word,
 };
+use sagaline_engine::Saga;
+use sagaline_partition::state::RequestOutcome;
 use sagaline_partition::store::Store;
 use sagaline_partition::{Faults, Folded, Halt, LogRecord, Partition, Published, view};
 use sagaline_schemas::command::Command;
-use sagaline_schemas::output::Parked;
+use sagaline_schemas::output::{Notice, NoticeBody, Parked, ParticipantEvent};
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{
     Acked, Answer, Body, ClauseKind, Compensated, ContractRecord, DefinitionRecord, Event, EventOrigin, Genesis,
@@ -61,61 +63,93 @@ pub fn chain(names: &[&str]) -> (Definition, Contract) {
         types: BTreeMap::from([("Any".to_owned(), Value::from("null"))]),
         operations,
     };
-    let steps = names.iter().enumerate().map(|(i, name)| Step {
-        step: (*name).to_owned(),
-        owner: "team".to_owned(),
-        after: if i == 0 { vec![] } else { vec![i - 1] },
-        condition: None,
-        verb: Verb::Call(Call {
-            participant: "p".to_owned(),
-            operation: (*name).to_owned(),
-            with: Template::Literal(Value::Null),
-            retry,
-            refused: BTreeMap::new(),
-            refused_else: Word::Compensate,
-            failed: Word::Compensate,
-            compensate: Compensate::By { operation: format!("un-{name}"), retry },
-        }),
-        pivot: false,
-    });
+    let call = |name: &str| Call {
+        participant: "p".to_owned(),
+        operation: name.to_owned(),
+        with: Template::Literal(Value::Null),
+        retry,
+        refused: BTreeMap::new(),
+        refused_else: Word::Compensate,
+        failed: Word::Compensate,
+        compensate: Compensate::By { operation: format!("un-{name}"), retry, with: None },
+        probe: None,
+    };
+    let steps = names.iter().enumerate().map(|(i, name)| step(i, name, Verb::Call(call(name))));
     let definition = Definition {
         saga: "test".to_owned(),
         version: "1.0.0".to_owned(),
         owner: "team".to_owned(),
         contracts: BTreeMap::from([("p".to_owned(), contract.digest())]),
-        start: Start { topic: Some("orders".to_owned()), condition: None, key: None, input: None },
+        start: Start {
+            topic: Some("orders".to_owned()),
+            condition: None,
+            key: None,
+            input: None,
+            shape: None,
+            again: Again::Never,
+        },
         deadline: Deadline { after: 3_600_000, otherwise: Word::Compensate, after_pivot: Word::Stuck },
+        facts: vec![],
+        react: vec![],
         steps: steps.collect(),
+        ensure: Ensure::default(),
+        result: None,
+        calendars: BTreeMap::new(),
     };
     (definition, contract)
+}
+
+/// A step behind the one before it, which does this and nothing else.
+pub fn step(number: usize, name: &str, verb: Verb) -> Step {
+    Step {
+        step: name.to_owned(),
+        owner: "team".to_owned(),
+        after: number.checked_sub(1).into_iter().collect(),
+        at_least: None,
+        condition: None,
+        for_each: None,
+        guard: None,
+        verb,
+        pivot: false,
+        expected: None,
+        alias: BTreeMap::new(),
+    }
 }
 
 /// One partition, its log, and what it wants published.
 pub struct Stage {
     pub partition: Partition,
+    pub genesis: Genesis,
     pub log: Vec<(i64, Vec<u8>)>,
     pub definition: Digest,
     pub outputs: Vec<Published>,
     pub now: i64,
     pub claim: i64,
     events: i64,
+    mailed: usize,
 }
 
 impl Stage {
     /// Genesis, contract and definition are folded, a claim is made.
     pub fn new(names: &[&str]) -> Self {
         let (definition, contract) = chain(names);
-        let partition = open(Box::new(MemoryStore::new()));
+        Self::of(genesis(), &[definition], &contract)
+    }
+
+    /// As `new`, of any definitions; events and requests are the first one's.
+    pub fn of(genesis: Genesis, definitions: &[Definition], contract: &Contract) -> Self {
         let mut stage = Self {
-            partition,
+            partition: open_at(genesis.partition, Box::new(MemoryStore::new())),
+            genesis: genesis.clone(),
             log: vec![],
-            definition: definition.digest(),
+            definition: definitions[0].digest(),
             outputs: vec![],
             now: T0,
             claim: 0,
             events: 0,
+            mailed: 0,
         };
-        stage.body(&Body::Genesis(genesis()));
+        stage.body(&Body::Genesis(genesis));
         let record = ContractRecord {
             digest: contract.digest(),
             normal_form: Bytes(contract.normal_form()),
@@ -123,21 +157,108 @@ impl Stage {
             by: "ada".to_owned(),
         };
         stage.body(&Body::Contract(record));
-        let record = DefinitionRecord {
-            digest: definition.digest(),
-            normal_form: Bytes(definition.normal_form()),
-            contracts: vec![contract.digest()],
-            by: "ada".to_owned(),
-        };
-        stage.body(&Body::Definition(record));
+        definitions.iter().for_each(|definition| stage.apply(definition));
         stage.claim =
             stage.body(&Body::Progress(Progress { wall: T0, since: None, acked: vec![], node: "n".to_owned() }));
         stage
     }
 
+    /// A definition becomes known.
+    pub fn apply(&mut self, definition: &Definition) {
+        let record = DefinitionRecord {
+            digest: definition.digest(),
+            normal_form: Bytes(definition.normal_form()),
+            contracts: definition.contracts.values().copied().collect(),
+            by: "ada".to_owned(),
+        };
+        self.body(&Body::Definition(record));
+    }
+
     /// Appends a sealed record and folds it.
     pub fn body(&mut self, body: &Body) -> i64 {
-        self.raw(proof::seal(schema::INBOX.fingerprint, &key(), LOG, 0, body))
+        self.raw(proof::seal(schema::INBOX.fingerprint, &key(), LOG, self.genesis.partition, body))
+    }
+
+    /// Messages made since the last call: to which partition, and the record.
+    pub fn take_mail(&mut self) -> Vec<(u32, Vec<u8>)> {
+        let new = self.outputs[self.mailed..].iter().filter(|output| output.channel.starts_with("inbox."));
+        let mail = new.map(|output| (output.output.partition.unwrap(), output.output.value.0.clone())).collect();
+        self.mailed = self.outputs.len();
+        mail
+    }
+
+    /// An event with these targets.
+    pub fn tell(&mut self, topic: &str, data: &str, targets: &[Target]) -> i64 {
+        self.events += 1;
+        let event = self.event(self.events - 2, self.events - 1, "");
+        let (topic, data, targets) = (topic.to_owned(), Bytes::from(data), targets.to_vec());
+        self.body(&Body::Event(Event { topic, data, targets, ..event }))
+    }
+
+    /// A clause of the first definition, and the key that it gives.
+    pub fn target(&self, clause: ClauseKind, name: &str, key: &str) -> Target {
+        let (definition, name, key) = (self.definition, name.to_owned(), key.to_owned());
+        Target { definition, clause, name, key, via: None }
+    }
+
+    /// Ada asks something about the saga of a key; what became of it.
+    pub fn ask(&mut self, id: u8, key: &str, body: RequestBody) -> String {
+        let target = RequestTarget::Key(KeyTarget { definition: "test".to_owned(), key: key.to_owned() });
+        self.request(id, target, body)
+    }
+
+    /// Ada, who is a manager, asks something; what became of it.
+    pub fn request(&mut self, id: u8, target: RequestTarget, body: RequestBody) -> String {
+        let id = RequestId::from_bytes([id; 16]);
+        let (by, roles, issued) = ("ada".to_owned(), vec!["role/manager".to_owned()], self.now);
+        self.body(&Body::Request(Request { id, by, roles, issued, target, body }));
+        self.partition.commit().unwrap();
+        match view::request(self.partition.reader().as_ref(), id).unwrap().map(|answered| answered.outcome) {
+            Some(RequestOutcome::Taken { .. }) => "taken".to_owned(),
+            Some(RequestOutcome::Exists { .. }) => "exists".to_owned(),
+            Some(RequestOutcome::Done) => "done".to_owned(),
+            Some(RequestOutcome::Refused { reason }) => format!("refused: {reason}"),
+            None => "forgotten".to_owned(),
+        }
+    }
+
+    /// The newest saga of a key.
+    pub fn saga(&mut self, key: &str) -> Saga {
+        self.partition.commit().unwrap();
+        view::saga_of_key(self.partition.reader().as_ref(), "test", key).unwrap().expect("there is such a saga")
+    }
+
+    /// Time passes in steps, each ending with a Progress.
+    pub fn pass(&mut self, duration: i64, step: i64) {
+        let end = self.now + duration;
+        while self.now < end {
+            self.now = (self.now + step).min(end);
+            self.progress();
+        }
+    }
+
+    /// What `events` tells of participants, oldest first.
+    pub fn outages(&self) -> Vec<ParticipantEvent> {
+        let told = self.outputs.iter().filter(|output| output.channel == "events");
+        let notices = told.map(|output| {
+            let mut reader = proof::open_single_object(schema::EVENT.fingerprint, &output.output.value).unwrap();
+            Notice::decode(&mut reader).unwrap()
+        });
+        let of_participants = |notice: Notice| match notice.body {
+            NoticeBody::Participant(event) => Some(event),
+            NoticeBody::Saga(_) => None,
+        };
+        notices.filter_map(of_participants).collect()
+    }
+
+    /// Whoever folds the same log has the same state and outputs, wherever batches end (I8).
+    pub fn refolds_alike(&mut self) {
+        let digest = self.digest();
+        for (every, budget) in [(1, 1_000), (1, 1), (3, 2)] {
+            let (again, outputs) = self.refold(every, budget);
+            assert_eq!(again, digest, "every {every}, budget {budget}");
+            assert!(outputs == self.outputs, "every {every}, budget {budget}: other outputs");
+        }
     }
 
     /// Appends bytes and folds them.
@@ -208,7 +329,7 @@ impl Stage {
     pub fn commands(&self) -> Vec<Command> {
         self.outputs
             .iter()
-            .filter(|output| output.output.command.is_some())
+            .filter(|output| output.channel.starts_with("commands."))
             .map(|output| {
                 let mut reader = proof::open_single_object(schema::COMMAND.fingerprint, &output.output.value).unwrap();
                 Command::decode(&mut reader).unwrap()
@@ -281,7 +402,7 @@ impl Stage {
 
     /// What a fresh partition makes of the same log, a batch every `every` steps, at most `budget` timers a step.
     pub fn refold(&self, every: usize, budget: u32) -> (Digest, Vec<Published>) {
-        let mut partition = open(Box::new(MemoryStore::new()));
+        let mut partition = open_at(self.genesis.partition, Box::new(MemoryStore::new()));
         let (mut outputs, mut steps) = (vec![], 0);
         for (offset, (timestamp, value)) in (0..).zip(&self.log) {
             loop {
@@ -301,8 +422,8 @@ impl Stage {
     }
 }
 
-pub fn open(store: Box<dyn Store>) -> Partition {
-    Partition::open(0, store, key(), Faults::new()).unwrap()
+pub fn open_at(number: u32, store: Box<dyn Store>) -> Partition {
+    Partition::open(number, store, key(), Faults::new()).unwrap()
 }
 
 pub fn genesis() -> Genesis {

@@ -80,11 +80,11 @@ fn family(family: Family, shared: &Shared) -> Options {
     options.set_block_based_table_factory(&tables(shared));
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_write_buffer_size(16 * MIB);
-    // The default, a MiB, times twelve families, times sixteen partitions, would be memory for nothing.
+    // The default, a MiB, times twenty families, times sixteen partitions, would be memory for nothing.
     options.set_arena_block_size(64 * KIB);
     match family {
         // Entries here live shortly. A file full of deletions is compacted soon, else every scan wades through them.
-        Family::Timers | Family::Waiting | Family::Outbox => {
+        Family::Timers | Family::Waiting | Family::Outbox | Family::Early | Family::Queue | Family::Seats => {
             options.add_compact_on_deletion_collector_factory(1024, 512, 0.5)
         }
         Family::Meta
@@ -95,7 +95,12 @@ fn family(family: Family, shared: &Shared) -> Options {
         | Family::Definitions
         | Family::Contracts
         | Family::Requests
-        | Family::History => {}
+        | Family::History
+        | Family::Aliases
+        | Family::Told
+        | Family::Watchers
+        | Family::Asks
+        | Family::Gates => {}
     }
     options
 }

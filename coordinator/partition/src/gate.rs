@@ -1,0 +1,332 @@
+//! The gate before a participant, and before a definition's sagas or all of them: whether one more command may go. Pure. `gates.rs` keeps it.
+//!
+//! | is \ comes | a command is wanted                        | no answer          | an answer | the wait is over | pause  | resume  |
+//! |------------|--------------------------------------------|--------------------|-----------|------------------|--------|---------|
+//! | CLOSED     | in turn, within limits: it goes            | 5 in a row: OPEN   | count = 0 | the queue moves  | PAUSED | -       |
+//! | OPEN       | one goes, if the wait is over; wait doubles | -                 | CLOSED    | one may go       | PAUSED | -       |
+//! | PAUSED     | it waits                                   | as without a pause | as without| -                | -      | as before |
+//!
+//! CLOSED and OPEN are a circuit's words: closed is well. A command that waits has used up no attempt. Whoever waits is called in order, so
+//! many at once, also where everything opens again after hours: nobody is flooded. An answer is any but Failed: a refusal is one.
+
+use sagaline_schemas::{Millis, wire_enum, wire_struct};
+
+/// Attempts in a row that bring no answer, before the participant counts as down.
+pub const MISSES: u32 = 5;
+/// Between the first two commands that try whether it is back, milliseconds.
+pub const FIRST_WAIT: Millis = 1_000;
+/// Longest such wait.
+pub const LAST_WAIT: Millis = 60_000;
+/// Thousandths of a command: what the bucket counts.
+const ONE: i64 = 1_000;
+
+wire_struct! {
+    /// What stands before a participant, a definition's sagas, or all sagas.
+    pub struct Gate {
+        /// A person holds it.
+        pub paused: Option<Paused>,
+        /// The last word of a person; a lower one is old.
+        pub word: Option<Word>,
+        /// Whether the participant answers.
+        pub circuit: Circuit,
+        /// What its contract allows.
+        pub limits: GateLimits,
+        /// Commands without an answer, of sagas whose contract limits them.
+        pub in_flight: u32,
+        /// What may go at once by the rate, thousandths of a command.
+        pub bucket: i64,
+        /// Log time up to which the bucket is filled.
+        pub filled_at: Millis,
+        /// Sagas that wait before it.
+        pub held: u32,
+        /// Log time when it is looked at again; none: somebody else will see to it.
+        pub due: Option<Millis>,
+    }
+}
+
+wire_struct! {
+    /// A person holds it.
+    pub struct Paused {
+        /// Log time.
+        pub since: Millis,
+        /// Who.
+        pub by: String,
+        /// Why.
+        pub reason: String,
+    }
+}
+
+wire_struct! {
+    /// A person's word. The highest wins, in every partition alike.
+    #[derive(PartialOrd, Ord)]
+    pub struct Word {
+        /// Chosen by who asks.
+        pub version: i64,
+        /// Whether it is to be held.
+        pub pause: bool,
+        /// Who.
+        pub by: String,
+        /// Why.
+        pub reason: String,
+    }
+}
+
+wire_struct! {
+    /// What a contract allows; none: no limit.
+    #[derive(Default, Copy)]
+    pub struct GateLimits {
+        /// Commands without an answer.
+        pub in_flight: Option<u32>,
+        /// Commands a second.
+        pub rate: Option<u32>,
+    }
+}
+
+wire_enum! {
+    /// Whether a participant answers.
+    #[derive(Copy)]
+    pub enum Circuit {
+        /// It does.
+        Closed {
+            /// Attempts in a row that brought no answer.
+            misses: u32,
+        },
+        /// It does not.
+        Open {
+            /// Log time.
+            since: Millis,
+            /// The next command may try from then on.
+            next: Millis,
+            /// How long the one after that waits.
+            wait: Millis,
+        },
+    }
+}
+
+/// What an attempt's fate changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    Same,
+    /// It counts as down from now on.
+    Opened,
+    /// It is back; it was down since then.
+    Closed {
+        /// Log time.
+        since: Millis,
+    },
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            paused: None,
+            word: None,
+            circuit: Circuit::Closed { misses: 0 },
+            limits: GateLimits::default(),
+            in_flight: 0,
+            bucket: 0,
+            filled_at: 0,
+            held: 0,
+            due: None,
+        }
+    }
+}
+
+impl Gate {
+    /// Takes a seat for one more command. `called`: it is its turn; others wait behind those who wait already.
+    pub fn admit(&mut self, now: Millis, called: bool) -> bool {
+        if !self.would_admit(now) || (self.held > 0 && !called) {
+            return false;
+        }
+        if let Circuit::Open { next, wait, .. } = &mut self.circuit {
+            (*next, *wait) = (now.saturating_add(*wait), wait.saturating_mul(2).min(LAST_WAIT));
+        }
+        self.fill(now);
+        if self.limits.rate.is_some() {
+            self.bucket -= ONE;
+        }
+        if self.limits.in_flight.is_some() {
+            self.in_flight += 1;
+        }
+        true
+    }
+
+    /// Whether a command of whoever's turn it is would go.
+    pub fn would_admit(&self, now: Millis) -> bool {
+        let open = match self.circuit {
+            // What is in flight is never answered: it takes no seats that count.
+            Circuit::Open { next, .. } => return self.paused.is_none() && now >= next,
+            Circuit::Closed { .. } => self.paused.is_none(),
+        };
+        open && self.limits.in_flight.is_none_or(|most| self.in_flight < most.max(1)) && self.filled(now) >= ONE
+    }
+
+    /// Whether the participant is known not to answer.
+    pub fn is_down(&self) -> bool {
+        matches!(self.circuit, Circuit::Open { .. })
+    }
+
+    /// An attempt brought no answer.
+    pub fn missed(&mut self, now: Millis) -> Change {
+        let Circuit::Closed { misses } = &mut self.circuit else { return Change::Same };
+        *misses += 1;
+        if *misses < MISSES {
+            return Change::Same;
+        }
+        self.circuit = Circuit::Open { since: now, next: now.saturating_add(FIRST_WAIT), wait: FIRST_WAIT * 2 };
+        Change::Opened
+    }
+
+    /// It has answered.
+    pub fn answered(&mut self) -> Change {
+        match std::mem::replace(&mut self.circuit, Circuit::Closed { misses: 0 }) {
+            Circuit::Closed { .. } => Change::Same,
+            Circuit::Open { since, .. } => Change::Closed { since },
+        }
+    }
+
+    /// An attempt has its answer, or none in time: its seat is free.
+    pub fn leave(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// A person's word. Whether it is news.
+    pub fn hear(&mut self, word: Word, now: Millis) -> bool {
+        if self.word.as_ref().is_some_and(|known| word <= *known) {
+            return false;
+        }
+        let since = self.paused.as_ref().map_or(now, |paused| paused.since);
+        self.paused = word.pause.then(|| Paused { since, by: word.by.clone(), reason: word.reason.clone() });
+        self.word = Some(word);
+        true
+    }
+
+    /// When those who wait are to be called; none: nobody waits, or an answer or a person must come first.
+    pub fn next_call(&self, now: Millis) -> Option<Millis> {
+        if self.held == 0 || self.paused.is_some() {
+            return None;
+        }
+        let soon = now.saturating_add(1);
+        match self.circuit {
+            Circuit::Open { next, .. } => Some(next.max(soon)),
+            Circuit::Closed { .. } if self.limits.in_flight.is_some_and(|most| self.in_flight >= most.max(1)) => None,
+            Circuit::Closed { .. } => {
+                let missing = (ONE - self.filled(now)).max(0);
+                let rate = i64::from(self.limits.rate.unwrap_or(1).max(1));
+                Some(soon.max(now.saturating_add((missing + rate - 1) / rate)))
+            }
+        }
+    }
+
+    /// Whether it says no more than one that was never there.
+    pub fn is_idle(&self) -> bool {
+        let silent = Self { limits: self.limits, bucket: self.bucket, filled_at: self.filled_at, ..Self::default() };
+        *self == silent && self.limits.rate.is_none()
+    }
+
+    /// The bucket holds a second's worth at most.
+    fn filled(&self, now: Millis) -> i64 {
+        let Some(rate) = self.limits.rate.map(|rate| i64::from(rate.max(1))) else { return ONE };
+        let elapsed = now.saturating_sub(self.filled_at).clamp(0, ONE);
+        (self.bucket + rate * elapsed).min(rate * ONE)
+    }
+
+    fn fill(&mut self, now: Millis) {
+        self.bucket = self.filled(now);
+        self.filled_at = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The table, cell by cell.
+
+    use super::*;
+
+    fn down(now: Millis) -> Gate {
+        let mut gate = Gate::default();
+        for miss in 1..=MISSES {
+            assert_eq!(gate.missed(now) == Change::Opened, miss == MISSES);
+        }
+        gate
+    }
+
+    fn limited(in_flight: Option<u32>, rate: Option<u32>) -> Gate {
+        Gate { limits: GateLimits { in_flight, rate }, ..Gate::default() }
+    }
+
+    #[test]
+    fn an_answer_begins_the_count_anew() {
+        let mut gate = Gate::default();
+        for _ in 0..MISSES - 1 {
+            assert_eq!(gate.missed(0), Change::Same);
+        }
+        assert_eq!(gate.answered(), Change::Same);
+        assert_eq!(gate.missed(0), Change::Same);
+        assert!(gate.admit(0, false));
+    }
+
+    #[test]
+    fn one_command_tries_at_a_time_and_ever_more_seldom() {
+        let mut gate = down(0);
+        assert!(gate.is_down());
+        let mut tried = Vec::new();
+        for now in 0..200_000 {
+            if gate.admit(now, false) {
+                tried.push(now);
+            }
+        }
+        assert_eq!(tried, [1_000, 3_000, 7_000, 15_000, 31_000, 63_000, 123_000, 183_000]);
+    }
+
+    #[test]
+    fn it_is_back_with_the_first_answer_and_says_since_when_it_was_down() {
+        let mut gate = down(7);
+        assert_eq!(gate.missed(8), Change::Same);
+        assert_eq!(gate.answered(), Change::Closed { since: 7 });
+        assert!(gate.admit(9, false));
+    }
+
+    #[test]
+    fn who_comes_later_waits_behind_those_who_wait() {
+        let mut gate = Gate { held: 1, ..Gate::default() };
+        assert!(!gate.admit(0, false));
+        assert!(gate.admit(0, true));
+        assert_eq!(gate.next_call(5), Some(6));
+    }
+
+    #[test]
+    fn so_many_in_flight() {
+        let mut gate = limited(Some(2), None);
+        assert!(gate.admit(0, false) && gate.admit(0, false) && !gate.admit(0, false));
+        gate.held = 1;
+        assert_eq!(gate.next_call(0), None, "an answer calls the next");
+        gate.leave();
+        assert!(gate.would_admit(0));
+    }
+
+    #[test]
+    fn so_many_a_second_by_log_time() {
+        let mut gate = limited(None, Some(4));
+        let mut went = |now| (0..100).filter(|_| gate.admit(now, true)).count();
+        assert_eq!([went(1_000), went(1_000), went(1_250), went(1_600), went(9_000_000)], [4, 0, 1, 1, 4]);
+        gate.held = 3;
+        assert_eq!(gate.next_call(9_000_000), Some(9_000_250));
+    }
+
+    #[test]
+    fn the_highest_word_wins_in_whatever_order_they_come() {
+        let word = |version, pause| Word { version, pause, by: "ada".to_owned(), reason: "work".to_owned() };
+        let words = [word(1, true), word(3, false), word(2, true), word(4, true)];
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 3, 0, 1]] {
+            let mut gate = Gate::default();
+            order.iter().for_each(|at| {
+                gate.hear(words[*at].clone(), 10);
+            });
+            assert!(gate.paused.is_some() && !gate.admit(20, true) && gate.next_call(20).is_none());
+            assert!(gate.hear(word(5, false), 30));
+            assert!(gate.admit(40, true));
+        }
+    }
+}

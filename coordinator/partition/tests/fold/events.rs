@@ -1,0 +1,253 @@
+//! Events for sagas that live, or not yet: never lost, told once, by the clause of the saga's own version; and what the door lets in.
+
+use std::collections::BTreeMap;
+
+use expect_test::expect;
+use sagaline_definition::Expr;
+use sagaline_definition::model::{Again, Definition, FactClause, Patience, Verb, Wait, Word};
+use sagaline_definition::types::Type;
+use sagaline_schemas::Value;
+use sagaline_schemas::record::{ClauseKind, Target};
+use sagaline_schemas::request::{RequestBody, StartRequest};
+use sagaline_schemas::wire::Bytes;
+
+use crate::stage::{Stage, chain, genesis, step};
+
+pub fn expr(text: &str) -> Expr {
+    Expr::parse(text).unwrap()
+}
+
+/// A fact that events of `world` tell.
+pub fn fact(name: &str) -> FactClause {
+    FactClause {
+        fact: name.to_owned(),
+        topic: Some("world".to_owned()),
+        condition: None,
+        key: Some(expr("event.key")),
+        of: None,
+        value: Some(expr("event.value")),
+        seq: Some(expr("event.seq")),
+        initial: Value::Null,
+        fresh: None,
+        ask: None,
+    }
+}
+
+/// A wait for an event of `world` that says `value == 'go'`.
+pub fn wait(via: Option<&str>) -> Verb {
+    Verb::Wait(Wait {
+        topic: "world".to_owned(),
+        via: via.map(str::to_owned),
+        key: expr("event.key"),
+        condition: Some(expr("event.value == 'go'")),
+        patience: Patience { within: 3_600_000, remind: None, otherwise: Word::Compensate },
+    })
+}
+
+/// A call, then a wait; a fact.
+fn waiting() -> (Definition, sagaline_definition::Contract) {
+    let (mut definition, contract) = chain(&["a"]);
+    definition.steps.push(step(1, "settled", wait(None)));
+    definition.facts.push(fact("price"));
+    (definition, contract)
+}
+
+fn stage() -> Stage {
+    let (definition, contract) = waiting();
+    Stage::of(genesis(), &[definition], &contract)
+}
+
+fn told(stage: &mut Stage, key: &str, value: &str, seq: i64) {
+    let targets = [stage.target(ClauseKind::Fact, "price", key), stage.target(ClauseKind::Wait, "settled", key)];
+    stage.tell("world", &format!(r#"{{"key":"{key}","value":"{value}","seq":{seq}}}"#), &targets);
+}
+
+fn price(stage: &mut Stage, key: &str) -> String {
+    String::from_utf8(stage.saga(key).facts[0].value.0.clone()).unwrap()
+}
+
+fn refused(stage: &Stage) -> String {
+    stage.parked().iter().map(|parked| format!("{:?}: {}\n", parked.reason, parked.detail)).collect()
+}
+
+#[test]
+fn an_event_before_while_and_after_the_wait() {
+    for before in [0, 1, 2] {
+        let mut stage = stage();
+        let steps: [fn(&mut Stage) -> i64; 2] = [|stage| stage.start("k"), |stage| stage.ok("a")];
+        for (at, step) in steps.iter().enumerate() {
+            if at == before {
+                told(&mut stage, "k", "go", 1);
+            }
+            step(&mut stage);
+        }
+        if before == 2 {
+            told(&mut stage, "k", "go", 1);
+        }
+        assert!(stage.phase("k").contains("Completed"), "event after {before} steps: {}", stage.phase("k"));
+        assert_eq!(price(&mut stage, "k"), "\"go\"");
+        stage.refolds_alike();
+    }
+}
+
+#[test]
+fn early_events_are_told_in_order_and_stale_ones_recognised() {
+    let mut stage = stage();
+    told(&mut stage, "k", "first", 1);
+    told(&mut stage, "k", "third", 3);
+    told(&mut stage, "k", "second", 2);
+    told(&mut stage, "other", "not ours", 9);
+    stage.start("k");
+    assert_eq!(price(&mut stage, "k"), "\"third\"");
+    assert_eq!(stage.parked().len(), 0);
+    stage.refolds_alike();
+}
+
+#[test]
+fn no_more_early_events_than_the_settings_allow() {
+    let (definition, contract) = waiting();
+    let mut genesis = genesis();
+    genesis.settings.max_mailbox = 2;
+    let mut stage = Stage::of(genesis, &[definition], &contract);
+    for seq in 1..=3 {
+        told(&mut stage, "k", "go", seq);
+    }
+    expect![[r#"
+        Refused: 2 events wait for "k" already, the settings allow no more
+        Refused: 2 events wait for "k" already, the settings allow no more
+    "#]]
+    .assert_eq(&refused(&stage));
+    stage.start("k");
+    stage.ok("a");
+    assert!(stage.phase("k").contains("Completed"));
+}
+
+#[test]
+fn early_events_are_dropped_in_their_time_and_not_before() {
+    let mut stage = stage();
+    let keep = stage.genesis.settings.keep_early_events;
+    stage.progress();
+    told(&mut stage, "k", "go", 1);
+    told(&mut stage, "l", "go", 1);
+    stage.now += keep - 1;
+    stage.progress();
+    stage.start("k");
+    assert_eq!(price(&mut stage, "k"), "\"go\"");
+    stage.now += 1;
+    stage.progress();
+    stage.start("l");
+    assert_eq!(price(&mut stage, "l"), "null");
+    assert_eq!(stage.partition.meta().unwrap().counters.early_dropped, 1);
+    stage.refolds_alike();
+}
+
+#[test]
+fn a_saga_is_told_once_by_its_own_versions_clause() {
+    let (first, contract) = waiting();
+    let mut second = first.clone();
+    second.version = "2.0.0".to_owned();
+    second.facts[0].value = Some(expr("'2: ' + event.value"));
+    // What it calls the key is something else: an event for k by the first version is none for k by this one.
+    let mut third = first.clone();
+    third.version = "3.0.0".to_owned();
+    third.facts[0].key = Some(expr("event.value"));
+    let mut stage = Stage::of(genesis(), &[first.clone(), second.clone(), third.clone()], &contract);
+    for (version, key) in [(&first, "one"), (&second, "two"), (&third, "three")] {
+        stage.definition = version.digest();
+        stage.start(key);
+    }
+    for key in ["one", "two", "three"] {
+        let target = |version: &Definition| Target {
+            definition: version.digest(),
+            ..stage.target(ClauseKind::Fact, "price", key)
+        };
+        let targets = [target(&first), target(&second)];
+        stage.tell("world", &format!(r#"{{"key":"{key}","value":"x","seq":1}}"#), &targets);
+        let history = stage.saga(key).history.length;
+        assert_eq!(history, if key == "three" { 1 } else { 2 }, "told once: {key}");
+    }
+    let prices: Vec<String> = ["one", "two", "three"].iter().map(|key| price(&mut stage, key)).collect();
+    assert_eq!(prices, ["\"x\"", "\"2: x\"", "null"]);
+}
+
+#[test]
+fn what_no_saga_can_use_is_set_aside_with_its_reason() {
+    let mut stage = stage();
+    stage.start("k");
+    for (data, clause, name) in [
+        (r#"{"key":"k"}"#, ClauseKind::Fact, "price"),
+        (r#"{"key":"k","value":1,"seq":"x"}"#, ClauseKind::Fact, "price"),
+        (r#"{"key":"k"}"#, ClauseKind::Wait, "settled"),
+        ("{}", ClauseKind::Fact, "weather"),
+        ("{}", ClauseKind::React, ""),
+        ("{", ClauseKind::Fact, "price"),
+    ] {
+        let target = stage.target(clause, name, "k");
+        stage.tell("world", data, &[target]);
+    }
+    stage.ok("a");
+    told(&mut stage, "k", "go", 1);
+    told(&mut stage, "k", "go", 2);
+    expect![[r#"
+        Refused: facts.price: event.value: no member `value` in {key}
+        Refused: facts.price: event.seq: a version is a whole number, this is string
+        Refused: event.value == 'go': no member `value` in {key}
+        Refused: test has no fact "weather"
+        Refused: no definition of this version reacts to an event itself
+        Undecodable: the event is no JSON: EOF while parsing an object at line 1 column 1
+        Refused: the saga has ended
+    "#]]
+    .assert_eq(&refused(&stage));
+}
+
+#[test]
+fn the_door_holds_an_input_against_its_type() {
+    let (mut definition, contract) = chain(&["a"]);
+    let line = Type::Record("Line".to_owned(), BTreeMap::from([("sku".to_owned(), Type::String)]));
+    let members = BTreeMap::from([("lines".to_owned(), Type::List(Box::new(line)))]);
+    definition.start.shape = Some(Type::Record("Order".to_owned(), members));
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    let target = stage.target(ClauseKind::Start, "", "k");
+    stage.tell("orders", r#"{"lines":[{"sku":"x"},{"sku":7}]}"#, std::slice::from_ref(&target));
+    stage.tell("orders", r#"{"lines":{}}"#, std::slice::from_ref(&target));
+    let start = |input: &str| {
+        let definition = target.definition;
+        RequestBody::Start(StartRequest { definition, input: Bytes::from(input), traceparent: None })
+    };
+    expect!["refused: start.type: lines: expected list(Line), got nothing"].assert_eq(&stage.ask(1, "k", start("{}")));
+    expect![[r#"
+        Refused: start.type: lines[1].sku: expected string, got int
+        Refused: start.type: lines: expected list(Line), got map
+    "#]]
+    .assert_eq(&refused(&stage));
+    assert_eq!(stage.ask(2, "k", start(r#"{"lines":[],"more":1}"#)), "taken");
+}
+
+#[test]
+fn a_key_begins_again_where_the_definition_says_so_and_its_last_saga_is_over() {
+    let (mut definition, contract) = chain(&["a"]);
+    definition.start.again = Again::Ended;
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    stage.start("k");
+    stage.start("k");
+    let first = stage.saga("k").id;
+    assert_eq!(stage.partition.meta().unwrap().counters.repeated_starts, 1, "beside a live one it does nothing");
+    stage.ok("a");
+    stage.now += 1_000;
+    stage.start("k");
+    let second = stage.saga("k").id;
+    assert_ne!(first, second);
+    stage.partition.commit().unwrap();
+    let reader = stage.partition.reader();
+    assert!(sagaline_partition::view::saga(reader.as_ref(), first).unwrap().is_some(), "the first is kept by its id");
+    stage.progress();
+    let keep = stage.genesis.settings.keep_ended;
+    stage.now += keep - 1_000;
+    stage.progress();
+    stage.now += 500_000;
+    stage.progress();
+    stage.partition.commit().unwrap();
+    assert!(sagaline_partition::view::saga(reader.as_ref(), first).unwrap().is_none(), "the first is forgotten");
+    assert_eq!(stage.saga("k").id, second, "its key is not its own any more");
+    stage.refolds_alike();
+}

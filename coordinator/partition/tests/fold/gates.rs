@@ -1,0 +1,281 @@
+//! Outages, pauses and limits through the fold: nothing is used up, nothing floods, everything goes on by itself.
+
+use std::collections::BTreeMap;
+
+use expect_test::expect;
+use sagaline_definition::contract::Limits;
+use sagaline_definition::model::Verb;
+use sagaline_definition::{Contract, Definition};
+use sagaline_partition::view;
+use sagaline_schemas::command::Command;
+use sagaline_schemas::record::{Answer, Compensated, Failed, Genesis, Kind, Succeeded};
+use sagaline_schemas::request::{PauseRequest, RequestBody, RequestTarget, ResumeRequest, ScopeTarget};
+use sagaline_schemas::wire::Bytes;
+
+use crate::stage::{Stage, chain, genesis, reply};
+
+const HOUR: i64 = 3_600_000;
+
+fn limited(limits: Limits) -> Stage {
+    let (mut definition, mut contract) = chain(&["a", "b"]);
+    contract.limits = limits;
+    definition.contracts.insert("p".to_owned(), contract.digest());
+    Stage::of(genesis(), &[definition], &contract)
+}
+
+/// Two calls with a day's patience, three attempts each.
+fn patient() -> (Definition, Contract) {
+    let (mut definition, contract) = chain(&["a", "b"]);
+    definition.deadline.after = 48 * HOUR;
+    for step in &mut definition.steps {
+        let Verb::Call(call) = &mut step.verb else { unreachable!() };
+        call.retry.attempts = 3;
+    }
+    (definition, contract)
+}
+
+/// A participant that answers every command of the stage, from some time on.
+#[derive(Default)]
+struct Participant {
+    seen: usize,
+    /// Commands answered, by round.
+    answered: Vec<usize>,
+}
+
+impl Participant {
+    fn answer_all(&mut self, stage: &mut Stage) {
+        let commands: Vec<Command> = stage.commands()[self.seen..].to_vec();
+        self.seen += commands.len();
+        self.answered.push(commands.len());
+        for command in commands {
+            let answer = match command.address.kind {
+                Kind::Compensate => Answer::Compensated(Compensated { result: None }),
+                Kind::Do | Kind::Probe | Kind::Ask => Answer::Succeeded(Succeeded { result: Bytes::from("{}") }),
+            };
+            stage.raw(reply(&command, answer));
+        }
+    }
+}
+
+fn gate(stage: &mut Stage, subject: &str) -> Option<sagaline_partition::gate::Gate> {
+    stage.partition.commit().unwrap();
+    view::gates(stage.partition.reader().as_ref()).unwrap().remove(subject)
+}
+
+fn ended(stage: &mut Stage) -> BTreeMap<String, usize> {
+    stage.partition.commit().unwrap();
+    let sagas = view::sagas(stage.partition.reader().as_ref(), None, usize::MAX).unwrap();
+    let mut ends = BTreeMap::new();
+    for saga in sagas {
+        let phase = format!("{:?}", saga.phase);
+        let end = phase.split([',', '{']).take(2).collect::<String>().trim().to_owned();
+        *ends.entry(end).or_default() += 1;
+    }
+    ends
+}
+
+#[test]
+fn four_hours_without_a_participant_use_up_nothing_and_end_without_a_flood() {
+    let (definition, contract) = patient();
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    let mut participant = Participant::default();
+    for number in 0..300 {
+        stage.start(&format!("k{number}"));
+    }
+    participant.answer_all(&mut stage);
+    stage.progress();
+    // Down: 300 commands are under way, and 300 more sagas begin meanwhile.
+    for number in 300..600 {
+        stage.start(&format!("k{number}"));
+    }
+    let sent = stage.commands().len();
+    stage.pass(4 * HOUR, 1_000);
+    let tries = stage.commands().len() - sent;
+    assert!(tries < 5 + 4 * 60 + 10, "it is tried once a minute, not {tries} times in four hours");
+    let held = gate(&mut stage, "participant/p").unwrap();
+    assert!(held.is_down());
+    assert_eq!(held.held, 600);
+    // Back: it answers all that lies in its topic, and what comes then.
+    participant.answered.clear();
+    for _ in 0..200 {
+        participant.answer_all(&mut stage);
+        stage.pass(100, 100);
+    }
+    let flood = participant.answered[1..].iter().max();
+    assert!(flood <= Some(&50), "so many at once: {:?}", participant.answered);
+    expect![[r#"{"Ended  end: Completed": 600}"#]].assert_eq(&format!("{:?}", ended(&mut stage)));
+    assert!(gate(&mut stage, "participant/p").is_none(), "{:?}", gate(&mut stage, "participant/p"));
+    let told: Vec<String> = stage
+        .outages()
+        .iter()
+        .map(|outage| format!("{:?} of {} ({}): {} held", outage.kind, outage.participant, outage.owner, outage.held))
+        .collect();
+    expect![[r#"
+        CircuitOpened of p (team): 0 held
+        CircuitClosed of p (team): 600 held"#]]
+    .assert_eq(&told.join("\n"));
+    let most = stage.commands().iter().map(|command| command.address.attempt).max();
+    assert!(most > Some(3), "attempts that nobody could answer do not count: {most:?}");
+    stage.refolds_alike();
+}
+
+#[test]
+fn an_answer_between_failures_keeps_the_circuit_closed() {
+    let (mut definition, contract) = patient();
+    let Verb::Call(call) = &mut definition.steps[0].verb else { unreachable!() };
+    call.retry.attempts = 100;
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    stage.start("k");
+    let failed = || Answer::Failed(Failed { error: "broken".to_owned(), retry_after: None });
+    for round in 0..12 {
+        if round % 4 == 3 {
+            stage.start(&format!("good-{round}"));
+            stage.ok("a");
+            stage.ok("b");
+        }
+        let of_k = |command: &Command| command.saga == "test/k";
+        let command = stage.commands().into_iter().rfind(of_k).unwrap();
+        stage.raw(reply(&command, failed()));
+        stage.pass(2_000, 1_000);
+    }
+    assert!(!gate(&mut stage, "participant/p").is_some_and(|gate| gate.is_down()));
+    assert!(stage.outages().is_empty());
+}
+
+#[test]
+fn compensation_waits_for_its_participant_too() {
+    let (definition, contract) = patient();
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    for number in 0..6 {
+        stage.start(&format!("k{number}"));
+    }
+    for command in stage.commands() {
+        stage.raw(reply(&command, Answer::Succeeded(Succeeded { result: Bytes::from("{}") })));
+    }
+    stage.progress();
+    stage.pass(60_000, 1_000);
+    assert!(gate(&mut stage, "participant/p").unwrap().is_down());
+    stage.cancel(1, "k0");
+    stage.pass(HOUR, 10_000);
+    let mut participant = Participant::default();
+    for _ in 0..20 {
+        participant.answer_all(&mut stage);
+        stage.pass(1_000, 1_000);
+    }
+    assert!(stage.phase("k0").contains("Cancelled"), "{}", stage.phase("k0"));
+    assert!(stage.phase("k5").contains("Completed"), "{}", stage.phase("k5"));
+    stage.refolds_alike();
+}
+
+#[test]
+fn no_more_in_flight_than_the_contract_allows() {
+    let mut stage = limited(Limits { in_flight: Some(3), rate: None });
+    for number in 0..10 {
+        stage.start(&format!("k{number}"));
+    }
+    assert_eq!(stage.commands().len(), 3);
+    assert_eq!(gate(&mut stage, "participant/p").unwrap().held, 7);
+    let mut participant = Participant::default();
+    participant.answer_all(&mut stage);
+    assert_eq!(stage.commands().len(), 6, "each answer makes room for one, at once");
+    for _ in 0..10 {
+        participant.answer_all(&mut stage);
+    }
+    assert!(participant.answered.iter().all(|answered| *answered <= 3), "{:?}", participant.answered);
+    assert_eq!(stage.commands().len(), 20);
+    assert!(gate(&mut stage, "participant/p").is_none());
+    assert_eq!(ended(&mut stage).len(), 1, "{:?}", ended(&mut stage));
+    stage.refolds_alike();
+}
+
+#[test]
+fn a_seat_is_free_again_when_its_time_is_up_or_its_saga_ends() {
+    let mut stage = limited(Limits { in_flight: Some(1), rate: None });
+    stage.start("k");
+    stage.start("l");
+    assert_eq!(stage.operations(), "a");
+    stage.progress();
+    stage.pass(10_000, 10_000);
+    assert_eq!(stage.operations(), "a a", "l's turn has come");
+    let gate_of = |stage: &mut Stage| gate(stage, "participant/p").unwrap();
+    assert_eq!(gate_of(&mut stage).in_flight, 1);
+    stage.cancel(1, "l");
+    assert_eq!(gate_of(&mut stage).in_flight, 1, "its compensation has its seat");
+    stage.undone("un-a");
+    stage.pass(2_000, 1_000);
+    assert_eq!(stage.operations(), "a a un-a a", "k's second attempt");
+    stage.refolds_alike();
+}
+
+#[test]
+fn no_more_a_second_than_the_contract_allows() {
+    let mut stage = limited(Limits { in_flight: None, rate: Some(5) });
+    stage.progress();
+    for number in 0..30 {
+        stage.start(&format!("k{number}"));
+    }
+    let mut sent = vec![stage.commands().len()];
+    for _ in 0..5 {
+        stage.pass(1_000, 100);
+        sent.push(stage.commands().len());
+    }
+    assert_eq!(sent, [5, 10, 15, 20, 25, 30]);
+    stage.refolds_alike();
+}
+
+fn scope(stage: &mut Stage, id: u8, subject: &str, version: i64, pause: bool) -> String {
+    let reason = "maintenance".to_owned();
+    let body = match pause {
+        true => RequestBody::Pause(PauseRequest { version, reason }),
+        false => RequestBody::Resume(ResumeRequest { version, reason }),
+    };
+    stage.request(id, RequestTarget::Scope(ScopeTarget { subject: subject.to_owned() }), body)
+}
+
+#[test]
+fn people_hold_a_participant_a_definition_or_all_and_let_them_go() {
+    for subject in ["participant/p", "definition/test", "all"] {
+        let mut stage = Stage::new(&["a", "b"]);
+        stage.start("k");
+        assert_eq!(scope(&mut stage, 1, subject, 1, true), "done");
+        stage.ok("a");
+        stage.start("l");
+        assert_eq!(stage.operations(), "a", "{subject}");
+        let held = gate(&mut stage, subject).unwrap();
+        assert_eq!((held.held, held.paused.map(|paused| paused.by)), (2, Some("ada".to_owned())), "{subject}");
+        stage.pass(HOUR / 2, 60_000);
+        assert_eq!(stage.operations(), "a", "{subject}");
+        assert_eq!(scope(&mut stage, 2, subject, 1, false), "refused: version 1 is known: give a higher one");
+        assert_eq!(scope(&mut stage, 3, subject, 2, false), "done");
+        assert!(stage.partition.needs_time(stage.now + 1).unwrap(), "who waits is called by time: {subject}");
+        stage.pass(1_000, 1_000);
+        assert_eq!(stage.operations(), "a b a", "{subject}");
+        stage.refolds_alike();
+    }
+    let mut stage = Stage::new(&["a"]);
+    assert_eq!(
+        scope(&mut stage, 1, "world", 1, true),
+        "refused: \"world\" is no scope: write participant/NAME, definition/NAME or all"
+    );
+    scope(&mut stage, 2, "participant/other", 1, true);
+    scope(&mut stage, 3, "definition/other", 1, true);
+    stage.start("k");
+    assert_eq!(stage.operations(), "a", "other scopes are no matter");
+}
+
+#[test]
+fn a_word_spoken_in_one_partition_is_heard_in_all() {
+    let (definition, contract) = chain(&["a"]);
+    let of = |partition| {
+        Stage::of(Genesis { partition, partitions: 2, ..genesis() }, std::slice::from_ref(&definition), &contract)
+    };
+    let (mut here, mut there) = (of(0), of(1));
+    scope(&mut here, 1, "participant/p", 1, true);
+    for (to, value) in here.take_mail() {
+        assert_eq!(to, 1);
+        there.raw(value);
+    }
+    assert!(gate(&mut there, "participant/p").unwrap().paused.is_some());
+    assert_eq!(scope(&mut there, 1, "participant/p", 1, true), "done", "the same word again is in force already");
+    assert_eq!(there.take_mail(), vec![]);
+}

@@ -1,0 +1,277 @@
+//! Messages between partitions: child sagas, aliases, broadcasts; repeats and holes in their channels.
+
+use expect_test::expect;
+use sagaline_definition::Contract;
+use sagaline_definition::model::{Child, Definition, Template, Verb, Word};
+use sagaline_partition::view;
+use sagaline_schemas::hash::{alias_home, partition_of};
+use sagaline_schemas::proof;
+use sagaline_schemas::record::{Answer, Body, ClauseKind, Genesis, Refused, Succeeded, Target};
+use sagaline_schemas::wire::Bytes;
+
+use crate::events::{expr, wait};
+use crate::stage::{Stage, chain, genesis, key, step};
+
+/// A step `a`, then the saga `child` of two calls, then a step `b`.
+fn family() -> (Definition, Definition, Contract) {
+    let (mut parent, contract) = chain(&["a", "c", "d", "b"]);
+    let mut child = parent.clone();
+    child.saga = "child".to_owned();
+    child.steps = child.steps[1..3].to_vec();
+    child.steps[0].after = vec![];
+    child.steps[1].after = vec![0];
+    child.result = Some(Template::Expr(expr("c")));
+    let verb = Verb::Saga(Child {
+        saga: child.saga.clone(),
+        definition: child.digest(),
+        key: None,
+        with: Template::Expr(expr("a")),
+        failed: Word::Compensate,
+        compensate: true,
+    });
+    let mut last = parent.steps[3].clone();
+    last.after = vec![1];
+    parent.steps.truncate(1);
+    parent.steps.push(step(1, "child", verb));
+    parent.steps.push(last);
+    (parent, child, contract)
+}
+
+/// All partitions of an inbox, and whatever is under way between them.
+struct Post {
+    stages: Vec<Stage>,
+}
+
+impl Post {
+    fn new(partitions: u32, definitions: &[Definition], contract: &Contract) -> Self {
+        let genesis = |partition| Genesis { partition, partitions, ..genesis() };
+        Self { stages: (0..partitions).map(|partition| Stage::of(genesis(partition), definitions, contract)).collect() }
+    }
+
+    fn home(&mut self, key: &str) -> &mut Stage {
+        let partitions = self.stages.len() as u32;
+        &mut self.stages[partition_of(key, partitions) as usize]
+    }
+
+    /// Everything that is under way arrives, each message twice: as after a takeover.
+    fn arrive(&mut self) {
+        loop {
+            let mail: Vec<(u32, Vec<u8>)> = self.stages.iter_mut().flat_map(Stage::take_mail).collect();
+            if mail.is_empty() {
+                return;
+            }
+            for _ in 0..2 {
+                for (to, value) in &mail {
+                    self.stages[*to as usize].raw(value.clone());
+                }
+            }
+        }
+    }
+
+    /// The partition that commanded it answers.
+    fn ok(&mut self, operation: &str) {
+        let asked = |stage: &&mut Stage| stage.commands().iter().any(|command| command.operation == operation);
+        let stage = self.stages.iter_mut().find(asked).unwrap();
+        let result = format!(r#"{{"of":"{operation}"}}"#);
+        stage.answer(operation, Answer::Succeeded(Succeeded { result: Bytes::from(result.as_str()) }));
+        self.arrive();
+    }
+
+    fn undone(&mut self, operation: &str) {
+        let asked = |stage: &&mut Stage| stage.commands().iter().any(|command| command.operation == operation);
+        self.stages.iter_mut().find(asked).unwrap().undone(operation);
+        self.arrive();
+    }
+
+    fn refused(&mut self, operation: &str) {
+        let asked = |stage: &&mut Stage| stage.commands().iter().any(|command| command.operation == operation);
+        let refused = Answer::Refused(Refused { code: "No".to_owned(), detail: String::new() });
+        self.stages.iter_mut().find(asked).unwrap().answer(operation, refused);
+        self.arrive();
+    }
+
+    /// Every saga with how it stands.
+    fn sagas(&mut self) -> String {
+        let mut told = Vec::new();
+        for stage in &mut self.stages {
+            stage.partition.commit().unwrap();
+            let sagas = view::sagas(stage.partition.reader().as_ref(), None, usize::MAX).unwrap();
+            told.extend(sagas.iter().map(|saga| format!("{}: {:?}\n", saga.key, saga.phase)));
+            assert!(stage.parked().is_empty(), "{:?}", stage.parked()[0].detail);
+            stage.refolds_alike();
+        }
+        told.sort();
+        told.concat().replace(&crate::stage::T0.to_string(), "T0")
+    }
+}
+
+fn begun(partitions: u32) -> Post {
+    let (parent, child, contract) = family();
+    let mut post = Post::new(partitions, &[parent, child], &contract);
+    post.home("k").start("k");
+    post.ok("a");
+    post
+}
+
+#[test]
+fn a_child_begins_with_what_it_is_given_and_its_parent_goes_on_with_what_it_returns() {
+    let [one, two, five] = [1, 2, 5].map(|partitions| {
+        let mut post = begun(partitions);
+        assert_eq!(post.home("k/child").command("c").saga, "child/k/child");
+        post.ok("c");
+        post.ok("d");
+        post.ok("b");
+        post.sagas()
+    });
+    expect![[r#"
+        k/child: Ended { end: Completed, at: T0, cause: None }
+        k: Ended { end: Completed, at: T0, cause: None }
+    "#]]
+    .assert_eq(&one);
+    assert_eq!((&one, &one), (&two, &five), "whether or not they live in one partition");
+}
+
+#[test]
+fn a_parent_that_goes_back_undoes_its_completed_child() {
+    let mut post = begun(3);
+    post.ok("c");
+    post.ok("d");
+    post.refused("b");
+    post.undone("un-d");
+    post.undone("un-c");
+    post.undone("un-a");
+    expect![[r#"
+        k/child: Ended { end: Compensated, at: T0, cause: Some(Parent { reason: "b was refused: No" }) }
+        k: Ended { end: Compensated, at: T0, cause: Some(Refused { step: "b", code: "No" }) }
+    "#]]
+    .assert_eq(&post.sagas());
+}
+
+#[test]
+fn a_parent_that_is_cancelled_cancels_its_running_child() {
+    let mut post = begun(3);
+    post.home("k").cancel(1, "k");
+    post.arrive();
+    post.undone("un-c");
+    post.undone("un-a");
+    expect![[r#"
+        k/child: Ended { end: Compensated, at: T0, cause: Some(Parent { reason: "ada asked: why not" }) }
+        k: Ended { end: Cancelled, at: T0, cause: Some(Cancelled { by: "ada", reason: "why not" }) }
+    "#]]
+    .assert_eq(&post.sagas());
+}
+
+#[test]
+fn a_child_that_goes_back_takes_its_parent_along() {
+    let mut post = begun(3);
+    post.refused("c");
+    post.undone("un-a");
+    expect![[r#"
+        k/child: Ended { end: Compensated, at: T0, cause: Some(Refused { step: "c", code: "No" }) }
+        k: Ended { end: Compensated, at: T0, cause: Some(Child { step: "child", end: Compensated, reason: "c was refused: No" }) }
+    "#]].assert_eq(&post.sagas());
+}
+
+#[test]
+fn a_child_that_cannot_begin_says_why() {
+    let (mut parent, child, contract) = family();
+    let mut unknown = Post::new(2, &[parent.clone()], &contract);
+    unknown.home("k").start("k");
+    unknown.ok("a");
+    unknown.undone("un-a");
+    expect![[r#"
+        k: Ended { end: Compensated, at: T0, cause: Some(Child { step: "child", end: NotStarted, reason: "the definition DIGEST is not known in partition 0: apply it" }) }
+    "#]].assert_eq(&unknown.sagas().replace(&child.digest().to_string(), "DIGEST"));
+    let Verb::Saga(wanted) = &mut parent.steps[1].verb else { unreachable!() };
+    wanted.key = Some(Template::Expr(expr("'same'")));
+    let mut taken = Post::new(2, &[parent, child], &contract);
+    for key in ["k", "l"] {
+        taken.home(key).start(key);
+        taken.home(key).ok("a");
+        taken.arrive();
+    }
+    let sagas = taken.sagas();
+    assert!(
+        sagas.contains("l: Running { direction: Back { cause: Child { step: \"child\", end: NotStarted"),
+        "{sagas}"
+    );
+    assert!(sagas.contains("the key \\\"same\\\" of child belongs to the saga"), "{sagas}");
+}
+
+#[test]
+fn a_hole_between_messages_is_not_jumped() {
+    let mut post = begun(1);
+    post.stages[0].cancel(1, "k");
+    let first = post.stages[0].take_mail();
+    post.stages[0].now += 1;
+    let sealed = |prev, value: &[u8]| {
+        let opened = proof::open(sagaline_schemas::schema::INBOX.fingerprint, value).unwrap();
+        let Body::Message(mut message) = opened.inbox.body else { unreachable!() };
+        message.origin.prev = Some(prev);
+        message.origin.at.offset += 1_000;
+        proof::seal(sagaline_schemas::schema::INBOX.fingerprint, &key(), crate::stage::LOG, 0, &Body::Message(message))
+    };
+    let far = sagaline_schemas::Position { offset: 900, timer: 0, index: 0 };
+    let jump = sealed(far, &first[0].1);
+    post.stages[0].raw(jump);
+    let parked = post.stages[0].parked();
+    assert_eq!(format!("{:?}", parked[0].reason), "Gap", "{}", parked[0].detail);
+    post.stages[0].raw(first[0].1.clone());
+    assert_eq!(post.stages[0].operations(), "a c un-c", "the next in order is taken");
+}
+
+/// A call whose result names the saga `ref`, then a wait for an event by that name.
+fn named() -> (Definition, Contract) {
+    let (mut definition, contract) = chain(&["a"]);
+    definition.steps[0].alias.insert("ref".to_owned(), expr("a.of"));
+    definition.steps.push(step(1, "settled", wait(Some("ref"))));
+    (definition, contract)
+}
+
+fn by_name(post: &mut Post, value: &str) {
+    let partitions = post.stages.len() as u32;
+    let home = alias_home("test", "ref", value, partitions) as usize;
+    let stage = &mut post.stages[home];
+    let target = Target { via: Some("ref".to_owned()), ..stage.target(ClauseKind::Wait, "settled", value) };
+    stage.tell("world", &format!(r#"{{"key":"{value}","value":"go"}}"#), &[target]);
+    post.arrive();
+}
+
+#[test]
+fn an_event_finds_its_saga_by_another_name_even_before_that_is_bound() {
+    for early in [true, false] {
+        let (definition, contract) = named();
+        let mut post = Post::new(4, &[definition], &contract);
+        post.home("k").start("k");
+        if early {
+            by_name(&mut post, "a");
+        }
+        post.ok("a");
+        if !early {
+            by_name(&mut post, "a");
+        }
+        let sagas = post.sagas();
+        assert!(sagas.contains("k: Ended { end: Completed"), "{sagas}");
+    }
+}
+
+#[test]
+fn a_name_is_taken_by_the_first_and_free_once_that_is_forgotten() {
+    let (definition, contract) = named();
+    let mut post = Post::new(1, &[definition], &contract);
+    for key in ["k", "l"] {
+        post.home(key).start(key);
+        post.ok("a");
+    }
+    let sagas = post.sagas();
+    assert!(sagas.contains("l: Stuck") && sagas.contains("AliasTaken"), "{sagas}");
+    by_name(&mut post, "a");
+    post.stages[0].progress();
+    let keep = post.stages[0].genesis.settings.keep_ended;
+    post.stages[0].pass(keep, keep);
+    post.arrive();
+    assert_eq!(post.stages[0].phase("k"), "none");
+    post.home("m").start("m");
+    post.ok("a");
+    assert!(post.sagas().contains("m: Running"), "{}", post.sagas());
+}

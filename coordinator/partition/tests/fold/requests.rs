@@ -1,0 +1,120 @@
+//! What people ask of sagas: each kind is taken, or refused with the reason.
+
+use expect_test::expect;
+use sagaline_definition::model::{Approve, Patience, Template, Verb, Word};
+use sagaline_engine::{PlaceState, StepState};
+use sagaline_schemas::Value;
+use sagaline_schemas::record::{Answer, Refused};
+use sagaline_schemas::request::*;
+use sagaline_schemas::wire::Bytes;
+
+use crate::events::{fact, wait};
+use crate::stage::{Stage, chain, genesis, step};
+
+fn at(step: &str) -> StepTarget {
+    StepTarget { step: step.to_owned(), items: vec![], round: None }
+}
+
+fn why() -> String {
+    "because".to_owned()
+}
+
+/// a, then b which is held where it is refused, then an approval by managers, then a wait; a fact.
+fn stage() -> Stage {
+    let (mut definition, contract) = chain(&["a", "b"]);
+    let Verb::Call(call) = &mut definition.steps[1].verb else { unreachable!() };
+    call.refused_else = Word::Hold;
+    let approve = Approve {
+        by: vec!["role/manager".to_owned()],
+        show: Template::Literal(Value::from("null")),
+        choices: [("yes".to_owned(), Word::Continue)].into(),
+        quorum: 1,
+        escalate: vec![],
+        patience: Patience { within: 3_600_000, remind: None, otherwise: Word::Compensate },
+        void_if: None,
+    };
+    definition.steps.push(step(2, "approval", Verb::Approve(approve)));
+    definition.steps.push(step(3, "settled", wait(None)));
+    definition.facts.push(fact("price"));
+    Stage::of(genesis(), &[definition], &contract)
+}
+
+#[test]
+fn each_kind_is_taken_once_or_refused_with_the_reason() {
+    let mut stage = stage();
+    stage.start("k");
+    let mut said = String::new();
+    let mut ask = |stage: &mut Stage, id: u8, what: &str, body: RequestBody| {
+        said += &format!("{what}: {}\n", stage.ask(id, "k", body));
+    };
+    let decide = |version| {
+        let (step, choice, comment) = (at("approval"), "yes".to_owned(), why());
+        RequestBody::Decide(DecideRequest { step, version, choice, comment, on_behalf_of: None })
+    };
+    let signal =
+        |name: &str, data: &str| RequestBody::Signal(SignalRequest { name: name.to_owned(), data: Bytes::from(data) });
+    let hold = |step| RequestBody::Hold(HoldRequest { step, reason: why() });
+    let release = |step| RequestBody::Release(ReleaseRequest { step, reason: why() });
+    ask(&mut stage, 1, "hold", hold(None));
+    stage.ok("a");
+    assert_eq!(stage.operations(), "a", "a held saga begins nothing new");
+    ask(&mut stage, 2, "hold again", hold(None));
+    ask(&mut stage, 3, "hold a step", hold(Some(at("b"))));
+    ask(&mut stage, 4, "release", release(None));
+    stage.answer("b", Answer::Refused(Refused { code: "No".to_owned(), detail: String::new() }));
+    let retry = |input: Option<&str>| {
+        RequestBody::Retry(RetryRequest { step: Some(at("b")), input: input.map(Bytes::from), reason: why() })
+    };
+    ask(&mut stage, 5, "retry with another input", retry(Some(r#"{"more":true}"#)));
+    assert_eq!(stage.command("b").input, Bytes::from(r#"{"more":true}"#));
+    stage.ok("b");
+    let (name, value) = ("price".to_owned(), Bytes::from("7"));
+    let set = SetFactRequest { fact: name, value, seq: Some(4), reason: why() };
+    ask(&mut stage, 6, "set a fact", RequestBody::SetFact(set.clone()));
+    ask(&mut stage, 7, "set it again", RequestBody::SetFact(set));
+    let StepState::Begun { places } = &stage.saga("k").steps[2].state else { panic!("nobody is asked") };
+    let PlaceState::Asking { approval } = &places[0].state else { panic!("nobody is asked") };
+    ask(&mut stage, 8, "decide what was shown before", decide(approval.version - 1));
+    ask(&mut stage, 9, "decide", decide(approval.version));
+    ask(&mut stage, 10, "signal what nobody awaits", signal("a", "{}"));
+    let assign = AssignRequest { owner: "team-b".to_owned(), reason: why() };
+    ask(&mut stage, 11, "assign", RequestBody::Assign(assign));
+    ask(&mut stage, 12, "note", RequestBody::Note(NoteRequest { text: why() }));
+    let digest = stage.definition;
+    let migrate = MigrateRequest { definition: digest, reason: why() };
+    ask(&mut stage, 13, "migrate", RequestBody::Migrate(migrate));
+    ask(&mut stage, 14, "skip what is done", RequestBody::Skip(SkipRequest { step: at("a"), reason: why() }));
+    ask(&mut stage, 15, "close what is not stuck", RequestBody::Close(CloseRequest { reason: why(), evidence: why() }));
+    let confirm = ConfirmRequest {
+        step: at("a"),
+        finding: Finding::Undone,
+        result: None,
+        reason: why(),
+        evidence: "ledger page 4".to_owned(),
+    };
+    ask(&mut stage, 16, "confirm", RequestBody::Confirm(confirm));
+    ask(&mut stage, 17, "pause a saga", RequestBody::Pause(PauseRequest { version: 1, reason: why() }));
+    ask(&mut stage, 18, "signal", signal("settled", r#"{"value":"go"}"#));
+    expect![[r#"
+        hold: taken
+        hold again: refused: the saga is held already
+        hold a step: refused: a step is held by its definition only: hold the saga
+        release: taken
+        retry with another input: taken
+        set a fact: taken
+        set it again: refused: version 4 is known already: give a higher one, or none
+        decide what was shown before: refused: what was shown has changed: look at version 12 first
+        decide: taken
+        signal what nobody awaits: refused: no step of this saga awaits such an event
+        assign: taken
+        note: taken
+        migrate: refused: migrate is not yet part of this version
+        skip what is done: refused: the definition does not allow it: none of the step's words is `skip` or `continue`
+        close what is not stuck: refused: the saga is not stuck, and no step is held: cancel it instead, and its effects are undone
+        confirm: refused: it is not being undone
+        pause a saga: refused: pause and resume name a scope; a saga is held and released
+        signal: taken
+    "#]].assert_eq(&said);
+    assert_eq!(stage.saga("k").owner.as_deref(), Some("team-b"));
+    stage.refolds_alike();
+}
