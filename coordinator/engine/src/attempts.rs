@@ -107,14 +107,15 @@ impl Turn<'_> {
     pub fn attempt_that_rests(&mut self, effect: u32) -> bool {
         let of = self.effect(effect);
         let (doing, probing) = (of.tries.resting, of.probe_tries.resting);
-        let before = self.out.out.len();
+        let before = self.out.facts.len();
         if doing && self.may_attempt(effect) {
             self.attempt(effect, Kind::Do);
         }
         if probing && self.saga.goes_forward() {
             self.attempt(effect, Kind::Probe);
         }
-        self.out.out[before..].iter().any(|out| matches!(out, Outgoing::Command { .. }))
+        // A gate that stays closed and a guard that still does not hold are no news.
+        self.out.facts.len() > before
     }
 
     /// The guard, before every attempt but the first, which is looked at when the place begins.

@@ -8,7 +8,7 @@ use sagaline_schemas::wire::Bytes;
 use crate::ledger::{News, Outcome, Undo, UndoNews};
 use crate::loops;
 use crate::request::{PlaceName, Refusal};
-use crate::saga::{KnownBy, Phase, PlaceState, Stuck};
+use crate::saga::{Direction, Goal, KnownBy, Phase, PlaceState, Stuck};
 use crate::turn::Turn;
 
 /// The code of a refusal that a person found out.
@@ -81,15 +81,32 @@ impl Turn<'_> {
         }
         match self.effect(effect).outcome.clone() {
             Outcome::Succeeded { .. } => self.step_succeeded(effect),
-            Outcome::Refused { code, .. } => self.step_refused(effect, code),
+            Outcome::Refused { code, .. } => self.never_happened(effect, code),
             Outcome::Decided | Outcome::Sent | Outcome::Unknown { .. } | Outcome::Contradicted { .. } => {}
         }
     }
 
-    /// Whether what an effect did is part of what its step did: it was not begun anew since, nor left out.
+    /// Whether what an effect did is part of what its step did: it was not begun anew since, nor left out, nor is about to be.
     fn belongs(&mut self, effect: u32) -> bool {
         let spot = self.effect(effect).spot();
-        self.at(&spot).is_some_and(|at| self.place(at).state != PlaceState::Skipped)
+        let void = match self.saga.direction() {
+            Some(Direction::Aside { goal: Goal::Void { spots } }) => spots.contains(&spot),
+            _ => self.is_redone(spot.step),
+        };
+        !void && self.at(&spot).is_some_and(|at| self.place(at).state != PlaceState::Skipped)
+    }
+
+    /// What counted as done never happened: its step's word for a refusal says what then. An end that was told stays.
+    fn never_happened(&mut self, effect: u32, code: String) {
+        let spot = self.effect(effect).spot();
+        let done = self.at(&spot).filter(|at| self.place(*at).state == PlaceState::Done { effect });
+        match done {
+            Some(at) => {
+                let cause = self.cause_of_refusal(effect, code);
+                self.owe(at, cause, Some(effect));
+            }
+            None => self.step_refused(effect, code),
+        }
     }
 
     fn effect_named(&mut self, name: &PlaceName) -> Result<u32, Refusal> {

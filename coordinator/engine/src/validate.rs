@@ -4,7 +4,8 @@ use sagaline_definition::model::{Compensate, Definition, Verb};
 use sagaline_schemas::record::End;
 
 use crate::ledger::{Outcome, Undo};
-use crate::saga::{Direction, KnownBy, Phase, PlaceState, Probing, Saga, TimerKind};
+use crate::loops;
+use crate::saga::{Direction, Goal, KnownBy, Phase, PlaceState, Probing, Saga, TimerKind};
 
 /// A property that does not hold, in words.
 pub type Violation = String;
@@ -24,7 +25,7 @@ pub fn validate(definition: &Definition, saga: &Saga) -> Result<(), Violation> {
     an_end_leaves_no_timers(saga)?;
     at_rest_something_is_awaited(saga)?;
     no_word_is_owed_by_a_saga_that_decides(saga)?;
-    what_is_waited_for_has_an_end(saga)?;
+    what_is_waited_for_has_an_end(definition, saga)?;
     timers_are_unique(saga)
 }
 
@@ -189,8 +190,13 @@ fn no_word_is_owed_by_a_saga_that_decides(saga: &Saga) -> Result<(), Violation> 
 }
 
 /// I1: what sleeps or waits, and may still go on, has a timer that ends it.
-fn what_is_waited_for_has_an_end(saga: &Saga) -> Result<(), Violation> {
+fn what_is_waited_for_has_an_end(definition: &Definition, saga: &Saga) -> Result<(), Violation> {
     let forward = matches!(saga.direction(), Some(Direction::Forward | Direction::Aside { .. }));
+    // What these steps awaited means nothing any more: they are about to begin anew.
+    let redone = match saga.direction() {
+        Some(Direction::Aside { goal: Goal::Again { step, .. } }) => loops::from_here(definition, *step),
+        _ => Default::default(),
+    };
     for (number, step) in (0..).zip(&saga.steps) {
         for (item, place) in step.state.places().iter().enumerate() {
             let waits = matches!(place.state, PlaceState::Awaiting { .. } | PlaceState::Asking { .. });
@@ -202,7 +208,7 @@ fn what_is_waited_for_has_an_end(saga: &Saga) -> Result<(), Violation> {
                 });
                 its && matches!(timer.kind, TimerKind::Sleep | TimerKind::Within)
             };
-            if forward && waits && !saga.timers.iter().any(|timer| ends(&timer)) {
+            if forward && waits && !redone.contains(&number) && !saga.timers.iter().any(|timer| ends(&timer)) {
                 return Err(format!("I1: step {number} item {item} waits for ever"));
             }
         }

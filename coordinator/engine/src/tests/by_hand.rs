@@ -108,14 +108,14 @@ fn a_contradiction_is_settled() {
     );
     check(
         &chain(&["a", "b"]),
-        "ok a; no a; confirm a not; ok b",
+        "ok a; no a; confirm a not; undone b",
         &expect![[r#"
-        start        -> a
-        ok a         -> b
-        no a         -> stuck: the participant says both that a was done and that it was not
-        confirm a not -> goes on
-        ok b         -> Completed
-    "#]],
+            start        -> a
+            ok a         -> b
+            no a         -> stuck: the participant says both that a was done and that it was not
+            confirm a not -> goes on, turns back, un-b
+            undone b     -> Compensated
+        "#]],
     );
     // Two at once: neither is forgotten.
     check(

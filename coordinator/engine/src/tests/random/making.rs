@@ -283,7 +283,7 @@ fn request(choices: &mut Choices<'_>, stage: &Stage) -> Input {
         5 => Asked::Hold { reason },
         6 => Asked::Release { place: None, reason },
         7 => Asked::Release { place: Some(place), reason },
-        8 | 9 => vote(&place, &choices.of(&["yes", "no"]).to_owned(), stage),
+        8 | 9 => vote(&place, choices.of(&["yes", "no"]), stage),
         10 => Asked::Signal { step: place.step, event: Bytes::from(r#"{"n":5}"#) },
         _ if choices.one_in(4) => Asked::Close { reason },
         _ => Asked::Cancel { reason },

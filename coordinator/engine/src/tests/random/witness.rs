@@ -92,11 +92,7 @@ impl Witness {
                 Fact::Stuck { .. } => self.is_stuck = true,
                 Fact::Resumed { .. } => self.is_stuck = false,
                 Fact::PeopleAsked { spot, .. } => _ = self.asked.insert(spot.clone(), true),
-                Fact::Chosen { spot, .. } => {
-                    if self.asked.insert(spot.clone(), false) != Some(true) {
-                        return Err(format!("I6: {spot:?} is decided twice"));
-                    }
-                }
+                Fact::Chosen { spot, .. } => self.chosen(spot)?,
                 Fact::Ended { end } => self.ended(*end)?,
                 _ => {}
             }
@@ -151,6 +147,13 @@ impl Witness {
         }
         self.effects[number].undone = Undone::UnderWay;
         Ok(())
+    }
+
+    fn chosen(&mut self, spot: &Spot) -> Result<(), String> {
+        match self.asked.insert(spot.clone(), false) {
+            Some(true) => Ok(()),
+            Some(false) | None => Err(format!("I6: {spot:?} is decided, and nobody was asked")),
+        }
     }
 
     fn ended(&mut self, end: End) -> Result<(), String> {

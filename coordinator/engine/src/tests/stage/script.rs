@@ -22,14 +22,14 @@ impl Stage {
         for line in script.split(';').map(str::trim).filter(|line| !line.is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
             let known =
-                self.from_outside(line, &words) || self.time_passes(line, &words) || self.people_ask(line, &words);
+                self.world_speaks(line, &words) || self.time_passes(line, &words) || self.people_ask(line, &words);
             if !known {
                 self.answer(line, words[0], &words[1..]);
             }
         }
     }
 
-    fn from_outside(&mut self, line: &str, words: &[&str]) -> bool {
+    fn world_speaks(&mut self, line: &str, words: &[&str]) -> bool {
         match words {
             ["sent", place] => self.sent(line, place),
             ["letter", step, event] => {
