@@ -6,7 +6,7 @@
 //! | OPEN       | one goes, if the wait is over; wait doubles | -                 | CLOSED    | one may go       | PAUSED | -       |
 //! | PAUSED     | it waits                                   | as without a pause | as without| -                | -      | as before |
 //!
-//! CLOSED and OPEN are a circuit's words: closed is well. A command that waits has used up no attempt. Whoever waits is called in order, so
+//! CLOSED and OPEN are a circuit's words: closed is well. While OPEN or PAUSED, no attempt is used up: neither by waiting nor by silence. Whoever waits is called in order, so
 //! many at once, also where everything opens again after hours: nobody is flooded. An answer is any but Failed: a refusal is one.
 
 use sagaline_schemas::{Millis, wire_enum, wire_struct};
@@ -162,9 +162,9 @@ impl Gate {
         open && self.limits.in_flight.is_none_or(|most| self.in_flight < most.max(1)) && self.filled(now) >= ONE
     }
 
-    /// Whether the participant is known not to answer.
+    /// Whether the participant is known not to answer: by itself, or by a person's word.
     pub fn is_down(&self) -> bool {
-        matches!(self.circuit, Circuit::Open { .. })
+        self.paused.is_some() || matches!(self.circuit, Circuit::Open { .. })
     }
 
     /// An attempt brought no answer.

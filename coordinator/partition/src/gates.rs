@@ -131,6 +131,9 @@ impl Partition {
         if !limited.is_empty() && !transition.facts.is_empty() {
             self.leave_seats(saga)?;
         }
+        if !self.gates.is_empty() && transition.facts.iter().any(|fact| matches!(fact, Fact::Ended { .. })) {
+            self.leave_queues(saga)?;
+        }
         transition.facts.iter().try_for_each(|fact| self.heed(definition, saga, fact))
     }
 
@@ -243,6 +246,21 @@ impl Partition {
         self.over.put(Family::Queue, key, Vec::new());
         self.gates.entry(subject.to_owned()).or_default().held += 1;
         self.keep_gate(subject);
+        Ok(())
+    }
+
+    /// Who has ended waits for nobody.
+    fn leave_queues(&mut self, saga: &Saga) -> Result<(), Halt> {
+        let waits_at = self.gates.iter().filter(|(_, gate)| gate.held > 0).map(|(subject, _)| subject.clone());
+        for subject in waits_at.collect::<Vec<String>>() {
+            let key = keys::queue(&subject, saga.started, saga.id);
+            if self.over.get(Family::Queue, &key)?.is_some() {
+                self.over.delete(Family::Queue, key);
+                let gate = self.gates.entry(subject.clone()).or_default();
+                gate.held = gate.held.saturating_sub(1);
+                self.keep_gate(&subject);
+            }
+        }
         Ok(())
     }
 

@@ -189,6 +189,39 @@ fn no_more_in_flight_than_the_contract_allows() {
 }
 
 #[test]
+fn an_outage_leaves_no_seat_taken() {
+    let mut stage = limited(Limits { in_flight: Some(6), rate: Some(100) });
+    let mut participant = Participant::default();
+    for number in 0..30 {
+        stage.start(&format!("k{number}"));
+    }
+    participant.answer_all(&mut stage);
+    stage.progress();
+    stage.pass(HOUR / 2, 1_000);
+    assert!(gate(&mut stage, "participant/p").unwrap().is_down());
+    stage.cancel(1, "k7");
+    for _ in 0..60 {
+        participant.answer_all(&mut stage);
+        stage.pass(1_000, 500);
+    }
+    let end = gate(&mut stage, "participant/p").unwrap();
+    assert_eq!((end.is_down(), end.in_flight, end.held, end.due), (false, 0, 0, None), "{:?}", ended(&mut stage));
+    assert!(ended(&mut stage).keys().all(|end| end.starts_with("Ended")), "{:?}", ended(&mut stage));
+    stage.refolds_alike();
+}
+
+#[test]
+fn who_ends_while_it_waits_is_held_no_longer() {
+    let mut stage = Stage::new(&["a"]);
+    scope(&mut stage, 1, "participant/p", 1, true);
+    stage.start("k");
+    assert_eq!(gate(&mut stage, "participant/p").unwrap().held, 1);
+    stage.cancel(2, "k");
+    assert!(stage.phase("k").contains("Cancelled"), "{}", stage.phase("k"));
+    assert_eq!(gate(&mut stage, "participant/p").unwrap().held, 0);
+}
+
+#[test]
 fn a_seat_is_free_again_when_its_time_is_up_or_its_saga_ends() {
     let mut stage = limited(Limits { in_flight: Some(1), rate: None });
     stage.start("k");

@@ -3,11 +3,12 @@
 use expect_test::expect;
 use sagaline_definition::Contract;
 use sagaline_definition::model::{Child, Definition, Template, Verb, Word};
-use sagaline_partition::view;
+use sagaline_partition::{FaultNote, Faults, LogRecord, Partition, view};
 use sagaline_schemas::hash::{alias_home, partition_of};
 use sagaline_schemas::proof;
 use sagaline_schemas::record::{Answer, Body, ClauseKind, Genesis, Refused, Succeeded, Target};
 use sagaline_schemas::wire::Bytes;
+use sagaline_store::MemoryStore;
 
 use crate::events::{expr, wait};
 use crate::stage::{Stage, chain, genesis, key, step};
@@ -274,4 +275,28 @@ fn a_name_is_taken_by_the_first_and_free_once_that_is_forgotten() {
     post.home("m").start("m");
     post.ok("a");
     assert!(post.sagas().contains("m: Running"), "{}", post.sagas());
+}
+
+#[test]
+fn a_message_that_is_passed_over_leaves_no_hole_and_makes_its_saga_stuck() {
+    let mut post = begun(1);
+    post.ok("c");
+    post.stages[0].ok("d");
+    let ended = post.stages[0].take_mail();
+    let note = FaultNote { by: "ada".to_owned(), reason: "it kills the fold".to_owned() };
+    let killer = post.stages[0].log.len() as i64;
+    post.stages[0].raw(ended[0].1.clone());
+    post.stages[0].cancel(1, "k");
+    let mut passing =
+        Partition::open(0, Box::new(MemoryStore::new()), key(), Faults::from([((killer, 0), note)])).unwrap();
+    for (offset, (timestamp, value)) in (0..).zip(&post.stages[0].log) {
+        passing.fold(LogRecord { offset, timestamp: *timestamp, value }, 1_000).unwrap();
+    }
+    passing.commit().unwrap();
+    let parent = view::saga_of_key(passing.reader().as_ref(), "test", "k").unwrap().unwrap();
+    let repeats = passing.meta().unwrap().counters.repeated_messages;
+    passing.fold(LogRecord { offset: passing.next(), timestamp: 0, value: &ended[0].1 }, 1_000).unwrap();
+    assert_eq!(passing.meta().unwrap().counters.repeated_messages, repeats + 1, "it counts in its channel");
+    let told = view::history(passing.reader().as_ref(), &parent).unwrap();
+    assert!(format!("{told:?}").contains("it kills the fold"), "{told:?}");
 }
