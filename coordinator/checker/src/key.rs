@@ -2,6 +2,7 @@
 //! In the reduced search also where they differ only in the order in which effects of parallel branches were decided: what can follow is
 //! then the same but for the order of undoing, and that is held against the path on which the scene was met first.
 
+use std::collections::BTreeSet;
 use std::hash::Hash;
 
 use sagaline_definition::model::{Compensate, Definition, Step, Verb};
@@ -12,23 +13,24 @@ use sagaline_schemas::wire::{Bytes, Wire};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::moves::Search;
-use crate::scene::Scene;
+use crate::scene::{Scene, Setting};
 use crate::world::{Deed, Open, Row};
 
 /// What a scene is known by.
 pub type Key = u128;
 
 /// The key of a scene.
-pub fn key(definition: &Definition, scene: &Scene, search: Search) -> Key {
+pub fn key(setting: &Setting, scene: &Scene, search: Search) -> Key {
     let mut saga = scene.saga.clone();
     let order = order(&saga, search);
     let reduced = search == Search::Reduced;
     forget_times(&mut saga);
     forget_words(&mut saga);
     let over = reduced && is_past_its_steps(&saga);
-    if over && !looks_back(definition) {
+    if over && !looks_back(setting.definition) {
         forget_steps(&mut saga);
     }
+    let unread = if reduced { setting.live.forget(&mut saga) } else { BTreeSet::new() };
     renumber(&mut saga, &order);
     let mut bytes = Vec::with_capacity(1024);
     saga.encode(&mut bytes);
@@ -38,6 +40,9 @@ pub fn key(definition: &Definition, scene: &Scene, search: Search) -> Key {
         let mut deed = scene.world.deeds[effect];
         if reduced {
             forget_echoes(&mut deed);
+            if let (Row::Done(_), true) = (deed.row, unread.contains(&scene.saga.effects[effect].step)) {
+                deed.row = Row::Done(0);
+            }
         }
         deed.hash(&mut hash);
     }

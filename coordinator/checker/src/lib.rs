@@ -3,6 +3,7 @@
 
 mod event;
 mod key;
+mod live;
 mod moves;
 mod rules;
 mod scene;
@@ -55,7 +56,8 @@ pub fn check_with(
 ) -> Proof {
     let definition = &shortened(definition);
     let around = &Surroundings::of(definition, contracts);
-    let setting = Setting { definition, around, engine };
+    let live = &live::Live::of(definition);
+    let setting = Setting { definition, around, live, engine };
     let found = search::explore(&setting, bound);
     let stories = found.violations.iter().map(|(violation, path)| story::tell(&setting, violation, path)).collect();
     let left_out = story::left_out(definition, around, &found, bound);

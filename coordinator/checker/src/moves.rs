@@ -215,20 +215,24 @@ impl Moves<'_> {
         }
     }
 
-    /// News that something waits for is the good course.
+    /// The first news of a fact that something waits for is the good course.
     fn news(&mut self) {
-        let waited_for = places(self.setting.definition, &self.scene.saga).any(|(spot, state)| match state {
-            PlaceState::Guarded => true,
-            PlaceState::Awaiting { .. } => {
-                matches!(self.setting.definition.steps[spot.step as usize].verb, Verb::Until(_))
+        let definition = self.setting.definition;
+        let waiting = places(definition, &self.scene.saga).filter_map(|(spot, state)| {
+            let step = &definition.steps[spot.step as usize];
+            match (state, &step.verb, &step.guard) {
+                (PlaceState::Guarded, _, Some(guard)) => Some(&guard.condition),
+                (PlaceState::Awaiting { .. }, Verb::Until(until), _) => Some(&until.condition),
+                _ => None,
             }
-            _ => false,
         });
+        let waiting: Vec<_> = waiting.filter_map(|condition| condition.members("facts")).collect();
         for (fact, state) in (0..).zip(&self.scene.saga.facts) {
-            let asked = self.setting.definition.facts[fact as usize].ask.is_some();
+            let clause = &definition.facts[fact as usize];
+            let wanted = state.told_at.is_none() && waiting.iter().any(|facts| facts.contains(&clause.fact));
             for (number, news) in self.setting.around.news[fact as usize].iter().enumerate() {
-                if asked || news.to_json() != state.value.0 {
-                    self.can(Event::Told(fact, number), u8::from(!waited_for));
+                if clause.ask.is_some() || news.to_json() != state.value.0 {
+                    self.can(Event::Told(fact, number), u8::from(!wanted));
                 }
             }
         }

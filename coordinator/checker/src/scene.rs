@@ -11,6 +11,7 @@ use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Digest, RequestId, SagaId, Value};
 
 use crate::event::{Event, codes};
+use crate::live::Live;
 use crate::rules::{Violation, leaving};
 use crate::surroundings::{NOW, Surroundings};
 use crate::world::{ChildIs, Deed, Open, Row, Said, World, slot};
@@ -31,6 +32,8 @@ pub struct Setting<'a> {
     pub definition: &'a Definition,
     /// What may come.
     pub around: &'a Surroundings,
+    /// Which values may still be read.
+    pub live: &'a Live,
     /// The engine.
     pub engine: Engine<'a>,
 }

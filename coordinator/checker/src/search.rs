@@ -155,7 +155,7 @@ impl Exploring<'_> {
     }
 
     fn meet(&mut self, parent: u32, event: Option<Event>, trouble: u8, scene: Scene) {
-        let key = key(self.setting.definition, &scene, self.bound.search);
+        let key = key(self.setting, &scene, self.bound.search);
         let depth = if event.is_some() { self.nodes[parent as usize].depth + 1 } else { 0 };
         if let Some(known) = self.known.get(&key).copied() {
             self.edges.push((parent, known));

@@ -1,0 +1,42 @@
+//! The stories of the documentation hold. Their times and sizes are printed.
+
+mod build;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use sagaline_checker::{Bound, check};
+use sagaline_definition::Contract;
+use sagaline_language::load;
+
+fn folders() -> Vec<PathBuf> {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let entries = fs::read_dir(examples).expect("the examples can be read");
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
+}
+
+#[test]
+fn every_story_holds() {
+    // In the tests with one trouble a path; `make prove` takes the default of two.
+    let prove = std::env::var("SAGALINE_PROVE").is_ok_and(|value| value == "1");
+    let bound = Bound { trouble: if prove { 2 } else { 1 }, ..Bound::default() };
+    let mut wrong = Vec::new();
+    for folder in folders() {
+        let loaded = load(&[&folder]).unwrap_or_else(|error| panic!("{error}"));
+        let contracts: BTreeMap<String, Contract> =
+            loaded.contracts.iter().map(|contract| (contract.participant.clone(), contract.clone())).collect();
+        for definition in loaded.definitions.values() {
+            let began = Instant::now();
+            let proof = check(definition, &contracts, bound);
+            println!("{}: {:?}\n{proof}", definition.saga, began.elapsed());
+            if !proof.stories.is_empty() || proof.found.unfinished {
+                wrong.push(format!("{}\n{proof}", definition.saga));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
