@@ -1,10 +1,12 @@
 //! Proves a definition before it runs: explores everything that can happen to a saga through the real engine, with a model of the world
 //! beside it, and holds the invariants at every rest. What is found wrong is told as a short story.
 
+mod drawing;
 mod event;
 mod key;
 mod live;
 mod moves;
+mod plan;
 mod rules;
 mod scene;
 mod search;
@@ -18,8 +20,10 @@ use std::collections::BTreeMap;
 use sagaline_definition::model::{Compensate, Policy, Verb};
 use sagaline_definition::{Contract, Definition};
 
+pub use drawing::draw;
 pub use event::Event;
 pub use moves::Search;
+pub use plan::{Plan, plan};
 pub use rules::Violation;
 pub use scene::{Engine, real};
 pub use search::{Bound, Found};

@@ -87,14 +87,17 @@ impl Live {
                 fact.value = Bytes::from("");
             }
         }
-        let forgotten: BTreeSet<u32> = (0..).zip(&self.steps).filter(|(_, readers)| dead(readers)).map(|(step, _)| step).collect();
+        let forgotten: BTreeSet<u32> =
+            (0..).zip(&self.steps).filter(|(_, readers)| dead(readers)).map(|(step, _)| step).collect();
         for effect in &mut saga.effects {
             if let (true, Outcome::Succeeded { result }) = (forgotten.contains(&effect.step), &mut effect.outcome) {
                 *result = Bytes::from("");
             }
         }
         for step in &forgotten {
-            let Some(StepState::Begun { places }) = saga.steps.get_mut(*step as usize).map(|run| &mut run.state) else { continue };
+            let Some(StepState::Begun { places }) = saga.steps.get_mut(*step as usize).map(|run| &mut run.state) else {
+                continue;
+            };
             for place in places {
                 if let PlaceState::Known { value } = &mut place.state {
                     *value = Bytes::from("");

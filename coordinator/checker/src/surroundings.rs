@@ -12,7 +12,7 @@ use sagaline_schemas::Value;
 use crate::values::{Shape, other_than};
 
 /// Most inputs that are tried.
-const MOST_INPUTS: usize = 16;
+const MOST_INPUTS: usize = 8;
 /// Most results of one step, and most events of one wait, that are tried.
 const MOST_VALUES: usize = 4;
 
@@ -47,7 +47,8 @@ impl Surroundings {
         for (number, step) in definition.steps.iter().enumerate() {
             let of = result_type(step, contracts);
             let what = format!("results of {}", step.step);
-            let values = found.choose(roots.get(&step.step), &of, MOST_VALUES, &what);
+            let shape = roots.get(&step.step).cloned().map(Shape::never_null);
+            let values = found.choose(shape.as_ref(), &of, MOST_VALUES, &what);
             found.results.push(values);
             let what = format!("events of {}", step.step);
             let values = found.choose(roots.get(&format!("event {number}")), &Type::Any, MOST_VALUES, &what);

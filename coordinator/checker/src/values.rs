@@ -43,6 +43,13 @@ impl Shape {
         below.note(rest, used);
     }
 
+    /// It is never null itself: where a step has no result, it was left out, which is explored by itself.
+    pub fn never_null(mut self) -> Self {
+        self.decides.retain(|value| *value != Value::Null);
+        self.asked = false;
+        self
+    }
+
     /// What is done with another shape is done with this part of it, too.
     pub fn put(&mut self, path: &[String], other: &Shape) {
         match path.split_first() {
@@ -174,6 +181,7 @@ impl Shape {
             values.insert(null.min(values.len()), Some(base));
         }
         values = distinct(values);
+        values.retain(|value| may_be(of, value.as_ref()));
         if values.len() > 1 {
             choices.push(Choice { path: path.clone(), values });
         }
@@ -197,6 +205,15 @@ fn member_type(of: &Type, name: &str) -> Type {
         Type::Map(of) => (**of).clone(),
         Type::List(of) if name == ITEM => (**of).clone(),
         Type::List(_) | Type::Any | Type::Null | Type::Bool | Type::Int | Type::Float | Type::String => Type::Any,
+    }
+}
+
+/// Whether a type allows such a value. None: nothing is there.
+fn may_be(of: &Type, value: Option<&Value>) -> bool {
+    match (of, value) {
+        (Type::Any | Type::Nullable(_) | Type::Null, None | Some(Value::Null)) | (Type::Any, Some(_)) => true,
+        (_, None | Some(Value::Null)) => false,
+        (of, Some(value)) => of.may_equal(&Type::of(value)),
     }
 }
 

@@ -146,24 +146,30 @@ fn items_of_a_list() {
     "#]],
     );
     definition.steps[0].for_each = for_each("input.lines", 2, Some(1));
-    holds(&definition, &expect![[r#"
+    holds(
+        &definition,
+        &expect![[r#"
         cancelled
         closed
         compensated
         completed
         stuck: a can't be undone
         stuck: b can't be undone
-    "#]]);
+    "#]],
+    );
     definition.steps[0].for_each = for_each("input.lines", 1, None);
     call_of(&mut definition.steps[0]).refused_else = Word::Skip;
-    holds(&definition, &expect![[r#"
+    holds(
+        &definition,
+        &expect![[r#"
         cancelled
         closed
         compensated
         completed
         stuck: a can't be undone
         stuck: b can't be undone
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

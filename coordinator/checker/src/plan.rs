@@ -1,0 +1,153 @@
+//! What would be undone, and in which order, if a step failed: played through the engine, with good answers up to that step.
+
+use std::collections::BTreeMap;
+
+use sagaline_definition::model::{Compensate, Definition, Verb, Word};
+use sagaline_definition::{Contract, model::StepIndex};
+use sagaline_engine::{Outgoing, Phase};
+use sagaline_schemas::record::Kind;
+
+use crate::event::{Event, place};
+use crate::live::Live;
+use crate::moves::{Search, moves};
+use crate::scene::{Scene, Setting, real};
+use crate::shortened;
+use crate::surroundings::Surroundings;
+use crate::world::Said;
+
+/// Happenings before it is given up.
+const MOST: usize = 10_000;
+
+/// What follows the failure of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The step that fails.
+    pub failed: StepIndex,
+    /// What was commanded before, in order.
+    pub before: Vec<String>,
+    /// What is undone then, in order: the place, its step, and the operation.
+    pub undone: Vec<(String, StepIndex, String)>,
+    /// What stays, though it was done.
+    pub stays: Vec<String>,
+    /// How it ends, or where it rests.
+    pub end: String,
+}
+
+/// Plays it. None: with no input that was tried does the saga come to that step.
+pub fn plan(definition: &Definition, contracts: &BTreeMap<String, Contract>, failed: StepIndex) -> Option<Plan> {
+    let definition = &shortened(definition);
+    let around = &Surroundings::of(definition, contracts);
+    let live = &Live::of(definition);
+    let setting = Setting { definition, around, live, engine: &real };
+    (0..around.inputs.len()).find_map(|input| follow(&setting, input, failed))
+}
+
+fn follow(setting: &Setting, input: usize, failed: StepIndex) -> Option<Plan> {
+    let mut scene = Scene::new();
+    let mut plan = Plan { failed, before: vec![], undone: vec![], stays: vec![], end: String::new() };
+    let mut event = Some(Event::Start(input));
+    let mut seen = 0;
+    while let Some(next) = event.filter(|_| seen < MOST) {
+        seen += 1;
+        let happening = scene.play(setting, &next);
+        for out in happening.transitions.iter().flat_map(|transition| &transition.out) {
+            note(setting.definition, &scene, out, &mut plan);
+        }
+        event = course(setting, &scene, failed);
+    }
+    let came = scene.saga.effects.iter().any(|effect| effect.step as usize == failed);
+    came.then(|| {
+        plan.end = match &scene.saga.phase {
+            Phase::Ended { end, .. } => format!("{end:?}").to_lowercase(),
+            Phase::Stuck { .. } => "stuck: it waits for a person".to_owned(),
+            Phase::Running { .. } => "held: the step waits for a person".to_owned(),
+        };
+        plan.stays = stays(setting.definition, &scene);
+        plan
+    })
+}
+
+fn note(definition: &Definition, scene: &Scene, out: &Outgoing, plan: &mut Plan) {
+    use sagaline_engine::ChildWord;
+    let (effect, undoes, attempt) = match out {
+        Outgoing::Command { effect, kind, attempt, .. } => (*effect, *kind == Kind::Compensate, *attempt),
+        Outgoing::Child { effect, word: ChildWord::Start { .. } } => (*effect, false, 1),
+        Outgoing::Child { effect, word: ChildWord::Cancel { .. } | ChildWord::Compensate } => (*effect, true, 1),
+        _ => return,
+    };
+    let spot = scene.saga.effects[effect as usize].spot();
+    let name = place(definition, &spot);
+    let step = spot.step as usize;
+    let operation = match &definition.steps[step].verb {
+        Verb::Call(call) => match &call.compensate {
+            Compensate::By { operation, .. } => format!("{}.{operation}", call.participant),
+            Compensate::Never | Compensate::Reads => String::new(),
+        },
+        Verb::Saga(child) => format!("saga {}", child.saga),
+        Verb::Sleep(_) | Verb::Wait(_) | Verb::Until(_) | Verb::Approve(_) | Verb::Decide(_) => String::new(),
+    };
+    match (undoes, attempt) {
+        (true, 1) => plan.undone.push((name, step, operation)),
+        (false, 1) => plan.before.push(name),
+        _ => {}
+    }
+}
+
+/// The next happening on the good course; at the step that fails, its failing. None: it has ended, or rests.
+fn course(setting: &Setting, scene: &Scene, failed: StepIndex) -> Option<Event> {
+    if !matches!(scene.saga.phase, Phase::Running { .. }) {
+        return None;
+    }
+    let fails = |event: &Event| match event {
+        Event::Answer(effect, Kind::Do, _) => scene.saga.effects[*effect as usize].step as usize == failed,
+        Event::Child(effect, ..) => scene.saga.effects[*effect as usize].step as usize == failed,
+        _ => false,
+    };
+    let all = moves(setting, Search::Reduced, scene);
+    // Everything else goes on before it fails: the longest way back.
+    let people = |event: &Event| matches!(event, Event::Retry(_) | Event::Release | Event::Close | Event::Cancel);
+    let good = all.iter().find(|(event, cost)| *cost == 0 && !fails(event) && !people(event) && !is_late(event));
+    let bad = all.iter().find(|(event, _)| match event {
+        Event::Answer(_, _, said) => fails(event) && *said == Said::Failed,
+        Event::Child(_, end, _) => fails(event) && *end == sagaline_schemas::record::End::Compensated,
+        _ => false,
+    });
+    good.or(bad).map(|(event, _)| event.clone())
+}
+
+fn is_late(event: &Event) -> bool {
+    matches!(event, Event::Late(..) | Event::Again(..))
+}
+
+fn stays(definition: &Definition, scene: &Scene) -> Vec<String> {
+    let stands = scene.saga.effects.iter().zip(&scene.world.deeds).filter(|(_, deed)| deed.stands() == Some(true));
+    let changes = stands.filter(|(effect, _)| match &definition.steps[effect.step as usize].verb {
+        Verb::Call(call) => call.compensate != Compensate::Reads,
+        _ => true,
+    });
+    changes.map(|(effect, _)| place(definition, &effect.spot())).collect()
+}
+
+impl Plan {
+    /// For people.
+    pub fn text(&self, definition: &Definition) -> String {
+        let step = &definition.steps[self.failed];
+        let mut text = format!("If {} fails:\n", step.step);
+        for (number, (name, _, operation)) in (1..).zip(&self.undone) {
+            text.push_str(&format!("{number:>4}. {name} is undone by {operation}\n"));
+        }
+        if self.undone.is_empty() {
+            text.push_str("      nothing is undone\n");
+        }
+        if !self.stays.is_empty() {
+            text.push_str(&format!("      what stays: {}\n", self.stays.join(", ")));
+        }
+        text.push_str(&format!("      and then: {}\n", self.end));
+        if let Verb::Call(call) = &step.verb
+            && call.failed != Word::Compensate
+        {
+            text.push_str("      (its `failed` says something else than to go back)\n");
+        }
+        text
+    }
+}

@@ -1,0 +1,55 @@
+//! What would be undone if a step failed, in words and as a drawing.
+
+mod build;
+
+use std::collections::BTreeMap;
+
+use build::{approve, call, call_of, calls, chain, for_each, pivot, wait};
+use expect_test::expect;
+use sagaline_checker::{draw, plan};
+use sagaline_definition::model::Word;
+
+#[test]
+fn the_exact_reverse_over_branches_and_items() {
+    let mut definition = chain(vec![call("a"), call("b"), call("c"), approve("ok"), call("d"), call("e")]);
+    definition.steps[2].after = vec![0];
+    definition.steps[3].after = vec![1, 2];
+    definition.steps[1].for_each = for_each("input.lines", 2, None);
+    let plan = plan(&definition, &BTreeMap::new(), 5).expect("it comes to e");
+    expect![[r#"
+        If e fails:
+           1. e is undone by p.un-e
+           2. d is undone by p.un-d
+           3. c is undone by p.un-c
+           4. b[1] is undone by p.un-b
+           5. b[0] is undone by p.un-b
+           6. a is undone by p.un-a
+              and then: compensated
+    "#]]
+    .assert_eq(&plan.text(&definition));
+}
+
+#[test]
+fn after_the_pivot_nothing_is_undone() {
+    let mut definition = chain(vec![call("a"), wait("w", Word::Compensate), pivot("b"), call("c")]);
+    call_of(&mut definition.steps[3]).failed = Word::Stuck;
+    let plan = plan(&definition, &BTreeMap::new(), 3).expect("it comes to c");
+    expect![[r#"
+        If c fails:
+              nothing is undone
+              what stays: a, b
+              and then: stuck: it waits for a person
+              (its `failed` says something else than to go back)
+    "#]]
+    .assert_eq(&plan.text(&definition));
+}
+
+#[test]
+fn drawings_show_every_step_and_the_way_back() {
+    let definition = calls(&["a", "b", "c"]);
+    let plan = plan(&definition, &BTreeMap::new(), 2).expect("it comes to c");
+    let svg = draw(&definition, Some(&plan));
+    assert_eq!(svg.matches("<rect class=\"box").count(), 3);
+    assert_eq!(svg.matches("class=\"back\"").count(), plan.undone.len());
+    assert_eq!(svg.matches("class=\"edge\"").count(), 2);
+}
