@@ -64,7 +64,7 @@ pub fn status(status: Status) -> String {
     let colour = match status {
         Status::Running => AnsiColor::Blue,
         Status::Compensating | Status::Compensated | Status::Cancelled | Status::NotStarted => AnsiColor::Yellow,
-        Status::Stuck => AnsiColor::Red,
+        Status::Held | Status::Stuck => AnsiColor::Red,
         Status::Completed => AnsiColor::Green,
         Status::Closed => AnsiColor::Cyan,
     };

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use sagaline_definition::Contract;
-use sagaline_definition::model::{Definition, Verb};
+use sagaline_definition::model::Definition;
 use sagaline_schemas::Digest;
 
 use super::error::ApiError;

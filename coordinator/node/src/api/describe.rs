@@ -21,6 +21,7 @@ pub(super) fn status(saga: &Saga) -> Status {
         Phase::Running { direction: Direction::Forward | Direction::Ensure { .. } } if rests(saga) => Status::Held,
         Phase::Running { direction: Direction::Forward | Direction::Ensure { .. } } => Status::Running,
         Phase::Running { direction: Direction::Back { .. } | Direction::Aside { .. } } => Status::Compensating,
+        Phase::Running { direction: Direction::Over { end, .. } } => Status::from(*end),
         Phase::Stuck { .. } => Status::Stuck,
         Phase::Ended { end, .. } => Status::from(*end),
     }

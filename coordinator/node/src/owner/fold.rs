@@ -138,6 +138,7 @@ impl Owner {
         let partition = self.options.partition;
         let timer = match self.partition.meta().map(|meta| &meta.folding) {
             Some(Folding::Firing { timers }) => timers + 1,
+            Some(Folding::Telling { told, .. }) => told + 1,
             Some(Folding::Between | Folding::Beginning { .. }) | None => 0,
         };
         tracing::error!(partition, offset, timer, panic, "the fold panicked: nothing is decided");

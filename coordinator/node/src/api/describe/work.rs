@@ -69,6 +69,7 @@ fn actions(direction: &Direction) -> &'static [&'static str] {
         Direction::Forward | Direction::Aside { .. } => &["retry", "confirm", "skip", "cancel", "close"],
         Direction::Back { .. } => &["retry", "confirm", "close"],
         Direction::Ensure { .. } => &["retry", "close"],
+        Direction::Over { .. } => &["confirm", "retry", "close"],
     }
 }
 
