@@ -31,7 +31,13 @@ fn every_scenario_comes_out_as_its_author_says() {
                 played += outcomes.len();
                 let other = outcomes.into_iter().filter_map(|outcome| {
                     let difference = outcome.difference?;
-                    Some(format!("{}:{}: {}\n{difference}\n{}", file.display(), outcome.line, outcome.name, outcome.account))
+                    Some(format!(
+                        "{}:{}: {}\n{difference}\n{}",
+                        file.display(),
+                        outcome.line,
+                        outcome.name,
+                        outcome.account
+                    ))
                 });
                 wrong.extend(other);
             }
