@@ -67,8 +67,12 @@ pub enum Command {
     Demo(Demo),
     /// Make or check the topics on Kafka
     Topics(Topics),
-    /// Read definitions and contracts, and tell all that is wrong with them
-    Check(Files),
+    /// Read definitions and contracts, tell all that is wrong with them, and explore everything that can happen to their sagas
+    Check(Check),
+    /// Tell what would be undone, and in which order, if a step failed
+    Plan(Plan),
+    /// Play the scenarios of files `*.test.yaml` in virtual time
+    Test(Test),
     /// Make definitions and contracts known, and let new sagas use them
     Apply(Files),
     /// Send events, one JSON document per line, to a domain topic
@@ -227,6 +231,48 @@ pub struct Files {
     /// Definitions or contracts; of a folder: all of them. Contracts lie in contracts/ beside a definition
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// What to read.
+    #[command(flatten)]
+    pub files: Files,
+    /// Explore three troubles on one path instead of two: takes much longer
+    #[arg(long)]
+    pub deep: bool,
+    /// Only read the files: explore nothing
+    #[arg(long, conflicts_with = "deep")]
+    pub only_read: bool,
+    /// Most states that are explored of one definition
+    #[arg(long, value_name = "N", default_value_t = 500_000)]
+    pub states: usize,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The definition
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The step that fails
+    #[arg(long, value_name = "STEP")]
+    pub if_failed_at: Option<String>,
+    /// Write the definition's graph, and the way back, as a drawing
+    #[arg(long, value_name = "FILE.svg")]
+    pub svg: Option<PathBuf>,
+}
+
+/// `test`
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Files of tests
+    #[arg(required = true, value_name = "FILE.test.yaml")]
+    pub files: Vec<PathBuf>,
+    /// Tell what happened when, also where it came out as expected
+    #[arg(long)]
+    pub timeline: bool,
 }
 
 /// `send`

@@ -7,11 +7,13 @@ mod init;
 mod list;
 mod node;
 mod offline;
+mod plan;
 mod ps;
 mod send;
 mod settings;
 mod show;
 mod steer;
+mod test;
 mod topics;
 mod watch;
 
@@ -33,7 +35,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(serve) => node::serve(&serve, &common),
         Command::Demo(demo) => demo::demo(&demo, &common),
         Command::Topics(topics) => topics::topics(&topics.what, &common),
-        Command::Check(files) => check::check(&files, &common),
+        Command::Check(check) => check::check(&check, &common),
+        Command::Plan(plan) => plan::plan(&plan, &common),
+        Command::Test(test) => test::test(&test, &common),
         Command::Apply(files) => check::apply(&files, &common, &client()?),
         Command::Send(send) => send::send(&send, &common, &client),
         Command::Start(start) => ask::start(&start, &common, &client()?),

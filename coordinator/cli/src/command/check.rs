@@ -1,16 +1,17 @@
-//! `check` and `apply`: definitions and contracts from files, all mistakes at once.
+//! `check` and `apply`: definitions and contracts from files, all mistakes at once; then everything that can happen to their sagas.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sagaline_checker::{Bound, Proof, Story};
 use sagaline_language::{LoadError, Loaded, Report, Severity};
 use sagaline_node::api::model::{Applied, Apply};
 use serde_json::json;
 
-use crate::args::{Common, Files};
+use crate::args::{Check, Common, Files};
 use crate::client::Client;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::print;
 
 /// Longest activation delay that is waited for, and then some.
@@ -19,21 +20,58 @@ const APPLYING: Duration = Duration::from_secs(120);
 const WIDTH: usize = 120;
 
 /// `sagaline check`
-pub fn check(files: &Files, common: &Common) -> Result<(), Failure> {
-    let loaded = load(&files.files, common)?;
+pub fn check(check: &Check, common: &Common) -> Result<(), Failure> {
+    let loaded = load(&check.files.files, common)?;
+    let proofs = if check.only_read { Vec::new() } else { explored(check, &loaded, common)? };
+    let wrong: usize = proofs.iter().map(|(_, proof)| proof.stories.len()).sum();
     if common.json {
         let definitions: Vec<_> = loaded.definitions.values().collect();
         let contracts: Vec<_> = loaded.contracts.iter().collect();
         let found = loaded.warnings.json();
-        return print::json(&json!({ "definitions": definitions, "contracts": contracts, "diagnostics": found }));
+        let explored: Vec<_> = proofs.iter().map(|(name, proof)| told(name, proof)).collect();
+        print::json(&json!({
+            "definitions": definitions, "contracts": contracts, "diagnostics": found, "explored": explored
+        }))?;
+    } else {
+        let contracts = loaded.contracts.iter().count();
+        let word = if wrong == 0 { "ok" } else { "not ok" };
+        print::line(format_args!("{word}: {} definitions, {contracts} contracts", loaded.definitions.len()))?;
     }
+    match wrong {
+        0 => Ok(()),
+        _ => Err(Failure::new(Exit::Refused, "an invariant does not hold: the shortest stories are told above")),
+    }
+}
+
+/// Explores each definition; tells as it goes, for that takes its time.
+fn explored(check: &Check, loaded: &Loaded, common: &Common) -> Result<Vec<(String, Proof)>, Failure> {
+    let contracts = loaded.contracts.iter().map(|contract| (contract.participant.clone(), contract.clone())).collect();
+    let trouble = if check.deep { 3 } else { 2 };
+    let bound = Bound { trouble, scenes: check.states, ..Bound::default() };
+    let mut proofs = Vec::new();
     for (path, definition) in &loaded.definitions {
         let (name, version) = (&definition.saga, &definition.version);
         let steps = definition.steps.len();
-        print::line(format_args!("{}: {name} {version}, {steps} steps, {}", path.display(), definition.digest()))?;
+        if !common.json {
+            print::line(format_args!("{}: {name} {version}, {steps} steps, {}", path.display(), definition.digest()))?;
+        }
+        let proof = sagaline_checker::check(definition, &contracts, bound);
+        if !common.json {
+            print::line(format_args!("{proof}"))?;
+        }
+        proofs.push((name.clone(), proof));
     }
-    let contracts = loaded.contracts.iter().count();
-    print::line(format_args!("ok: {} definitions, {contracts} contracts", loaded.definitions.len()))
+    Ok(proofs)
+}
+
+fn told(name: &str, proof: &Proof) -> serde_json::Value {
+    let found = &proof.found;
+    let story = |story: &Story| json!({ "rule": story.violation.rule, "what": story.violation.what, "story": story.to_string() });
+    let stories: Vec<_> = proof.stories.iter().map(story).collect();
+    json!({
+        "definition": name, "states": found.scenes, "transitions": found.transitions, "depth": found.depth,
+        "ends": found.ends, "left_out": proof.left_out, "violations": stories
+    })
 }
 
 /// `sagaline apply`

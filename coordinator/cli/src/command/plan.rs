@@ -1,0 +1,59 @@
+//! `plan`: what would be undone if a step failed, in words and as a drawing.
+
+use std::fs;
+
+use sagaline_checker::draw;
+use sagaline_definition::Definition;
+use serde_json::json;
+
+use crate::args::{Common, Plan};
+use crate::command::check;
+use crate::exit::Failure;
+use crate::print;
+
+/// `sagaline plan`
+pub fn plan(plan: &Plan, common: &Common) -> Result<(), Failure> {
+    let loaded = check::load(std::slice::from_ref(&plan.file), common)?;
+    let Some(definition) = loaded.definitions.values().next() else {
+        return Err(Failure::usage(format_args!("{}: this is no definition", plan.file.display())));
+    };
+    if plan.if_failed_at.is_none() && plan.svg.is_none() {
+        return Err(Failure::usage("say --if-failed-at STEP, --svg FILE.svg, or both"));
+    }
+    let contracts = loaded.contracts.iter().map(|contract| (contract.participant.clone(), contract.clone())).collect();
+    let planned = match &plan.if_failed_at {
+        None => None,
+        Some(name) => {
+            let step = step_of(definition, name)?;
+            let planned = sagaline_checker::plan(definition, &contracts, step);
+            let never = || {
+                Failure::usage(format_args!(
+                    "no input that was tried leads to {name:?}, or it does nothing that can fail"
+                ))
+            };
+            Some(planned.ok_or_else(never)?)
+        }
+    };
+    if let Some(path) = &plan.svg {
+        let drawing = draw(definition, planned.as_ref());
+        fs::write(path, drawing).map_err(|error| Failure::file(path, &error))?;
+    }
+    match planned {
+        Some(planned) if common.json => {
+            let undone: Vec<_> =
+                planned.undone.iter().map(|(place, _, by)| json!({ "place": place, "by": by })).collect();
+            print::json(
+                &json!({ "before": planned.before, "undone": undone, "stays": planned.stays, "end": planned.end }),
+            )
+        }
+        Some(planned) => print::line(format_args!("{}", planned.text(definition).trim_end())),
+        None => Ok(()),
+    }
+}
+
+fn step_of(definition: &Definition, name: &str) -> Result<usize, Failure> {
+    definition.step_index(name).ok_or_else(|| {
+        let names: Vec<&str> = definition.steps.iter().map(|step| step.step.as_str()).collect();
+        Failure::usage(format_args!("there is no step {name:?}: the definition has {}", names.join(", ")))
+    })
+}
