@@ -39,9 +39,12 @@ impl Partition {
     pub(crate) fn known_facts(&self, definition: &Definition, saga: &Saga) -> Result<Vec<(u32, Told)>, StoreError> {
         let mut known = Vec::new();
         for (fact, key) in watched(definition, saga) {
-            let name = &definition.facts[fact as usize].fact;
-            let stored = self.over.read::<KnownFact>(Family::Told, &keys::told(saga.definition, name, &key))?;
-            known.extend(stored.map(|stored| (fact, stored.told)));
+            let clause = &definition.facts[fact as usize];
+            let stored = self.over.read::<KnownFact>(Family::Told, &keys::told(saga.definition, &clause.fact, &key))?;
+            // The saga takes it for told now: what is too old by then is not told at all.
+            let fresh =
+                |stored: &KnownFact| clause.fresh.is_none_or(|fresh| self.now().saturating_sub(stored.at) <= fresh);
+            known.extend(stored.filter(fresh).map(|stored| (fact, stored.told)));
         }
         Ok(known)
     }

@@ -6,9 +6,12 @@
 //! | OPEN       | one goes, if the wait is over; wait doubles | -                 | CLOSED    | one may go       | PAUSED | -       |
 //! | PAUSED     | it waits                                   | as without a pause | as without| -                | -      | as before |
 //!
-//! CLOSED and OPEN are a circuit's words: closed is well. While OPEN or PAUSED, no attempt is used up: neither by waiting nor by silence. Whoever waits is called in order, so
+//! CLOSED and OPEN are a circuit's words: closed is well. While OPEN or PAUSED, no attempt is used up: neither by waiting nor by silence.
+//! Failed is no answer here, but it is a word: it uses up its attempt. Else a command that fails for ever would never be given up where nobody
+//! else has anything to say. Whoever waits is called in order, so
 //! many at once, also where everything opens again after hours: nobody is flooded. An answer is any but Failed: a refusal is one.
 
+use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Millis, wire_enum, wire_struct};
 
 /// Attempts in a row that bring no answer, before the participant counts as down.
@@ -41,6 +44,9 @@ wire_struct! {
         pub held: u32,
         /// Log time when it is looked at again; none: somebody else will see to it.
         pub due: Option<Millis>,
+        /// Who tried last whether the participant is back: its place in the queue. The next one is another's turn, for a command that
+        /// can't succeed must not be the only one that tries.
+        pub tried: Bytes,
     }
 }
 
@@ -129,6 +135,7 @@ impl Default for Gate {
             filled_at: 0,
             held: 0,
             due: None,
+            tried: Bytes::default(),
         }
     }
 }
@@ -180,6 +187,7 @@ impl Gate {
 
     /// It has answered.
     pub fn answered(&mut self) -> Change {
+        self.tried = Bytes::default();
         match std::mem::replace(&mut self.circuit, Circuit::Closed { misses: 0 }) {
             Circuit::Closed { .. } => Change::Same,
             Circuit::Open { since, .. } => Change::Closed { since },

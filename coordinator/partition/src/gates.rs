@@ -13,11 +13,12 @@ use sagaline_schemas::output::{Notice, NoticeBody, ParkedReason, ParticipantEven
 use sagaline_schemas::proof::write_single_object;
 use sagaline_schemas::record::{Broadcast, BroadcastKind, Kind, MessageBody};
 use sagaline_schemas::settings::Events;
+use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Digest, Millis, SagaId, schema};
 
 use crate::command::call_of;
 use crate::fold::Partition;
-use crate::gate::{Change, Gate, GateLimits, Paused, Word};
+use crate::gate::{Change, Circuit, Gate, GateLimits, Paused, Word};
 use crate::halt::Halt;
 use crate::keys::{self, TimerKey, TimerOf};
 use crate::outbox::EVENTS;
@@ -49,6 +50,8 @@ pub(crate) struct Door {
     touched: BTreeSet<String>,
     /// Which gate refused a participant's command.
     refused: BTreeMap<String, String>,
+    /// The participant that has just said that an attempt failed.
+    failing: Option<String>,
 }
 
 impl Door {
@@ -85,7 +88,9 @@ impl Gates for Door {
     }
 
     fn is_down(&self, participant: &str) -> bool {
-        !self.gates.is_empty() && self.gates.get(&subject_of(participant)).is_some_and(Gate::is_down)
+        !self.gates.is_empty()
+            && self.failing.as_deref() != Some(participant)
+            && self.gates.get(&subject_of(participant)).is_some_and(Gate::is_down)
     }
 }
 
@@ -100,6 +105,7 @@ impl Partition {
             called: self.called.clone(),
             touched: BTreeSet::new(),
             refused: BTreeMap::new(),
+            failing: self.failing.clone(),
         })
     }
 
@@ -290,13 +296,14 @@ impl Partition {
         if self.gates.get(subject).is_none_or(|gate| gate.held == 0) {
             return Ok(0);
         }
-        let prefix = keys::channel(subject);
-        let waiting = self.over.scan(Family::Queue, &prefix, keys::after_prefix(&prefix).as_deref(), most)?;
         let mut called = 0;
-        for (key, _) in waiting {
+        for key in self.waiting_before(subject, most)? {
             let now = self.now();
             let Some(gate) = self.gates.get_mut(subject).filter(|gate| gate.would_admit(now)) else { break };
             gate.held = gate.held.saturating_sub(1);
+            if matches!(gate.circuit, Circuit::Open { .. }) {
+                gate.tried = Bytes(key.clone());
+            }
             let id = key.last_chunk::<16>().map(|id| SagaId::from_bytes(*id)).ok_or_else(|| corrupt("queue"))?;
             self.over.delete(Family::Queue, key);
             self.called = Some(subject.to_owned());
@@ -307,6 +314,19 @@ impl Partition {
         }
         self.keep_gate(subject);
         Ok(called)
+    }
+
+    /// The oldest first; while it is only tried, those behind the last that tried, and then from the oldest on.
+    fn waiting_before(&self, subject: &str, most: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let prefix = keys::channel(subject);
+        let to = keys::after_prefix(&prefix);
+        let tried = self.gates.get(subject).map(|gate| &gate.tried).filter(|tried| !tried.is_empty());
+        let behind = tried.map_or_else(|| prefix.clone(), |tried| [tried, &[0][..]].concat());
+        let mut waiting = self.over.scan(Family::Queue, &behind, to.as_deref(), most)?;
+        if waiting.len() < most && behind != prefix {
+            waiting.extend(self.over.scan(Family::Queue, &prefix, Some(&behind), most - waiting.len())?);
+        }
+        Ok(waiting.into_iter().map(|(key, _)| key).collect())
     }
 
     /// Writes a gate, and arms its timer anew. One that says nothing is not kept.
@@ -378,7 +398,7 @@ impl Partition {
         }
         let subject = subject_of(participant);
         let Some(gate) = self.gates.get_mut(&subject) else { return Ok(()) };
-        if gate.circuit == (crate::gate::Circuit::Closed { misses: 0 }) {
+        if gate.circuit == (Circuit::Closed { misses: 0 }) {
             return Ok(());
         }
         let change = gate.answered();

@@ -44,7 +44,10 @@ impl Partition {
                 Input::FactAnswer { fact, answer }
             }
         };
-        if let Turned::Rejected(detail) = self.turn(address.saga, input)? {
+        self.failing = (!brings).then_some(found.participant);
+        let turned = self.turn(address.saga, input);
+        self.failing = None;
+        if let Turned::Rejected(detail) = turned? {
             return self.park(record.value, ParkedReason::Refused, detail);
         }
         if is_last {

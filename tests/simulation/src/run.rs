@@ -302,7 +302,7 @@ impl World {
                 if matches!(saga.phase, sagaline_engine::Phase::Stuck { .. }) {
                     stuck.push(saga.key.clone());
                 }
-                rest &= !saga.goes_forward() && !saga.goes_back();
+                rest &= !saga.goes_forward() && !saga.undoes();
             }
         }
         for key in stuck {
@@ -364,7 +364,7 @@ impl World {
         };
         for partition in 0..self.inbox.partitions {
             let sagas = self.sagas(partition).unwrap_or_default();
-            let running = sagas.iter().filter(|saga| saga.goes_forward() || saga.goes_back());
+            let running = sagas.iter().filter(|saga| saga.goes_forward() || saga.undoes());
             reasons
                 .extend(running.map(|saga| format!("{} runs: {:?}, timers {:?}", saga.key, saga.effects, saga.timers)));
         }

@@ -114,8 +114,6 @@ fn four_hours_without_a_participant_use_up_nothing_and_end_without_a_flood() {
         CircuitOpened of p (team): 0 held
         CircuitClosed of p (team): 600 held"#]]
     .assert_eq(&told.join("\n"));
-    let most = stage.commands().iter().map(|command| command.address.attempt).max();
-    assert!(most > Some(3), "attempts that nobody could answer do not count: {most:?}");
     stage.refolds_alike();
 }
 
@@ -140,6 +138,59 @@ fn an_answer_between_failures_keeps_the_circuit_closed() {
     }
     assert!(!gate(&mut stage, "participant/p").is_some_and(|gate| gate.is_down()));
     assert!(stage.outages().is_empty());
+}
+
+#[test]
+fn a_lone_saga_waits_four_hours_with_six_attempts() {
+    let (mut definition, contract) = patient();
+    let Verb::Call(call) = &mut definition.steps[0].verb else { unreachable!() };
+    call.retry.attempts = 6;
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    stage.start("k");
+    stage.progress();
+    stage.pass(4 * HOUR, 5_000);
+    assert!(stage.phase("k").contains("Running { direction: Forward }"), "{}", stage.phase("k"));
+    assert!(stage.commands().last().map(|command| command.address.attempt) > Some(100), "it is tried once a minute");
+    stage.ok("a");
+    stage.pass(1_000, 1_000);
+    stage.ok("b");
+    assert!(stage.phase("k").contains("Completed"), "{}", stage.phase("k"));
+    assert!(stage.saga("k").effects.iter().all(|effect| effect.outcome.may_stand()));
+    stage.refolds_alike();
+}
+
+/// Some commands can't succeed: they fail whenever they come. They must not keep the participant down for the others, and must be given
+/// up in the end though nobody else has anything to say.
+#[test]
+fn commands_that_fail_for_ever_hold_nobody_else_and_are_given_up() {
+    let (definition, contract) = patient();
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    for number in 0..20 {
+        stage.start(&format!("k{number}"));
+    }
+    let poisoned = |command: &Command| {
+        ["test/k0", "test/k1", "test/k2"].contains(&command.saga.as_str()) && command.operation == "a"
+    };
+    let mut seen = 0;
+    let mut silent = true;
+    for round in 0..1_000 {
+        let commands: Vec<Command> = stage.commands()[seen..].to_vec();
+        seen += commands.len();
+        for command in commands {
+            let answer = match command.address.kind {
+                Kind::Do if poisoned(&command) => Answer::Failed(Failed { error: "no".to_owned(), retry_after: None }),
+                _ if silent => continue,
+                Kind::Compensate => Answer::Compensated(Compensated { result: None }),
+                Kind::Do | Kind::Probe | Kind::Ask => Answer::Succeeded(Succeeded { result: Bytes::from("{}") }),
+            };
+            stage.raw(reply(&command, answer));
+        }
+        silent &= round < 100;
+        stage.pass(1_000, 500);
+    }
+    let ends = ended(&mut stage);
+    expect![[r#"{"Ended  end: Compensated": 3, "Ended  end: Completed": 17}"#]].assert_eq(&format!("{ends:?}"));
+    stage.refolds_alike();
 }
 
 #[test]

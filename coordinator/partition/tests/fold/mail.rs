@@ -6,8 +6,14 @@ use sagaline_definition::model::{Child, Definition, Template, Verb, Word};
 use sagaline_partition::{FaultNote, Faults, LogRecord, Partition, view};
 use sagaline_schemas::hash::{alias_home, partition_of};
 use sagaline_schemas::proof;
-use sagaline_schemas::record::{Answer, Body, ClauseKind, Genesis, Refused, Succeeded, Target};
+use sagaline_schemas::record::{
+    AliasTaken, Answer, Body, Broadcast, BroadcastKind, CancelChild, ChildEnded, ClauseKind, CompensateChild,
+    DeliverEvent, End, Genesis, Message, MessageBody, MessageOrigin, Refused, ReleaseChild, StartChild, StepAddress,
+    Succeeded, Target, UnbindAlias,
+};
+use sagaline_schemas::schema::INBOX;
 use sagaline_schemas::wire::Bytes;
+use sagaline_schemas::{OutputId, Position, SagaId};
 use sagaline_store::MemoryStore;
 
 use crate::events::{expr, wait};
@@ -206,13 +212,13 @@ fn a_hole_between_messages_is_not_jumped() {
     let first = post.stages[0].take_mail();
     post.stages[0].now += 1;
     let sealed = |prev, value: &[u8]| {
-        let opened = proof::open(sagaline_schemas::schema::INBOX.fingerprint, value).unwrap();
+        let opened = proof::open(INBOX.fingerprint, value).unwrap();
         let Body::Message(mut message) = opened.inbox.body else { unreachable!() };
         message.origin.prev = Some(prev);
         message.origin.at.offset += 1_000;
-        proof::seal(sagaline_schemas::schema::INBOX.fingerprint, &key(), crate::stage::LOG, 0, &Body::Message(message))
+        proof::seal(INBOX.fingerprint, &key(), crate::stage::LOG, 0, &Body::Message(message))
     };
-    let far = sagaline_schemas::Position { offset: 900, timer: 0, index: 0 };
+    let far = Position { offset: 900, timer: 0, index: 0 };
     let jump = sealed(far, &first[0].1);
     post.stages[0].raw(jump);
     let parked = post.stages[0].parked();
@@ -299,4 +305,84 @@ fn a_message_that_is_passed_over_leaves_no_hole_and_makes_its_saga_stuck() {
     assert_eq!(passing.meta().unwrap().counters.repeated_messages, repeats + 1, "it counts in its channel");
     let told = view::history(passing.reader().as_ref(), &parent).unwrap();
     assert!(format!("{told:?}").contains("it kills the fold"), "{told:?}");
+}
+
+/// Whoever holds the key may have said nonsense: it is set aside or nothing, and never stops the fold.
+#[test]
+fn messages_about_nobody_are_set_aside_or_nothing() {
+    let (definition, contract) = chain(&["a"]);
+    let mut stage = Stage::of(Genesis { partitions: 2, ..genesis() }, &[definition], &contract);
+    let nobody = SagaId::from_bytes([7; 16]);
+    let parent = StepAddress { saga: nobody, step: "a".to_owned(), items: vec![], round: 0 };
+    let (text, null) = (|| "x".to_owned(), Bytes::from("null"));
+    let target = Target { via: Some(text()), ..stage.target(ClauseKind::Wait, "a", "x") };
+    let origin = stage.event(-1, 0, "x").origin;
+    let broadcast =
+        |subject: &str, kind| Broadcast { subject: subject.to_owned(), kind, version: 1, by: text(), reason: text() };
+    let (child, deadline, traceparent) = (nobody, None, None);
+    let definition = stage.definition;
+    let bodies = [
+        MessageBody::Start(StartChild {
+            parent: parent.clone(),
+            parent_partition: 1,
+            definition,
+            key: String::new(),
+            input: null.clone(),
+            deadline,
+            traceparent: traceparent.clone(),
+        }),
+        MessageBody::Ended(ChildEnded {
+            parent: parent.clone(),
+            child: Some(child),
+            end: End::Completed,
+            result: null.clone(),
+            reason: text(),
+        }),
+        MessageBody::Cancel(CancelChild { parent: parent.clone(), definition, key: text(), reason: text() }),
+        MessageBody::Compensate(CompensateChild { parent: parent.clone(), child, reason: text() }),
+        MessageBody::Release(ReleaseChild { child }),
+        MessageBody::Unbind(UnbindAlias { definition: text(), alias: text(), value: text(), saga: nobody }),
+        MessageBody::AliasTaken(AliasTaken { saga: nobody, alias: text(), value: text(), holder: nobody }),
+        MessageBody::Deliver(DeliverEvent {
+            saga: nobody,
+            target,
+            origin,
+            topic: text(),
+            timestamp: 0,
+            data: null,
+            content_type: text(),
+            traceparent,
+        }),
+        MessageBody::Broadcast(broadcast("world", BroadcastKind::Pause)),
+        MessageBody::Broadcast(broadcast("participant/p", BroadcastKind::CircuitOpen)),
+    ];
+    let mut prev = None;
+    for (offset, body) in (1..).zip(bodies) {
+        let at = Position { offset, timer: 0, index: 0 };
+        let origin = MessageOrigin { partition: 1, prev, at };
+        stage.body(&Body::Message(Message { id: OutputId::from_bytes([1; 16]), origin, body }));
+        prev = Some(at);
+    }
+    let parked: Vec<String> =
+        stage.parked().iter().map(|parked| format!("{:?}: {}", parked.reason, parked.detail)).collect();
+    expect![[r#"
+        Unknown: the saga 07070707-0707-0707-0707-070707070707 is no longer remembered
+        Refused: "world" is no scope: write participant/NAME, definition/NAME or all
+        Refused: CircuitOpen is no matter between partitions in this version"#]]
+    .assert_eq(&parked.join("\n"));
+    let answers = stage.take_mail().into_iter().map(|(to, value)| {
+        let Body::Message(message) = proof::open(INBOX.fingerprint, &value).unwrap().inbox.body else { unreachable!() };
+        match message.body {
+            MessageBody::Ended(ended) => format!("to {to}: {:?}, {}", ended.end, ended.reason),
+            other => format!("to {to}: {other:?}"),
+        }
+    });
+    expect![[r#"
+        to 1: NotStarted, a key has between 1 and 1024 bytes, this has 0
+        to 1: Release(ReleaseChild { child: SagaId(07070707-0707-0707-0707-070707070707) })
+        to 1: NotStarted, it never began
+        to 1: Closed, the child saga is no longer remembered: what it did stands"#]]
+    .assert_eq(&answers.collect::<Vec<_>>().join("\n"));
+    stage.start("k");
+    stage.refolds_alike();
 }

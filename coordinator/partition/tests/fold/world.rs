@@ -81,6 +81,20 @@ fn many_are_told_in_the_order_of_their_ids_and_a_batch_may_end_between_any_two()
 }
 
 #[test]
+fn what_is_older_than_fresh_is_not_told_to_who_begins() {
+    let (mut definition, contract) = rated();
+    definition.facts[0].fresh = Some(60_000);
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    stage.progress();
+    rate(&mut stage, "tea", 10, 1);
+    stage.pass(60_000, 10_000);
+    start(&mut stage, "one", "tea");
+    stage.pass(1, 1);
+    start(&mut stage, "two", "tea");
+    assert_eq!(rates(&mut stage, &["one", "two"]), "10 null");
+}
+
+#[test]
 fn one_of_many_can_be_passed_over() {
     let mut stage = stage();
     for key in ["one", "two", "three"] {
