@@ -1,7 +1,7 @@
 //! What can happen next, and what of it is trouble. Trouble is anything but the good answer in time; how much of it a path may hold is
 //! the search's bound. What only people or the good course of things bring costs nothing.
 
-use sagaline_definition::model::{Approve, Verb, Word};
+use sagaline_definition::model::{Approve, Definition, Reaction, Step, Verb, Word};
 use sagaline_engine::{Direction, Phase, PlaceState, Spot, TimerKind};
 use sagaline_schemas::record::{End, Kind};
 
@@ -260,4 +260,40 @@ impl Moves<'_> {
             self.can(Event::Cancel, 1);
         }
     }
+}
+
+/// Where no more trouble may come, good answers to different effects lead to the same in whatever order they come: only those to the first
+/// effect are kept. Not so where one may come late or to nobody, where something looks at what is done beside it, or where an answer may turn the saga.
+pub fn one_after_the_other(setting: &Setting, scene: &Scene, moves: &mut Vec<(Event, Cost)>) {
+    if !scene.saga.goes_forward() || scene.saga.held.is_some() || looks_aside(setting.definition) {
+        return;
+    }
+    let waits =
+        |effect: u32| places(setting.definition, &scene.saga).any(|(_, state)| *state == PlaceState::Active { effect });
+    let late = (0..).zip(&scene.world.deeds).any(|(effect, deed)| {
+        let forlorn = deed.open[slot(Kind::Do)].newest && !waits(effect);
+        forlorn || deed.open.iter().any(|open| open.older || open.unsent)
+    });
+    let first = moves.iter().find_map(|(event, cost)| match event {
+        Event::Answer(effect, Kind::Do, Said::Done(_)) if *cost == 0 => Some(*effect),
+        _ => None,
+    });
+    if let Some(first) = first.filter(|_| !late) {
+        let answers =
+            |event: &Event| matches!(event, Event::Answer(effect, Kind::Do, Said::Done(_)) if *effect == first);
+        moves.retain(|(event, cost)| *cost > 0 || answers(event));
+    }
+}
+
+/// Whether the course of a branch may depend on how far another one is, or good answers may turn the saga.
+fn looks_aside(definition: &Definition) -> bool {
+    let facts_only = |rule: &Reaction| rule.condition.names().iter().all(|name| name == "facts" || name == "input");
+    let joins_some =
+        |step: &Step| step.at_least.is_some() || step.for_each.as_ref().is_some_and(|each| each.enough.is_some());
+    let may_turn = |step: &Step| {
+        let guarded = step.guard.as_ref().is_some_and(|guard| guard.otherwise != Word::Hold);
+        let expects = matches!(&step.verb, Verb::Until(until) if until.patience.within == 0);
+        guarded || expects || matches!(&step.verb, Verb::Approve(approve) if approve.void_if.is_some())
+    };
+    !definition.react.iter().all(facts_only) || definition.steps.iter().any(|step| joins_some(step) || may_turn(step))
 }

@@ -8,10 +8,10 @@ use sagaline_schemas::wire::Wire;
 
 use crate::event::{Event, place};
 use crate::key::{Key, key};
-use crate::moves::{Search, moves};
+use crate::moves::{Search, moves, one_after_the_other};
 use crate::rules::{Violation, happened};
 use crate::scene::{Scene, Setting, places};
-use crate::world::Row;
+use crate::world::{Row, World};
 
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,13 +81,21 @@ struct Node {
     cut: bool,
 }
 
+/// A scene that is looked at later: its saga as bytes, as a store would keep it.
+struct Waiting {
+    node: u32,
+    saga: Box<[u8]>,
+    world: World,
+    offset: i64,
+}
+
 struct Exploring<'a> {
     setting: &'a Setting<'a>,
     bound: Bound,
     nodes: Vec<Node>,
     known: HashMap<Key, u32>,
     /// Scenes to be looked at, by trouble.
-    buckets: Vec<VecDeque<(u32, Scene)>>,
+    buckets: Vec<VecDeque<Waiting>>,
     edges: Vec<(u32, u32)>,
     found: Found,
 }
@@ -97,9 +105,11 @@ impl Exploring<'_> {
         self.buckets.resize_with(usize::from(self.bound.trouble) + 1, VecDeque::new);
         self.meet(0, None, 0, Scene::new());
         for trouble in 0..=self.bound.trouble {
-            while let Some((node, scene)) = self.buckets[usize::from(trouble)].pop_front() {
-                if self.nodes[node as usize].trouble == trouble {
-                    self.look(node, trouble, &scene);
+            while let Some(Waiting { node, saga, world, offset }) = self.buckets[usize::from(trouble)].pop_front() {
+                if self.nodes[node as usize].trouble == trouble
+                    && let Ok(saga) = Saga::from_bytes(&saga)
+                {
+                    self.look(node, trouble, &Scene { saga, world, offset });
                 }
                 if self.found.violations.len() >= MOST_VIOLATIONS {
                     return;
@@ -112,7 +122,11 @@ impl Exploring<'_> {
     }
 
     fn look(&mut self, node: u32, trouble: u8, scene: &Scene) {
-        for (event, cost) in moves(self.setting, self.bound.search, scene) {
+        let mut moves = moves(self.setting, self.bound.search, scene);
+        if trouble == self.bound.trouble && self.bound.search == Search::Reduced {
+            one_after_the_other(self.setting, scene, &mut moves);
+        }
+        for (event, cost) in moves {
             if trouble + cost > self.bound.trouble {
                 self.found.cut += 1;
                 self.nodes[node as usize].cut = true;
@@ -162,7 +176,7 @@ impl Exploring<'_> {
             let node = &mut self.nodes[known as usize];
             if trouble < node.trouble {
                 (node.parent, node.event, node.trouble, node.depth) = (parent, event, trouble, depth);
-                self.buckets[usize::from(trouble)].push_back((known, scene));
+                self.wait(known, trouble, scene);
             }
             return;
         }
@@ -182,15 +196,17 @@ impl Exploring<'_> {
         if event.is_some() {
             self.edges.push((parent, number));
         }
-        match Saga::from_bytes(&scene.saga.to_bytes()) {
-            Ok(saga) if saga == scene.saga => {
-                self.buckets[usize::from(trouble)].push_back((number, Scene { saga, ..scene }));
-            }
-            Ok(_) | Err(_) => {
-                let what = "its bytes do not read back as the saga".to_owned();
-                self.violated(number, None, Violation { rule: "I8", what });
-            }
+        if Saga::from_bytes(&scene.saga.to_bytes()).as_ref() != Ok(&scene.saga) {
+            let what = "its bytes do not read back as the saga".to_owned();
+            return self.violated(number, None, Violation { rule: "I8", what });
         }
+        self.wait(number, trouble, scene);
+    }
+
+    fn wait(&mut self, node: u32, trouble: u8, scene: Scene) {
+        let saga = scene.saga.to_bytes().into_boxed_slice();
+        let waiting = Waiting { node, saga, world: scene.world, offset: scene.offset };
+        self.buckets[usize::from(trouble)].push_back(waiting);
     }
 
     /// I1: from every scene some path leads to an end, or to people.
