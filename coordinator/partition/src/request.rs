@@ -87,7 +87,8 @@ impl Partition {
             return Ok(refused("the digest belongs to another definition than the name"));
         }
         if key.is_empty() || key.len() > MAX_KEY {
-            return Ok(refused("a key has between 1 and 1024 bytes"));
+            let reason = format!("a key has between 1 and {MAX_KEY} bytes, this has {}", key.len());
+            return Ok(RequestOutcome::Refused { reason });
         }
         if partition_of(&key, self.begun().partitions) != self.number {
             return Ok(refused("the key belongs to another partition"));

@@ -54,7 +54,7 @@ impl Partition {
             definition: begin.definition,
             key: begin.key,
             started: self.at.offset,
-            started_at: self.begun().log_time,
+            started_at: self.told_time(),
             input: begin.input,
             phase: Phase::Running { direction: Direction::Forward },
             overdue: false,
@@ -85,7 +85,11 @@ impl Partition {
         };
         let moment = Moment { offset: self.at.offset, log_time: self.begun().log_time };
         let timers = saga.timers.clone();
+        let was_ended = saga.is_ended();
         let transition = turn(&definition, &mut saga, input, moment, limits);
+        if !was_ended && let Phase::Ended { at, .. } = &mut saga.phase {
+            *at = self.told_time();
+        }
         self.index_timers(&definition, &saga, &timers)?;
         self.carry_out(&definition, &mut saga, &transition)?;
         self.over.put_saga(saga);
