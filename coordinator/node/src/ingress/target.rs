@@ -150,7 +150,7 @@ fn start_key(definition: &Definition, event: &OneEvent) -> Result<Option<String>
             Err(format!("start.key has {} bytes, at most {MAX_KEY} are allowed", key.len()))
         }
         Value::String(key) => Ok(Some(key)),
-        other => Err(format!("start.key is {other}, a {}: write string({})", other.kind(), key.source())),
+        other => Err(format!("start.key is {other}, of type {}: write string({})", other.kind(), key.source())),
     }
 }
 
