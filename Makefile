@@ -22,8 +22,9 @@ test: setup-kafka
 prove: setup-kafka
 	scripts/prove
 
-## make bench         records per step, steps a second, latency, beside the raw log
-bench: setup-kafka
+## make bench         records and instructions per step, steps a second, latency, beside the raw log
+bench:
+	@scripts/setup kafka bench
 	scripts/bench
 
 ## make setup         installs what is missing, or says exactly what is

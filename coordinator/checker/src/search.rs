@@ -270,6 +270,7 @@ fn rest(setting: &Setting, scene: &Scene) -> Option<String> {
             Stuck::Ensure { .. } => "stuck before its end".to_owned(),
             Stuck::AliasTaken { alias, .. } => format!("stuck: the alias {alias} is taken"),
         }),
+        Phase::Running { .. } if !scene.saga.goes_forward() => None,
         Phase::Running { .. } if scene.saga.held.is_some() => Some("held".to_owned()),
         Phase::Running { .. } => places(setting.definition, &scene.saga).find_map(|(spot, state)| match state {
             PlaceState::Held { .. } => Some(format!("held at {}", step(spot.step))),

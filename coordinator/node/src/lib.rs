@@ -2,6 +2,7 @@
 //! `node.rs` is poll-driven: it has no threads, no sleeps, and no clock but the log's wall clock and the time that is handed in.
 
 pub mod api;
+pub mod calendar;
 pub mod config;
 pub mod fail_point;
 pub mod ingress;

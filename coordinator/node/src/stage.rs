@@ -292,6 +292,8 @@ pub struct Disk {
     store: Arc<Mutex<MemoryStore>>,
     /// Whoever asks for this request panics, so many times.
     mine: Arc<Mutex<Option<(RequestId, u32)>>>,
+    /// Each question after a request takes so long.
+    slow: Arc<Mutex<Option<(Simulation, u64)>>>,
 }
 
 impl Disk {
@@ -300,7 +302,17 @@ impl Disk {
         *self.mine.lock().unwrap() = Some((request_id(key), times));
     }
 
+    /// Folding a request takes so many milliseconds.
+    pub fn slow_down(&self, simulation: &Simulation, ms: u64) {
+        *self.slow.lock().unwrap() = Some((simulation.clone(), ms));
+    }
+
     fn step_on(&self, family: Family, key: &[u8]) {
+        if let Some((simulation, ms)) = &*self.slow.lock().unwrap()
+            && family == Family::Requests
+        {
+            simulation.advance(*ms);
+        }
         let mut mine = self.mine.lock().unwrap();
         if let Some((request, times @ 1..)) = mine.as_mut()
             && family == Family::Requests

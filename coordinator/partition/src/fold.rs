@@ -67,6 +67,8 @@ pub struct Partition {
     pub(crate) definitions: BTreeMap<Digest, Arc<Definition>>,
     pub(crate) faults: Faults,
     pub(crate) at: Position,
+    /// The broker's timestamp of the record that is folded.
+    pub(crate) timestamp: Millis,
     pub(crate) published: Vec<Published>,
     /// Commands in the outbox that no answer has settled: whose clocks begin when they leave it. Held in memory only: after a restart it is
     /// every command in the outbox, which costs a look at its saga and changes nothing.
@@ -104,6 +106,7 @@ impl Partition {
             definitions: BTreeMap::new(),
             faults,
             at: Position { offset: 0, timer: 0, index: 0 },
+            timestamp: 0,
             published: Vec::new(),
             unanswered: BTreeSet::new(),
             waiting: BTreeSet::new(),
@@ -149,6 +152,7 @@ impl Partition {
             return Err(Halt::Hole { partition: self.number, expected: self.next(), got: record.offset });
         }
         self.at = Position { offset: record.offset, timer: 0, index: 0 };
+        self.timestamp = record.timestamp;
         let Some(meta) = &self.meta else {
             self.begin(record)?;
             return self.done(record);
@@ -340,6 +344,12 @@ impl Partition {
 
     pub(crate) fn meta_mut(&mut self) -> &mut Meta {
         self.meta.as_mut().expect("every record but the first finds the partition begun")
+    }
+
+    /// When something happens, as people are told. Log time stands still while nobody appends a Progress: what comes after a quiet week would
+    /// seem to be a week old. Nothing is decided by it.
+    pub(crate) fn told_time(&self) -> Millis {
+        self.begun().log_time.max(self.timestamp)
     }
 
     pub(crate) fn begun(&self) -> &Meta {

@@ -25,7 +25,7 @@ impl Partition {
         let entry = HistoryEntry {
             offset: self.at.offset,
             timer: self.at.timer,
-            time: self.begun().log_time,
+            time: self.told_time(),
             facts: facts.to_vec(),
         };
         let bytes = entry.to_bytes();
@@ -63,7 +63,7 @@ impl Partition {
             };
             let notice = Notice {
                 id,
-                time: self.begun().log_time,
+                time: self.told_time(),
                 partition: self.begun().partition,
                 offset: self.at.offset,
                 body: NoticeBody::Saga(event),

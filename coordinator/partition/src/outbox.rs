@@ -100,7 +100,7 @@ impl Partition {
             detail: shortened(detail),
             partition: self.number,
             offset: self.at.offset,
-            time: self.begun().log_time,
+            time: self.told_time(),
             length: value.len() as i64,
             digest: Digest(*blake3::hash(value).as_bytes()),
             body: Bytes(value[..keep].to_vec()),

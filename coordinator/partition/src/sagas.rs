@@ -68,7 +68,7 @@ impl Partition {
             definition: begin.definition,
             key: begin.key,
             started: self.at.offset,
-            started_at: self.begun().log_time,
+            started_at: self.told_time(),
             input: begin.input,
             parent: begin.parent,
             phase: Phase::Running { direction: Direction::Forward },
@@ -108,6 +108,9 @@ impl Partition {
         let was_over = saga.is_ended();
         let mut door = self.open_door(&definition, &saga)?;
         let transition = turn(&definition, &mut saga, input, moment, limits, &mut door);
+        if !was_over && let Phase::Ended { at, .. } = &mut saga.phase {
+            *at = self.told_time();
+        }
         self.close_door(door, &definition, &saga, &transition)?;
         self.index_timers(&definition, &saga, &timers)?;
         if saga.is_ended() != was_over {

@@ -277,7 +277,7 @@ wire_struct! {
         pub offset: Offset,
         /// Number of the timer within it; 0 for the record itself.
         pub timer: u32,
-        /// Log time.
+        /// When, for people: log time, or the record's own where that is later.
         pub time: Millis,
         /// What happened, in order.
         pub facts: Vec<sagaline_engine::Fact>,

@@ -142,7 +142,8 @@ impl Read for RocksStore {
 
 impl Store for RocksStore {
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let mut writes = WriteBatch::default();
+        // At once as large as it becomes: growing to megabytes copies them again and again.
+        let mut writes = WriteBatch::with_capacity_bytes(size(batch));
         for (family, entries) in &batch.writes {
             let family = self.rocks.family(*family);
             for (key, value) in entries {
@@ -165,6 +166,14 @@ impl Store for RocksStore {
     fn reader(&self) -> Arc<dyn Reader> {
         self.rocks.clone()
     }
+}
+
+/// Bytes of a batch in RocksDB's form, at most: after its header, beside each key and value a tag, the family and two lengths.
+fn size(batch: &Batch) -> usize {
+    const HEADER: usize = 12;
+    const BESIDE: usize = 16;
+    let entries = batch.writes.values().flatten();
+    HEADER + entries.map(|(key, value)| BESIDE + key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>()
 }
 
 fn read_options() -> ReadOptions {

@@ -1,7 +1,8 @@
 //! The fold alone: a log of the order workload is made once, then folded from an empty store, so that only the fold is on the clock.
-//! Nothing is sent and nobody waits; `valgrind --tool=callgrind` on it counts instructions per folded step.
+//! Nothing is sent and nobody waits; scripts/instructions counts instructions per folded step.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -16,6 +17,7 @@ use sagaline_schemas::settings::{Events, Settings};
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Digest, LogId, TopicId, schema};
 use sagaline_store::{Memory, MemoryStore, RocksStore, Shared};
+use serde::Serialize;
 
 use crate::order;
 
@@ -40,35 +42,62 @@ pub struct Options {
     batch: usize,
     /// Folder for RocksDB; none: a store in memory
     #[arg(long)]
-    rocks: Option<std::path::PathBuf>,
+    rocks: Option<PathBuf>,
+    /// Also writes the figures to this file, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    store: &'static str,
+    records: usize,
+    steps: u32,
+    steps_per_second: f64,
+    records_per_second: f64,
+    us_per_step: f64,
+    digest: Digest,
 }
 
 /// A log as it was recorded: timestamp and value of each record.
 type Recorded = Vec<(i64, Vec<u8>)>;
 
+/// Folds a log and prints the figures.
+///
+/// # Errors
+/// When the workload does not end as it should, or the store fails.
 pub fn run(options: &Options) -> Result<()> {
     let (log, steps) = record(options)?;
-    let began = Instant::now();
-    let (digest, outputs) = match &options.rocks {
-        None => fold(&log, Box::new(MemoryStore::new()), options.batch)?,
-        Some(place) => {
-            let shared = Shared::new(Memory::default());
-            fold(&log, Box::new(RocksStore::open(place, &shared)?), options.batch)?
-        }
+    let (name, store): (_, Box<dyn Store>) = match &options.rocks {
+        None => ("memory", Box::new(MemoryStore::new())),
+        Some(place) => ("rocksdb", Box::new(RocksStore::open(place, &Shared::new(Memory::default()))?)),
     };
+    let mut partition = Partition::open(0, store, key(), Faults::new())?;
+    let began = Instant::now();
+    let outputs = fold(&mut partition, &log, options.batch)?;
     let seconds = began.elapsed().as_secs_f64();
+    let figures = Figures {
+        store: name,
+        records: log.len(),
+        steps,
+        steps_per_second: f64::from(steps) / seconds,
+        records_per_second: log.len() as f64 / seconds,
+        us_per_step: seconds * 1e6 / f64::from(steps),
+        digest: digest::digest(partition.reader().as_ref())?,
+    };
     println!(
-        "{} records, {steps} steps, {outputs} outputs in {seconds:.3} s: {:.0} steps/s, {:.0} records/s, {:.2} us a step; digest {digest}",
-        log.len(),
-        f64::from(steps) / seconds,
-        log.len() as f64 / seconds,
-        seconds * 1e6 / f64::from(steps),
+        "{name}: {} records, {steps} steps, {outputs} outputs in {seconds:.3} s: {:.0} steps/s, {:.0} records/s, {:.2} us a step; digest {}",
+        figures.records, figures.steps_per_second, figures.records_per_second, figures.us_per_step, figures.digest,
     );
+    if let Some(path) = &options.json {
+        std::fs::write(path, serde_json::to_vec_pretty(&figures)?).with_context(|| path.display().to_string())?;
+    }
     Ok(())
 }
 
-fn fold(log: &Recorded, store: Box<dyn Store>, batch: usize) -> Result<(Digest, usize)> {
-    let mut partition = Partition::open(0, store, key(), Faults::new())?;
+/// All that is measured. scripts/instructions knows it by its name.
+#[inline(never)]
+fn fold(partition: &mut Partition, log: &Recorded, batch: usize) -> Result<usize> {
     let mut outputs = 0;
     for (offset, (timestamp, value)) in (0..).zip(log) {
         while partition.fold(LogRecord { offset, timestamp: *timestamp, value }, 1_000)? == Folded::More {}
@@ -78,7 +107,7 @@ fn fold(log: &Recorded, store: Box<dyn Store>, batch: usize) -> Result<(Digest, 
         }
     }
     partition.commit()?;
-    Ok((digest::digest(partition.reader().as_ref())?, outputs))
+    Ok(outputs)
 }
 
 /// Plays the workload once, the world answering at once, and keeps the log. Also counts the steps in it.

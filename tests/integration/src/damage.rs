@@ -31,7 +31,6 @@ pub struct Left {
     log: Arc<dyn Log>,
     names: Names,
     key: Key,
-    shared: Shared,
 }
 
 /// What is done to a file.
@@ -82,8 +81,7 @@ impl Left {
     pub fn copy_of(from: &Path, to: &Path, bootstrap: &str, prefix: &str, key: Key) -> Result<Self> {
         copy(from, to)?;
         let log = sagaline_log::connect(&format!("kafka://{bootstrap}"), &BTreeMap::new())?;
-        let shared = Shared::new(Memory::default());
-        Ok(Self { stores: to.to_owned(), log, names: Names::new(prefix), key, shared })
+        Ok(Self { stores: to.to_owned(), log, names: Names::new(prefix), key })
     }
 
     fn partitions(&self) -> Result<Vec<u32>> {
@@ -98,10 +96,6 @@ impl Left {
 
     fn place(&self, partition: u32) -> PathBuf {
         self.stores.join(format!("partition-{partition}"))
-    }
-
-    fn open(&self, place: &Path) -> Result<RocksStore, StoreError> {
-        RocksStore::open(place, &self.shared)
     }
 
     /// A fresh copy of a partition's store; it is gone when the folder is dropped.
@@ -120,7 +114,7 @@ impl Left {
         let mut changed = Vec::new();
         for partition in self.partitions()? {
             let copied = self.fresh(partition)?;
-            let mut store = self.open(copied.path())?;
+            let mut store = open(copied.path())?;
             let before = digest_of(&store)?;
             for family in Family::ALL {
                 let Some((old, new)) = changed_entry(&store, family, &mut seeded)? else { continue };
@@ -143,7 +137,7 @@ impl Left {
     pub fn follow_from(&self, before: &Self) -> Result<()> {
         for partition in self.partitions()? {
             let copied = before.fresh(partition)?;
-            let (_, position) = whole(&before.open(copied.path())?)?;
+            let (_, position) = whole(&open(copied.path())?)?;
             let found = self.fold_on(partition, copied.path(), position)?;
             ensure!(found == Found::Earlier, "partition {partition}: {found:?}");
         }
@@ -155,7 +149,7 @@ impl Left {
     /// # Errors
     /// When there is none.
     pub fn change_saga(&self, partition: u32, seed: u64) -> Result<()> {
-        let mut store = self.open(&self.place(partition))?;
+        let mut store = open(&self.place(partition))?;
         let (old, new) = changed_entry(&store, Family::Sagas, &mut Seeded(seed))?.context("no saga is there")?;
         put(&mut store, Family::Sagas, &old, &new)?;
         Ok(store.flush()?)
@@ -223,7 +217,7 @@ impl Left {
             None => content.truncate(damage.at),
         }
         fs::write(&file, content)?;
-        match self.open(copied.path()).and_then(|store| whole(&store)) {
+        match open(copied.path()).and_then(|store| whole(&store)) {
             Err(error) => named(error),
             Ok((digest, _)) if digest == self.expected(damage.partition)? => Ok(Found::Identical),
             Ok((_, position)) => self.fold_on(damage.partition, copied.path(), position),
@@ -231,15 +225,15 @@ impl Left {
     }
 
     fn expected(&self, partition: u32) -> Result<Digest> {
-        Ok(digest_of(&self.open(self.fresh(partition)?.path())?)?)
+        Ok(digest_of(&open(self.fresh(partition)?.path())?)?)
     }
 
     /// A store that is not what it was is so by right only if folding on from where it stands leads there.
     fn fold_on(&self, partition: u32, place: &Path, position: Offset) -> Result<Found> {
         let copied = self.fresh(partition)?;
-        let healthy = self.open(copied.path())?;
+        let healthy = open(copied.path())?;
         let refold = Refold { log: &*self.log, names: &self.names, key: &self.key, partition };
-        let mut damaged = || self.open(place).map(|store| Box::new(store) as Box<dyn Store>);
+        let mut damaged = || open(place).map(|store| Box::new(store) as Box<dyn Store>);
         match refold.verify(&*healthy.reader(), &mut damaged) {
             Ok(verified) if verified.same() => {
                 ensure!(position < verified.position, "it is at offset {position} already, and holds something else");
@@ -258,6 +252,11 @@ fn named(error: StoreError) -> Result<Found> {
         StoreError::Corrupt { .. } => Ok(Found::NamedError),
         other => Err(other).context("that is not what happened to it"),
     }
+}
+
+/// With a cache of its own: RocksDB knows a table by an id within it, and would take a copy's blocks from the cache that another filled.
+fn open(place: &Path) -> Result<RocksStore, StoreError> {
+    RocksStore::open(place, &Shared::new(Memory::default()))
 }
 
 fn digest_of(store: &RocksStore) -> Result<Digest, StoreError> {

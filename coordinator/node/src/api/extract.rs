@@ -48,7 +48,7 @@ async fn read(request: Request, max: usize) -> Result<Vec<u8>, ApiError> {
     if length <= max {
         return Ok(bytes);
     }
-    let message = format!("the body has more than {max} bytes");
+    let message = format!("the body has {length} bytes or more, at most {max} are taken");
     Err(ApiError::new(ErrorCode::TooLarge, message, "send it in smaller pieces"))
 }
 

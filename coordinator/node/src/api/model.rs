@@ -112,9 +112,9 @@ pub struct SagaLine {
     pub steps: Vec<String>,
     /// What is awaited: participants, roles, topics, child sagas, `time`.
     pub waiting_on: Vec<String>,
-    /// Log time of its start, milliseconds since 1970.
+    /// When it began: log time, or its record's own where that is later; milliseconds since 1970.
     pub started_at: Millis,
-    /// Log time of its end.
+    /// When it ended, likewise.
     pub ended_at: Option<Millis>,
     /// Its deadline has passed while it could not act on it.
     pub overdue: bool,
@@ -202,7 +202,7 @@ pub struct Happening {
     pub offset: Offset,
     /// Number of the timer within it; 0 for the record itself.
     pub timer: u32,
-    /// Log time, milliseconds since 1970.
+    /// When: log time, or its record's own where that is later; milliseconds since 1970.
     pub time: Millis,
     /// In words.
     pub what: String,
@@ -560,7 +560,7 @@ pub struct ParkedLine {
     pub partition: Partition,
     /// And offset.
     pub offset: Offset,
-    /// Log time, milliseconds since 1970.
+    /// When: log time, or its record's own where that is later; milliseconds since 1970.
     pub time: Millis,
     /// Why, in a word.
     pub reason: String,

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::error::ApiError;
 use super::extract::{Body, Params, blocking};
 use super::model::{ParkedLine, ParkedPage, Skip, Skipped};
-use super::requests::MAX_TEXT;
+use super::requests::check_text;
 use super::{Api, failed, unreachable};
 
 /// Records shown unless said, and at most.
@@ -82,10 +82,8 @@ fn line(record: &Fetched) -> Option<ParkedLine> {
 }
 
 pub(super) async fn skip(State(api): State<Api>, Body(skip): Body<Skip>) -> Result<Json<Skipped>, ApiError> {
-    if skip.reason.len() > MAX_TEXT || skip.by.len() > MAX_TEXT {
-        let message = format!("a text is longer than {MAX_TEXT} bytes");
-        return Err(ApiError::bad(message, "shorten it: name a place where the long one lies"));
-    }
+    check_text("by", &skip.by)?;
+    check_text("reason", &skip.reason)?;
     if skip.reason.is_empty() || skip.by.is_empty() {
         return Err(ApiError::bad("a skip needs `by` and `reason`", "sagaline skip PARTITION OFFSET --reason WHY"));
     }

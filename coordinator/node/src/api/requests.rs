@@ -28,7 +28,7 @@ use crate::PartitionHandle;
 /// How long an answer is awaited unless said, and at most; milliseconds.
 const WAIT: (u64, u64) = (5_000, 60_000);
 /// Longest texts that a person may send with a request.
-pub(super) const MAX_TEXT: usize = 4096;
+const MAX_TEXT: usize = 4096;
 /// Namespace of ids made from a client's own words.
 const WORDS: uuid::Uuid = uuid::Uuid::from_bytes(*b"sagaline-request");
 
@@ -140,15 +140,27 @@ fn scope(api: &Api, id: RequestId, ask: &Ask, wait: Duration) -> Result<Asked, A
 }
 
 fn check_texts(ask: &Ask) -> Result<(), ApiError> {
-    let texts = [Some(&ask.by), ask.definition.as_ref(), ask.key.as_ref(), ask.reason.as_ref(), ask.evidence.as_ref()];
-    if texts.into_iter().flatten().any(|text| text.len() > MAX_TEXT) {
-        let message = format!("a text is longer than {MAX_TEXT} bytes");
-        return Err(ApiError::bad(message, "shorten it: name a place where the long one lies"));
-    }
+    let texts = [
+        ("by", Some(&ask.by)),
+        ("definition", ask.definition.as_ref()),
+        ("key", ask.key.as_ref()),
+        ("reason", ask.reason.as_ref()),
+        ("evidence", ask.evidence.as_ref()),
+    ];
+    texts.into_iter().try_for_each(|(name, text)| check_text(name, text.map_or("", String::as_str)))?;
     if ask.by.is_empty() {
         return Err(ApiError::bad("nobody asks: `by` is empty", "say who asks"));
     }
     Ok(())
+}
+
+/// A text that a person sends is short.
+pub(super) fn check_text(name: &str, text: &str) -> Result<(), ApiError> {
+    if text.len() <= MAX_TEXT {
+        return Ok(());
+    }
+    let message = format!("`{name}` has {} bytes, at most {MAX_TEXT} are taken", text.len());
+    Err(ApiError::bad(message, "shorten it: name a place where the long one lies"))
 }
 
 fn remembered(handle: &PartitionHandle, id: RequestId) -> Result<Option<Asked>, ApiError> {

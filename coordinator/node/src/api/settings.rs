@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::error::ApiError;
 use super::extract::{Body, blocking};
 use super::model::{ErrorCode, PartitionSettings, SetSettings, SettingsPage};
-use super::requests::MAX_TEXT;
+use super::requests::check_text;
 use super::{Api, failed};
 use crate::node::SetError;
 use crate::settings::plan::newest;
@@ -23,9 +23,9 @@ pub(super) async fn set(
     State(api): State<Api>,
     Body(wanted): Body<SetSettings>,
 ) -> Result<Json<SettingsPage>, ApiError> {
-    if wanted.by.is_empty() || wanted.by.len() > MAX_TEXT {
-        let message = format!("`by` has {} bytes: it must have 1 to {MAX_TEXT}", wanted.by.len());
-        return Err(ApiError::bad(message, "say who asks"));
+    check_text("by", &wanted.by)?;
+    if wanted.by.is_empty() {
+        return Err(ApiError::bad("nobody asks: `by` is empty", "say who asks"));
     }
     let set = move || {
         api.node.set_settings(&wanted.set, &wanted.by).map_err(|error| refused(&error))?;

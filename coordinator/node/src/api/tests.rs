@@ -224,6 +224,8 @@ fn a_question_that_is_not_well_formed_is_told_what_would_be() {
         assert_eq!(error(&answer), wanted, "{}", answer.1);
         assert!(answer.1["error"]["help"].as_str().is_some_and(|help| !help.is_empty()), "{}", answer.1);
     }
+    let long = ask(json!({ "kind": "cancel", "by": "ada", "saga": unknown, "reason": "x".repeat(5_000) }));
+    assert_eq!(long.1["error"]["message"], json!("`reason` has 5000 bytes, at most 4096 are taken"));
     let near = ask(json!({ "kind": "start", "by": "ada", "definition": "errnd", "key": "A-1" }));
     assert_eq!(near.1["error"]["message"], json!("there is no active definition \"errnd\": did you mean \"errand\"?"));
 }

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use sagaline_log::{Fetched, LogError};
+use sagaline_log::{Fetched, Log, LogError};
 use sagaline_partition::state::Folding;
 use sagaline_partition::{FaultNote, Folded, Halt, LogRecord};
 use sagaline_schemas::Offset;
@@ -17,12 +17,15 @@ use crate::{BootTime, fail_point, sealed};
 
 /// Records asked of the log at once.
 pub(super) const READ_AT_ONCE: usize = 1_000;
-/// A turn folds at most so many records,
+/// A turn folds for at most so long, milliseconds: publishing is to have its share of the second that a turn may take,
+const FOLDING: u64 = 500;
+/// at most so many records,
 const RECORDS: usize = 2_000;
 /// bytes,
 const BYTES: usize = 16 << 20;
-/// and timers.
+/// and timers, a few at a time.
 const TIMERS: u32 = 2_000;
+const TIMERS_AT_ONCE: u32 = 100;
 
 impl Owner {
     /// Reads on if nothing is left to fold. False: the log can't be read at the moment.
@@ -69,20 +72,22 @@ impl Owner {
 
     /// Folds what was read, within a turn's bounds. Whether anything was.
     pub(super) fn fold_backlog(&mut self) -> Result<bool, Stop> {
-        let (mut records, mut bytes) = (0, 0);
+        let (mut records, mut bytes, mut timers) = (0, 0, 0);
+        let began = self.log.wall_clock();
+        let over = |log: &dyn Log| log.wall_clock().abs_diff(began) >= FOLDING;
         let outputs_before = self.partition.meta().map(|meta| meta.output_hash);
-        while records < RECORDS && bytes < BYTES {
+        while records < RECORDS && bytes < BYTES && timers < TIMERS && !over(&*self.log) {
             let Some(record) = self.backlog.pop_front() else { break };
             if !record.append_time {
                 return Err(Stop::NoAppendTime { partition: self.options.partition, offset: record.offset });
             }
-            bytes += record.record.value.len();
+            let length = record.record.value.len();
             records += 1;
             match self.fold_one(&record)? {
-                Some(Folded::Whole) => {}
+                Some(Folded::Whole) => bytes += length,
                 Some(Folded::More) => {
+                    timers += TIMERS_AT_ONCE;
                     self.backlog.push_front(record);
-                    break;
                 }
                 None => break,
             }
@@ -105,7 +110,7 @@ impl Owner {
             if !faults.contains_key(&(record.offset, 0)) {
                 fail_point::fold(record.offset);
             }
-            partition.fold(record, TIMERS)
+            partition.fold(record, TIMERS_AT_ONCE)
         });
         match catch_unwind(folding) {
             Ok(Ok(folded)) => {

@@ -2,6 +2,7 @@
 //! acknowledged. One turn after the other; it never sleeps, and lets time pass only as its caller and the log's clock say.
 
 mod fold;
+mod headers;
 pub mod opening;
 mod pace;
 mod publisher;
@@ -74,6 +75,8 @@ pub struct Owner {
     options: OwnerOptions,
     log: Arc<dyn Log>,
     inbox: String,
+    /// This partition, as headers name it.
+    source: String,
     partition: Partition,
     reader: Box<dyn Reader>,
     producer: Box<dyn Producer>,
@@ -120,6 +123,7 @@ impl Owner {
         tracing::info!(partition = options.partition, "store at {}, log at {log_end}", partition.next());
         let owner = Self {
             producer: log.producer().map_err(Stop::Log)?,
+            source: format!("/{}/{}", info.name, options.partition),
             inbox: info.name,
             partition,
             reader,

@@ -20,6 +20,8 @@ pub struct Publisher {
     by_channel: BTreeMap<String, usize>,
     /// Lane of the first run: those of earlier terms lie below.
     first_lane: u64,
+    /// The run that is pumped first: whoever a long turn did not reach comes first in the next.
+    next: usize,
 }
 
 impl Publisher {
@@ -28,7 +30,7 @@ impl Publisher {
     /// # Errors
     /// When the store can't be read.
     pub fn begin(names: Names, partition: &Partition, first_lane: u64) -> Result<Self, StoreError> {
-        let mut publisher = Self { names, runs: Vec::new(), by_channel: BTreeMap::new(), first_lane };
+        let mut publisher = Self { names, runs: Vec::new(), by_channel: BTreeMap::new(), first_lane, next: 0 };
         for (channel, _) in partition.channels()? {
             let run = publisher.run_of(&channel);
             if fail_point::is_armed(fail_point::NO_REPUBLISHING) {
@@ -68,7 +70,15 @@ impl Publisher {
     /// # Errors
     /// When the store can't be read.
     pub fn pump(&mut self, tools: &mut Tools<'_>) -> Result<(), StoreError> {
-        self.runs.iter_mut().try_for_each(|run| run.pump(tools))
+        let count = self.runs.len();
+        for index in (0..count).map(|nth| (self.next + nth) % count) {
+            self.runs[index].pump(tools)?;
+            if tools.is_over() {
+                self.next = index + 1;
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The log says what became of an append. Of another term: nobody asks any more.

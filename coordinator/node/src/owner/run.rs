@@ -11,6 +11,7 @@ use sagaline_schemas::record::Acked;
 use sagaline_schemas::{Millis, OutputHash, Position};
 
 use crate::BootTime;
+use crate::owner::headers;
 use crate::owner::status::Down;
 use crate::window::{Window, ticket};
 
@@ -22,6 +23,8 @@ const MAX_BYTES_IN_FLIGHT: usize = 8 << 20;
 const MAX_TAIL: usize = 4_000;
 /// Outputs read from the outbox at once.
 const PAGE: usize = 500;
+/// Nothing more is handed over in a turn that has lasted so long, milliseconds.
+const TURN: u64 = 900;
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(10);
 
@@ -44,11 +47,20 @@ struct Ended {
 
 /// What a run works with while it is pumped.
 pub struct Tools<'a> {
+    /// The inbox partition, as headers name it.
+    pub source: &'a str,
     pub partition: &'a Partition,
     pub log: &'a dyn Log,
     pub producer: &'a mut dyn Producer,
     pub now: BootTime,
     pub wall: Millis,
+}
+
+impl Tools<'_> {
+    /// Whether this turn has taken so long that the rest is for the next.
+    pub fn is_over(&self) -> bool {
+        self.log.wall_clock().abs_diff(self.wall) >= TURN
+    }
 }
 
 /// One channel, published in runs.
@@ -125,7 +137,11 @@ impl Run {
         if !self.runs && !self.begin_again(tools.now) {
             return Ok(());
         }
-        while self.runs && self.window.len() < MAX_IN_FLIGHT && self.bytes_in_flight < MAX_BYTES_IN_FLIGHT {
+        while self.runs
+            && !tools.is_over()
+            && self.window.len() < MAX_IN_FLIGHT
+            && self.bytes_in_flight < MAX_BYTES_IN_FLIGHT
+        {
             let Some(mut output) = self.next(tools.partition)? else { break };
             match self.append(&mut output, tools) {
                 Ok(()) => {}
@@ -151,13 +167,14 @@ impl Run {
 
     /// The output keeps its bytes where it is not taken.
     fn append(&mut self, published: &mut Published, tools: &mut Tools<'_>) -> Result<(), LogError> {
+        let headers = headers::of(published, tools.source);
         let output = &mut published.output;
         let partition = match output.partition {
             Some(partition) => partition,
             None => self.by_key(&output.key, tools.log)?,
         };
         let (key, value) = (std::mem::take(&mut output.key.0), std::mem::take(&mut output.value.0));
-        let record = Record { key, value, headers: Vec::new() };
+        let record = Record { key, value, headers };
         let number = self.window.next_number();
         let appended = tools.producer.append(&self.topic, partition, &record, ticket(self.lane, number));
         if let Err(error) = appended {

@@ -127,7 +127,8 @@ impl Owner {
                 let before = self.producer.in_flight();
                 publisher.offer(self.partition.take_published());
                 let (partition, log, producer) = (&self.partition, &*self.log, self.producer.as_mut());
-                publisher.pump(&mut Tools { partition, log, producer, now, wall })?;
+                let source = &self.source;
+                publisher.pump(&mut Tools { source, partition, log, producer, now, wall })?;
                 self.report(now, wall)?;
                 Ok(self.producer.in_flight() > before)
             }

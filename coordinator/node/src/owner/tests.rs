@@ -458,3 +458,45 @@ fn who_alone_panics_at_an_input_is_told_that_another_node_has_folded_it() {
     other.turn(stage.now(), Duration::ZERO).unwrap();
     assert_eq!(other.status().unwrap().counters.parked, 1, "who has folded it refuses the Fault");
 }
+
+#[test]
+fn what_is_published_has_headers_that_others_can_go_by() {
+    let stage = Stage::new(1);
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
+    stage.start("o-1");
+    stage.simulation.put(&stage.names.inbox(), 0, Record::default()).unwrap();
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 1 && outbox(owners[0]) == 0);
+    let saga = sagas(&owner)[0].id.to_string();
+    let header = |channel: &str, name: &str| {
+        let records = stage.simulation.records(&stage.names.of_channel(channel), 0).unwrap();
+        let headers = records[0].record.headers.iter();
+        headers.filter(|(known, _)| known == name).map(|(_, value)| String::from_utf8(value.clone()).unwrap()).next()
+    };
+    for (channel, kind) in [("commands.desk", "command.do"), ("events", "saga.started")] {
+        assert_eq!(header(channel, "ce_type"), Some(format!("sagaline.{kind}")));
+        assert_eq!(header(channel, "sagaline-key").as_deref(), Some("o-1"));
+        assert_eq!(header(channel, "sagaline-saga").as_deref(), Some(saga.as_str()));
+        assert_eq!(header(channel, "ce_source").as_deref(), Some("/t.inbox/0"));
+    }
+    assert_eq!(header("parked", "ce_type").as_deref(), Some("sagaline.parked.undecodable"));
+}
+
+#[test]
+fn a_turn_ends_in_time_however_slow_the_fold_is() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    let mut owner = stage.owner("one", &disk);
+    stage.run(&mut [&mut owner], &mut desk, |owners| live(owners[0]));
+    disk.slow_down(&stage.simulation, 20);
+    for n in 0..500 {
+        stage.start(&format!("o-{n}"));
+    }
+    let (before, began, claim) = (owner.position(), stage.now(), owner.status().unwrap().claim);
+    owner.turn(stage.now(), Duration::ZERO).unwrap();
+    let (folded, took) = (owner.position() - before, stage.now() - began);
+    assert!(took < Duration::from_secs(1), "one turn took {took:?}");
+    assert!((20..60).contains(&folded), "{folded} records of 20 ms each");
+    disk.slow_down(&stage.simulation, 0);
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 500);
+    assert_eq!(owner.status().unwrap().claim, claim, "it was never silent: no two turns lay too far apart");
+}

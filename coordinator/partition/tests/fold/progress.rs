@@ -124,3 +124,28 @@ fn trimming_empties_the_outbox() {
         assert_eq!(stage.partition.outbox(&name, None, 10).unwrap(), vec![]);
     }
 }
+
+#[test]
+fn what_happens_after_a_quiet_week_is_not_told_to_be_a_week_old() {
+    let mut stage = Stage::new(&["a", "b"]);
+    let log_time = stage.partition.meta().unwrap().log_time;
+    stage.now += 7 * 24 * 3_600_000;
+    let began = stage.now;
+    stage.start("k");
+    stage.now += 5;
+    stage.ok("a");
+    stage.now += 5;
+    stage.ok("b");
+    assert_eq!(stage.partition.meta().unwrap().log_time, log_time, "no time has passed");
+    stage.partition.commit().unwrap();
+    let reader = stage.partition.reader();
+    let saga = sagaline_partition::view::saga_of_key(reader.as_ref(), "test", "k").unwrap().unwrap();
+    let ended = match saga.phase {
+        sagaline_engine::Phase::Ended { at, .. } => at,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((saga.started_at, ended), (began, began + 10));
+    let history = sagaline_partition::view::history(reader.as_ref(), &saga).unwrap();
+    assert_eq!(history.iter().map(|entry| entry.time - began).collect::<Vec<_>>(), [0, 5, 10]);
+    assert_eq!(stage.command("a").decided, log_time, "what is decided goes by log time");
+}

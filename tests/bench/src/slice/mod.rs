@@ -109,12 +109,13 @@ pub fn run(options: &Options) -> Result<()> {
             Place::Kafka(bootstrap) => Some(raw::measure(&raw_options(options, bootstrap), in_flight.into())?),
             Place::Embedded => None,
         };
+        raw.iter().for_each(table::print_raw);
         let level = Level { raw, slice: measure(options, in_flight)? };
         table::print(&level);
         levels.push(level);
-    }
-    if let Some(path) = &options.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&levels)?).with_context(|| path.display().to_string())?;
+        if let Some(path) = &options.json {
+            std::fs::write(path, serde_json::to_vec_pretty(&levels)?).with_context(|| path.display().to_string())?;
+        }
     }
     Ok(())
 }

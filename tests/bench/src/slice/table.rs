@@ -11,9 +11,6 @@ pub fn head() {
 }
 
 pub fn print(level: &Level) {
-    if let Some(raw) = &level.raw {
-        print_raw(raw);
-    }
     print_slice(&level.slice);
     if let Some(raw) = &level.raw {
         println!(
@@ -26,7 +23,8 @@ pub fn print(level: &Level) {
     }
 }
 
-fn print_raw(raw: &raw::Figures) {
+/// At once: the slice's line comes half a minute later.
+pub fn print_raw(raw: &raw::Figures) {
     println!(
         "raw       {:>9} {:>9.0} {:>13} {:>7} {:>13} {:>8} {:>36.4} {:>12.4} {:>7.4} {:>7}",
         raw.in_flight,
