@@ -453,7 +453,7 @@ impl Partition {
     }
 
     fn hear(&mut self, subject: &str, word: Word) -> Result<bool, Halt> {
-        let now = self.now();
+        let now = self.told_time();
         let gate = self.gates.entry(subject.to_owned()).or_default();
         let before = gate.paused.as_ref().map(|paused| paused.since);
         let reason = word.reason.clone();
@@ -487,7 +487,7 @@ impl Partition {
         let (participant, owner) = (participant.to_owned(), self.owner_of(participant)?);
         let event = ParticipantEvent { participant, owner, kind, since, held, reason };
         let id = self.next_output_id();
-        let (time, partition, offset) = (self.now(), self.number, self.at.offset);
+        let (time, partition, offset) = (self.told_time(), self.number, self.at.offset);
         let notice = Notice { id, time, partition, offset, body: NoticeBody::Participant(event) };
         let value = write_single_object(schema::EVENT.fingerprint, &notice);
         self.output(EVENTS, *id.as_bytes(), &[], None, value, None)?;
