@@ -382,3 +382,40 @@ fn any_two_of_three() {
     "#]],
     );
 }
+
+#[test]
+fn an_attempt_that_fails_while_its_step_is_to_run_again() {
+    // Found on a fork whose one branch goes back, while the other one's call, which can't be undone, is under way.
+    let mut definition = calls(&["a", "b", "c"]);
+    definition.steps[2].after = vec![0];
+    call_of(&mut definition.steps[1]).refused_else = back_to(0);
+    call_of(&mut definition.steps[2]).compensate = Compensate::Never;
+    holds(
+        &definition,
+        &expect![[r#"
+        cancelled
+        closed
+        compensated
+        completed
+        stuck: a can't be undone
+        stuck: b can't be undone
+    "#]],
+    );
+}
+
+#[test]
+fn a_condition_that_has_no_value_yet() {
+    let mut definition = chain(vec![until("u", "facts.note.size > 3", Word::Compensate), call("a")]);
+    definition.facts.push(fact("note", Value::Null));
+    holds(
+        &definition,
+        &expect![[r#"
+        cancelled
+        closed
+        compensated
+        completed
+        stuck at an expression of u
+        stuck: a can't be undone
+    "#]],
+    );
+}

@@ -178,7 +178,8 @@ impl Turn<'_> {
             Kind::Compensate | Kind::Probe => !self.saga.is_ended(),
             Kind::Do | Kind::Ask => {
                 let undone = self.effect(effect).undo != Undo::No;
-                !undone && !self.goes_back_or_ended() && self.place_of(effect).is_some()
+                let redone = self.is_redone(self.saga.effects[effect as usize].step);
+                !undone && !redone && !self.goes_back_or_ended() && self.place_of(effect).is_some()
             }
         }
     }

@@ -71,13 +71,11 @@ impl Turn<'_> {
     /// A condition that may take no time is true now, or never.
     pub fn begin_until(&mut self, at: At, until: &Until) {
         let spot = self.await_something(at);
-        if self.look_at_wait(at) || !self.saga.goes_forward() {
-            return;
-        }
-        if until.patience.within == 0 {
-            return self.wait_timed_out(at);
-        }
+        // Before the first look: a condition that has no value yet must not be awaited for ever once it has one.
         self.be_patient(&spot, &until.patience);
+        if !self.look_at_wait(at) && self.saga.goes_forward() && until.patience.within == 0 {
+            self.wait_timed_out(at);
+        }
     }
 
     pub fn be_patient(&mut self, spot: &Spot, patience: &Patience) {
