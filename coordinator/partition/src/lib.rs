@@ -17,6 +17,7 @@ pub mod keys;
 mod known;
 mod mail;
 mod message;
+mod outage;
 mod outbox;
 mod overlay;
 mod progress;

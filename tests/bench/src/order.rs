@@ -66,15 +66,6 @@ pub fn is_last(command: &Command) -> bool {
 
 /// Five calls in sequence, each with the saga's input as its payload; an event of `topic` starts one.
 pub fn definition(topic: &str) -> (Definition, Contract) {
-    let retry = Policy {
-        attempts: 5,
-        backoff: 1_000,
-        cap: 60_000,
-        factor_percent: 200,
-        jitter: Jitter::Full,
-        attempt_timeout: 30_000,
-        within: None,
-    };
     let operation = |undo: Option<String>| Operation {
         input: "Any".to_owned(),
         output: None,
@@ -99,7 +90,42 @@ pub fn definition(topic: &str) -> (Definition, Contract) {
     };
     let expression = |text| Expr::parse(text).expect("names and members are expressions");
     let input = expression("input");
-    let steps = (0..STEPS).map(|step| Step {
+    let definition = Definition {
+        saga: "order".to_owned(),
+        version: "1.0.0".to_owned(),
+        owner: "team".to_owned(),
+        contracts: BTreeMap::from([(PARTICIPANT.to_owned(), contract.digest())]),
+        start: Start {
+            topic: Some(topic.to_owned()),
+            condition: None,
+            key: Some(expression("event.order")),
+            input: None,
+            shape: None,
+            again: Again::Never,
+        },
+        deadline: Deadline { after: 3_600_000, otherwise: Word::Compensate, after_pivot: Word::Stuck },
+        facts: Vec::new(),
+        react: Vec::new(),
+        steps: (0..STEPS).map(|number| step(number, &input)).collect(),
+        ensure: Ensure::default(),
+        result: None,
+        calendars: BTreeMap::new(),
+    };
+    (definition, contract)
+}
+
+/// One of the calls, with this as its payload.
+fn step(step: usize, input: &Expr) -> Step {
+    let retry = Policy {
+        attempts: 5,
+        backoff: 1_000,
+        cap: 60_000,
+        factor_percent: 200,
+        jitter: Jitter::Full,
+        attempt_timeout: 30_000,
+        within: None,
+    };
+    Step {
         step: format!("s{step}"),
         owner: "team".to_owned(),
         after: step.checked_sub(1).into_iter().collect(),
@@ -121,29 +147,7 @@ pub fn definition(topic: &str) -> (Definition, Contract) {
         pivot: false,
         expected: None,
         alias: BTreeMap::new(),
-    });
-    let definition = Definition {
-        saga: "order".to_owned(),
-        version: "1.0.0".to_owned(),
-        owner: "team".to_owned(),
-        contracts: BTreeMap::from([(PARTICIPANT.to_owned(), contract.digest())]),
-        start: Start {
-            topic: Some(topic.to_owned()),
-            condition: None,
-            key: Some(expression("event.order")),
-            input: None,
-            shape: None,
-            again: Again::Never,
-        },
-        deadline: Deadline { after: 3_600_000, otherwise: Word::Compensate, after_pivot: Word::Stuck },
-        facts: Vec::new(),
-        react: Vec::new(),
-        steps: steps.collect(),
-        ensure: Ensure::default(),
-        result: None,
-        calendars: BTreeMap::new(),
-    };
-    (definition, contract)
+    }
 }
 
 #[cfg(test)]
