@@ -99,7 +99,7 @@ fn places(definition: &Definition) -> BTreeMap<StepIndex, Place> {
         };
         here.sort_by_key(|step| (pull(step), *step));
         let of = here.len();
-        here.into_iter().enumerate().for_each(|(column, step)| drop(placed.insert(step, Place { row, column, of })));
+        placed.extend(here.into_iter().enumerate().map(|(column, step)| (step, Place { row, column, of })));
     }
     placed
 }
@@ -132,18 +132,29 @@ fn edge(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
     );
 }
 
-/// Along the right side of the boxes, from one to the next that is undone.
+/// From one step to the next that is undone: along the right side of the boxes, or from side to side within a row.
 fn way_back(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
-    let (a, b) = (from.0 + WIDTH / 2.0, to.0 + WIDTH / 2.0);
-    let out = a.max(b) + 34.0;
+    if from == to {
+        return;
+    }
+    let side = if to.0 < from.0 { -1.0 } else { 1.0 };
+    let (start, through, end) = if from.1 == to.1 && (from.0 - to.0).abs() < WIDTH + GAP.0 + 1.0 {
+        let (a, b) = (from.0 + side * WIDTH / 2.0, to.0 - side * (WIDTH / 2.0 + 3.0));
+        ((a, from.1), [(a, from.1), (b, to.1)], (b, to.1))
+    } else if from.1 == to.1 {
+        // Below the boxes between the two.
+        let (a, low) = (from.1 + HEIGHT / 2.0, from.1 + HEIGHT / 2.0 + GAP.1 * 0.6);
+        ((from.0, a), [(from.0, low), (to.0, low)], (to.0, a + 3.0))
+    } else {
+        let (a, b) = (from.0 + WIDTH / 2.0, to.0 + WIDTH / 2.0 + 3.0);
+        let out = a.max(b) + 34.0;
+        ((a, from.1), [(out, from.1), (out, to.1)], (b, to.1))
+    };
+    let [first, second] = through;
     let _ = writeln!(
         svg,
-        "<path class=\"back\" marker-end=\"url(#b)\" d=\"M{a} {}C{out} {} {out} {} {} {}\"/>",
-        from.1,
-        from.1,
-        to.1,
-        b + 3.0,
-        to.1
+        "<path class=\"back\" marker-end=\"url(#b)\" d=\"M{} {}C{} {} {} {} {} {}\"/>",
+        start.0, start.1, first.0, first.1, second.0, second.1, end.0, end.1
     );
 }
 
@@ -186,7 +197,13 @@ fn draw_step(svg: &mut String, step: &Step, number: StepIndex, at: (f64, f64), p
     let mark = [(step.pivot, "PIVOT"), (step.condition.is_some(), "IF"), (step.for_each.is_some(), "EACH")];
     let marks: Vec<&str> = mark.into_iter().filter(|(has, _)| *has).map(|(_, mark)| mark).collect();
     if !marks.is_empty() {
-        let _ = writeln!(svg, "<text class=\"mark\" x=\"{}\" y=\"{}\">{}</text>", x + 6.0, y - 4.0, marks.join(" · "));
+        let _ = writeln!(
+            svg,
+            "<text class=\"mark\" text-anchor=\"end\" x=\"{}\" y=\"{}\">{}</text>",
+            x + WIDTH - 4.0,
+            y - 4.0,
+            marks.join(" · ")
+        );
     }
     if let (Some(first), Some(last)) = (order.first(), order.last()) {
         let label = if first == last { first.to_string() } else { format!("{first}–{last}") };

@@ -185,12 +185,13 @@ fn renumber(saga: &mut Saga, order: &[usize]) {
             }
         }
     }
-    if let Phase::Stuck { stuck, .. } = &mut saga.phase {
-        match stuck {
-            Stuck::Contradiction { effect } | Stuck::Compensation { effect, .. } | Stuck::LateSuccess { effect } => {
-                *effect = number[*effect as usize];
-            }
-            _ => {}
-        }
+    let stuck = match &mut saga.phase {
+        Phase::Stuck { stuck, .. } => Some(stuck),
+        Phase::Running { .. } | Phase::Ended { .. } => None,
+    };
+    if let Some(Stuck::Contradiction { effect } | Stuck::Compensation { effect, .. } | Stuck::LateSuccess { effect }) =
+        stuck
+    {
+        *effect = number[*effect as usize];
     }
 }

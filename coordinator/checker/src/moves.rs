@@ -1,8 +1,10 @@
 //! What can happen next, and what of it is trouble. Trouble is anything but the good answer in time; how much of it a path may hold is
 //! the search's bound. What only people or the good course of things bring costs nothing.
 
+use std::collections::BTreeSet;
+
 use sagaline_definition::model::{Approve, Definition, Reaction, Step, Verb, Word};
-use sagaline_engine::{Direction, Phase, PlaceState, Spot, TimerKind};
+use sagaline_engine::{Direction, Phase, PlaceState, Saga, Spot, TimerKind};
 use sagaline_schemas::record::{End, Kind};
 
 use crate::event::{Event, codes};
@@ -218,18 +220,10 @@ impl Moves<'_> {
     /// The first news of a fact that something waits for is the good course.
     fn news(&mut self) {
         let definition = self.setting.definition;
-        let waiting = places(definition, &self.scene.saga).filter_map(|(spot, state)| {
-            let step = &definition.steps[spot.step as usize];
-            match (state, &step.verb, &step.guard) {
-                (PlaceState::Guarded, _, Some(guard)) => Some(&guard.condition),
-                (PlaceState::Awaiting { .. }, Verb::Until(until), _) => Some(&until.condition),
-                _ => None,
-            }
-        });
-        let waiting: Vec<_> = waiting.filter_map(|condition| condition.members("facts")).collect();
+        let waiting = facts_waited_for(definition, &self.scene.saga);
         for (fact, state) in (0..).zip(&self.scene.saga.facts) {
             let clause = &definition.facts[fact as usize];
-            let wanted = state.told_at.is_none() && waiting.iter().any(|facts| facts.contains(&clause.fact));
+            let wanted = state.told_at.is_none() && waiting.contains(&clause.fact);
             for (number, news) in self.setting.around.news[fact as usize].iter().enumerate() {
                 if clause.ask.is_some() || news.to_json() != state.value.0 {
                     self.can(Event::Told(fact, number), u8::from(!wanted));
@@ -260,6 +254,19 @@ impl Moves<'_> {
             self.can(Event::Cancel, 1);
         }
     }
+}
+
+/// Facts that a place waits for: it wants a condition on them to hold.
+pub fn facts_waited_for(definition: &Definition, saga: &Saga) -> BTreeSet<String> {
+    let waiting = places(definition, saga).filter_map(|(spot, state)| {
+        let step = &definition.steps[spot.step as usize];
+        match (state, &step.verb, &step.guard) {
+            (PlaceState::Guarded, _, Some(guard)) => Some(&guard.condition),
+            (PlaceState::Awaiting { .. }, Verb::Until(until), _) => Some(&until.condition),
+            _ => None,
+        }
+    });
+    waiting.filter_map(|condition| condition.members("facts")).flatten().collect()
 }
 
 /// Where no more trouble may come, good answers to different effects lead to the same in whatever order they come: only those to the first

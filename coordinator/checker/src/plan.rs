@@ -9,14 +9,14 @@ use sagaline_schemas::record::Kind;
 
 use crate::event::{Event, place};
 use crate::live::Live;
-use crate::moves::{Search, moves};
+use crate::moves::{Search, facts_waited_for, moves};
 use crate::scene::{Scene, Setting, real};
 use crate::shortened;
 use crate::surroundings::Surroundings;
 use crate::world::Said;
 
 /// Happenings before it is given up.
-const MOST: usize = 10_000;
+const MOST: usize = 2_000;
 
 /// What follows the failure of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ fn follow(setting: &Setting, input: usize, failed: StepIndex) -> Option<Plan> {
         for out in happening.transitions.iter().flat_map(|transition| &transition.out) {
             note(setting.definition, &scene, out, &mut plan);
         }
-        event = course(setting, &scene, failed);
+        event = course(setting, &scene, failed, seen);
     }
     let came = scene.saga.effects.iter().any(|effect| effect.step as usize == failed);
     came.then(|| {
@@ -94,7 +94,7 @@ fn note(definition: &Definition, scene: &Scene, out: &Outgoing, plan: &mut Plan)
 }
 
 /// The next happening on the good course; at the step that fails, its failing. None: it has ended, or rests.
-fn course(setting: &Setting, scene: &Scene, failed: StepIndex) -> Option<Event> {
+fn course(setting: &Setting, scene: &Scene, failed: StepIndex, turn: usize) -> Option<Event> {
     if !matches!(scene.saga.phase, Phase::Running { .. }) {
         return None;
     }
@@ -112,7 +112,19 @@ fn course(setting: &Setting, scene: &Scene, failed: StepIndex) -> Option<Event> 
         Event::Child(_, end, _) => fails(event) && *end == sagaline_schemas::record::End::Compensated,
         _ => false,
     });
-    good.or(bad).map(|(event, _)| event.clone())
+    good.or(bad).map(|(event, _)| event.clone()).or_else(|| news(setting, scene, turn, all))
+}
+
+/// Where only news can help, each in its turn, until what is waited for holds.
+fn news(setting: &Setting, scene: &Scene, turn: usize, all: Vec<(Event, u8)>) -> Option<Event> {
+    let wanted = facts_waited_for(setting.definition, &scene.saga);
+    let is_wanted = |event: &Event| match event {
+        Event::Told(fact, _) => wanted.contains(&setting.definition.facts[*fact as usize].fact),
+        _ => false,
+    };
+    let mut news: Vec<Event> = all.into_iter().map(|(event, _)| event).filter(is_wanted).collect();
+    let at = turn.checked_rem(news.len())?;
+    Some(news.swap_remove(at))
 }
 
 fn is_late(event: &Event) -> bool {

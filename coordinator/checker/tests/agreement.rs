@@ -5,7 +5,7 @@ mod build;
 
 use std::time::Instant;
 
-use build::{approve, back_to, call, call_of, chain, explore, fact, guard, pivot, reaction, sleep, until, wait};
+use build::{approve, back_to, call, call_of, chain, explore, fact, guard, pivot, reaction, sleeping, until, wait};
 use sagaline_checker::{Engine, Proof, Search, real};
 use sagaline_definition::Definition;
 use sagaline_definition::model::{Compensate, Step, Verb, Word};
@@ -34,7 +34,7 @@ fn kinds(name: &str) -> Vec<(&'static str, Step)> {
         ("wait", wait(name, Word::Compensate)),
         ("approve", approve(name)),
         ("until", until(name, "facts.ok", Word::Continue)),
-        ("sleep", sleep(name)),
+        ("sleep", sleeping(name)),
     ]
 }
 

@@ -4,7 +4,7 @@ mod build;
 
 use std::time::Instant;
 
-use build::{approve, call, call_of, chain, fact, pivot, prove, reaction, sleep, until, wait};
+use build::{approve, call, call_of, chain, fact, pivot, prove, reaction, sleeping, until, wait};
 use sagaline_definition::model::{Compensate, Word};
 use sagaline_schemas::Value;
 
@@ -24,7 +24,7 @@ fn fourteen_steps_two_approvals_two_branches() {
         call("provision"),
         until("address", "facts.address != null", Word::Compensate),
         call("label"),
-        sleep("pause"),
+        sleeping("pause"),
         pivot("dispatch"),
         call("invoice"),
         thanks,

@@ -50,6 +50,7 @@ fn drawings_show_every_step_and_the_way_back() {
     let plan = plan(&definition, &BTreeMap::new(), 2).expect("it comes to c");
     let svg = draw(&definition, Some(&plan));
     assert_eq!(svg.matches("<rect class=\"box").count(), 3);
-    assert_eq!(svg.matches("class=\"back\"").count(), plan.undone.len());
+    // The step that fails is the first that is undone: the way begins there.
+    assert_eq!(svg.matches("class=\"back\"").count(), plan.undone.len() - 1);
     assert_eq!(svg.matches("class=\"edge\"").count(), 2);
 }

@@ -2,7 +2,7 @@
 
 mod build;
 
-use build::{approve, back_to, call, call_of, calls, chain, explore, fact, pivot, reaction, sleep, until, wait};
+use build::{approve, back_to, call, call_of, calls, chain, explore, fact, pivot, reaction, sleeping, until, wait};
 use sagaline_checker::{Search, real};
 use sagaline_definition::Definition;
 use sagaline_definition::model::Word;
@@ -252,7 +252,7 @@ fn news_of_a_fact_is_lost() {
 
 #[test]
 fn a_cancellation_is_lost() {
-    found(&chain(vec![sleep("s"), call("a")]), "I1", |definition, saga, input, moment, limits| match input {
+    found(&chain(vec![sleeping("s"), call("a")]), "I1", |definition, saga, input, moment, limits| match input {
         Input::Request { .. } if saga.effects.is_empty() => {
             Transition { rejected: Some(Rejected::Request("not now".to_owned())), ..Transition::default() }
         }
@@ -295,7 +295,7 @@ fn a_saga_waits_for_ever() {
 
 #[test]
 fn a_timer_fires_for_ever() {
-    found(&chain(vec![sleep("s"), call("a")]), "I5", |definition, saga, input, moment, limits| {
+    found(&chain(vec![sleeping("s"), call("a")]), "I5", |definition, saga, input, moment, limits| {
         let timers = saga.timers.clone();
         let slept = matches!(input, Input::Timer { kind: TimerKind::Sleep, .. });
         let transition = real(definition, saga, input, moment, limits);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use build::{
     approve, back_to, call, call_of, calls, chain, decide, expr, fact, for_each, guard, patience, pivot, prove,
-    reaction, sleep, step, until, wait,
+    reaction, sleeping, step, until, wait,
 };
 use expect_test::{Expect, expect};
 use sagaline_definition::Definition;
@@ -175,7 +175,7 @@ fn items_of_a_list() {
 #[test]
 fn waiting() {
     let mut definition =
-        chain(vec![call("a"), wait("w", Word::Compensate), sleep("s"), until("u", "facts.ready", Word::Stuck)]);
+        chain(vec![call("a"), wait("w", Word::Compensate), sleeping("s"), until("u", "facts.ready", Word::Stuck)]);
     definition.facts.push(fact("ready", Value::Bool(false)));
     holds(
         &definition,

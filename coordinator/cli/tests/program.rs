@@ -18,7 +18,7 @@ fn wrong_usage_is_2_and_nobody_there_is_3() {
         (
             &["ps", "--status", "dead"],
             2,
-            "error: invalid value 'dead' for '--status <STATUS>': a status is one of running, compensating, stuck, completed, compensated, cancelled, closed, not_started",
+            "error: invalid value 'dead' for '--status <STATUS>': a status is one of running, compensating, held, stuck, completed, compensated, cancelled, closed, not_started",
         ),
         (
             &["ps", "--older-than", "5"],
@@ -177,7 +177,7 @@ fn what_is_in_the_way_is_told() {
             "start",
             "book-trip",
             "T-1",
-            "{\"traveller\":\"Ada\",\"to\":\"Rome\",\"nights\":1}",
+            "{\"trip_id\":\"T-1\",\"traveller\":\"Ada\",\"to\":\"Rome\",\"nights\":1}",
             "--wait",
             "--timeout",
             "100ms",

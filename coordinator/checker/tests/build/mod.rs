@@ -137,7 +137,7 @@ pub fn until(name: &str, condition: &str, otherwise: Word) -> Step {
     step(name, Verb::Until(Until { condition: expr(condition), patience: patience(otherwise) }))
 }
 
-pub fn sleep(name: &str) -> Step {
+pub fn sleeping(name: &str) -> Step {
     step(name, Verb::Sleep(Sleep::For(1_000)))
 }
 

@@ -13,9 +13,10 @@ use crate::print;
 
 /// `sagaline plan`
 pub fn plan(plan: &Plan, common: &Common) -> Result<(), Failure> {
-    let loaded = check::load(std::slice::from_ref(&plan.file), common)?;
-    let Some(definition) = loaded.definitions.values().next() else {
-        return Err(Failure::usage(format_args!("{}: this is no definition", plan.file.display())));
+    let loaded = check::load(&plan.files, common)?;
+    let first = plan.files.first().and_then(|file| loaded.definitions.get(file));
+    let Some(definition) = first else {
+        return Err(Failure::usage("the first file is no definition: name one, then those of its child sagas"));
     };
     if plan.if_failed_at.is_none() && plan.svg.is_none() {
         return Err(Failure::usage("say --if-failed-at STEP, --svg FILE.svg, or both"));

@@ -77,6 +77,12 @@ pub const HAPPENING: Keys = Keys {
     ],
 };
 
+/// Happenings that are one key and its text.
+const REASONS: [(&str, Made); 4] =
+    [("cancel", What::Cancel), ("skip", What::Skip), ("close", What::Close), ("hold", What::Hold)];
+
+type Made = fn(String) -> What;
+
 const EXAMPLE: &str = "write { at: 2h, fact: status, value: cancelled }, or event, decide, cancel, retry, skip, close, hold, release, down";
 
 /// In the order of the file; those of one moment happen in that order.
@@ -124,9 +130,7 @@ fn what(fields: &Fields<'_>, problems: &mut Problems) -> Option<What> {
     if fields.get("release").is_some() {
         return Some(What::Release);
     }
-    let reasons: [(&str, fn(String) -> What); 4] =
-        [("cancel", What::Cancel), ("skip", What::Skip), ("close", What::Close), ("hold", What::Hold)];
-    for (key, made) in reasons {
+    for (key, made) in REASONS {
         if let Some(reason) = reads(key, problems) {
             return Some(made(reason?));
         }
