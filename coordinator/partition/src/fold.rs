@@ -83,8 +83,6 @@ pub struct Partition {
     pub(crate) freed: BTreeSet<String>,
     /// The gate that calls the saga whose turn it is.
     pub(crate) called: Option<String>,
-    /// The participant whose reply says that an attempt failed, while that is taken.
-    pub(crate) failing: Option<String>,
     pub(crate) next_due: Option<Option<Millis>>,
     /// Behind the timer that fired last in this record: nothing is ever armed before it. After a restart it is looked for anew.
     pub(crate) fire_from: Option<Vec<u8>>,
@@ -114,7 +112,6 @@ impl Partition {
             limited: BTreeMap::new(),
             freed: BTreeSet::new(),
             called: None,
-            failing: None,
             next_due: None,
             fire_from: None,
         };
@@ -297,7 +294,6 @@ impl Partition {
         self.limited.clear();
         self.freed.clear();
         self.called = None;
-        self.failing = None;
         self.published.clear();
         self.next_due = None;
         self.fire_from = None;

@@ -7,9 +7,8 @@
 //! | PAUSED     | it waits                                   | as without a pause | as without| -                | -      | as before |
 //!
 //! CLOSED and OPEN are a circuit's words: closed is well. While OPEN or PAUSED, no attempt is used up: neither by waiting nor by silence.
-//! Failed is no answer here, but it is a word: it uses up its attempt. Else a command that fails for ever would never be given up where nobody
-//! else has anything to say. Whoever waits is called in order, so
-//! many at once, also where everything opens again after hours: nobody is flooded. An answer is any but Failed: a refusal is one.
+//! `Failed` is an answer: who says it is there, and the attempt is used up; else a command that can't succeed would close the door for all
+//! others. Whoever waits is called in order, so many at once, also where everything opens again after hours: nobody is flooded.
 
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Millis, wire_enum, wire_struct};

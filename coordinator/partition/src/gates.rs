@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use sagaline_definition::Contract;
 use sagaline_definition::model::Definition;
-use sagaline_engine::{
-    AnswerKind, Direction, Effect, Fact, Gates, Input, Outgoing, Probing, Saga, TimerKind, Transition, Undo,
-};
+use sagaline_engine::{Direction, Effect, Fact, Gates, Input, Outgoing, Probing, Saga, TimerKind, Transition, Undo};
 use sagaline_schemas::record::Kind;
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Digest, Millis, SagaId};
@@ -45,8 +43,6 @@ pub(crate) struct Door {
     touched: BTreeSet<String>,
     /// Which gate refused a participant's command.
     refused: BTreeMap<String, String>,
-    /// The participant that has just said that an attempt failed.
-    failing: Option<String>,
 }
 
 impl Door {
@@ -83,9 +79,7 @@ impl Gates for Door {
     }
 
     fn is_down(&self, participant: &str) -> bool {
-        !self.gates.is_empty()
-            && self.failing.as_deref() != Some(participant)
-            && self.gates.get(&subject_of(participant)).is_some_and(Gate::is_down)
+        !self.gates.is_empty() && self.gates.get(&subject_of(participant)).is_some_and(Gate::is_down)
     }
 }
 
@@ -100,7 +94,6 @@ impl Partition {
             called: self.called.clone(),
             touched: BTreeSet::new(),
             refused: BTreeMap::new(),
-            failing: self.failing.clone(),
         })
     }
 
@@ -140,7 +133,7 @@ impl Partition {
 
     fn heed(&mut self, definition: &Definition, saga: &Saga, fact: &Fact) -> Result<(), Halt> {
         let spot = match fact {
-            Fact::TimedOut { spot, .. } | Fact::Answered { spot, answer: AnswerKind::Failed { .. }, .. } => spot,
+            Fact::TimedOut { spot, .. } => spot,
             _ => return Ok(()),
         };
         let effect = saga.effect_at(spot.step, &spot.items, spot.round);

@@ -27,27 +27,17 @@ impl Partition {
         if let Err((reason, detail)) = check_payload(&reply.answer, self.begun().settings.max_payload as usize) {
             return self.park(record.value, reason, detail);
         }
-        let (is_last, brings) = (answers_for_good(&reply.answer), !matches!(reply.answer, Answer::Failed(_)));
+        let is_last = answers_for_good(&reply.answer);
         let Reply { address, answer, instance, .. } = reply;
         let (answer, instance) = (with_short_texts(answer), shortened(instance));
-        if brings {
-            self.an_answer(&found.participant)?;
-        }
+        self.an_answer(&found.participant)?;
         let input = match found.about {
             About::Effect(effect) => {
                 Input::Answer { effect, kind: address.kind, attempt: address.attempt, answer, instance }
             }
-            About::Fact(fact) => {
-                if !brings {
-                    self.no_answer(&found.participant)?;
-                }
-                Input::FactAnswer { fact, answer }
-            }
+            About::Fact(fact) => Input::FactAnswer { fact, answer },
         };
-        self.failing = (!brings).then_some(found.participant);
-        let turned = self.turn(address.saga, input);
-        self.failing = None;
-        if let Turned::Rejected(detail) = turned? {
+        if let Turned::Rejected(detail) = self.turn(address.saga, input)? {
             return self.park(record.value, ParkedReason::Refused, detail);
         }
         if is_last {

@@ -213,7 +213,9 @@ impl<'a> Clause<'a> {
             Value::String(key) => Ok(Some(key)),
             // Where an event need not name anybody.
             Value::Null if self.kind != ClauseKind::Start => Ok(None),
-            other => Err(format!("{place}.key is {other}, of type {}: write string({})", other.kind(), self.key.source())),
+            other => {
+                Err(format!("{place}.key is {other}, of type {}: write string({})", other.kind(), self.key.source()))
+            }
         }
     }
 
