@@ -1,11 +1,7 @@
-//! Attempts at an effect and at its undoing: when the next one comes, and when there is none.
-//!
-//! attempt n fails -> wait(n) -> attempt n + 1, until the policy's attempts or its total time are used up.
-//! wait(n) = min(cap, backoff * factor^(n-1)), of which the jitter leaves a part to a hash of the next command's id:
-//! deterministic for a replay, spread over sagas (AWS Architecture Blog, "Exponential Backoff and Jitter").
-//!
-//! A participant that is down uses up nothing: what it did not answer waits, and the policy begins anew when it is back. Whatever else an
-//! attempt waits for, a seat, a guard, the saga: the total time stands still meanwhile, and attempts are counted on.
+//! Attempts at an effect and at its undoing: attempt n fails -> wait(n) -> attempt n + 1, until the policy's attempts or total time are used up.
+//! wait(n) = min(cap, backoff * factor^(n-1)), of which the jitter leaves a part to a hash of the next command's id: deterministic for a
+//! replay, spread over sagas (AWS Architecture Blog, "Exponential Backoff and Jitter"). A participant that is down uses up nothing: what it did
+//! not answer waits, and the policy begins anew when it is back.
 
 use sagaline_definition::model::{Compensate, Jitter, Policy};
 use sagaline_schemas::hash;

@@ -149,7 +149,10 @@ fn what_is_refused_says_why() {
     let id = stage.start("A-1");
     let (status, refused) = stage.ask("r", &json!({ "kind": "retry", "by": "ada", "saga": id }));
     assert_eq!(status, 409);
-    assert_eq!(refused["outcome"]["reason"], json!("the saga is not stuck, and no such step is held: there is nothing to retry"));
+    assert_eq!(
+        refused["outcome"]["reason"],
+        json!("the saga is not stuck, and no such step is held: there is nothing to retry")
+    );
     let cancel =
         json!({ "kind": "cancel", "by": "ada", "definition": "errand", "key": "A-1", "reason": "changed her mind" });
     assert_eq!(stage.ask("c", &cancel).1["outcome"], json!({ "is": "taken", "saga": id }));
