@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use sagaline_definition::model::{Compensate, Definition, Verb, Word};
 use sagaline_definition::{Contract, model::StepIndex};
-use sagaline_engine::{Outgoing, Phase};
-use sagaline_schemas::record::Kind;
+use sagaline_engine::{Outgoing, Phase, PlaceState, TimerKind};
+use sagaline_schemas::record::{End, Kind};
 
 use crate::event::{Event, place};
 use crate::live::Live;
@@ -15,7 +15,11 @@ use crate::shortened;
 use crate::surroundings::Surroundings;
 use crate::world::Said;
 
-/// Happenings before it is given up.
+/// Values of results, and of news, that are combined.
+const VALUES: usize = 4;
+/// Courses that are tried for each input.
+const COURSES: usize = VALUES * VALUES;
+/// Happenings before a course is given up.
 const MOST: usize = 2_000;
 
 /// What follows the failure of a step.
@@ -39,24 +43,25 @@ pub fn plan(definition: &Definition, contracts: &BTreeMap<String, Contract>, fai
     let around = &Surroundings::of(definition, contracts);
     let live = &Live::of(definition);
     let setting = Setting { definition, around, live, engine: &real };
-    (0..around.inputs.len()).find_map(|input| follow(&setting, input, failed))
+    let all = (0..COURSES).flat_map(|course| (0..around.inputs.len()).map(move |input| (input, course)));
+    all.into_iter().find_map(|(input, course)| follow(&setting, input, failed, course))
 }
 
-fn follow(setting: &Setting, input: usize, failed: StepIndex) -> Option<Plan> {
+fn follow(setting: &Setting, input: usize, failed: StepIndex, number: usize) -> Option<Plan> {
     let mut scene = Scene::new();
     let mut plan = Plan { failed, before: vec![], undone: vec![], stays: vec![], end: String::new() };
     let mut event = Some(Event::Start(input));
-    let mut seen = 0;
+    let (mut seen, mut failing) = (0, false);
     while let Some(next) = event.filter(|_| seen < MOST) {
         seen += 1;
+        failing |= is_failure(&scene, &next, failed);
         let happening = scene.play(setting, &next);
         for out in happening.transitions.iter().flat_map(|transition| &transition.out) {
             note(setting.definition, &scene, out, &mut plan);
         }
-        event = course(setting, &scene, failed, seen);
+        event = course(setting, &scene, failed, (number, seen));
     }
-    let came = scene.saga.effects.iter().any(|effect| effect.step as usize == failed);
-    came.then(|| {
+    failing.then(|| {
         plan.end = match &scene.saga.phase {
             Phase::Ended { end, .. } => format!("{end:?}").to_lowercase(),
             Phase::Stuck { .. } => "stuck: it waits for a person".to_owned(),
@@ -94,24 +99,31 @@ fn note(definition: &Definition, scene: &Scene, out: &Outgoing, plan: &mut Plan)
 }
 
 /// The next happening on the good course; at the step that fails, its failing. None: it has ended, or rests.
-fn course(setting: &Setting, scene: &Scene, failed: StepIndex, turn: usize) -> Option<Event> {
+fn course(setting: &Setting, scene: &Scene, failed: StepIndex, (number, turn): (usize, usize)) -> Option<Event> {
     if !matches!(scene.saga.phase, Phase::Running { .. }) {
         return None;
     }
     let fails = |event: &Event| match event {
         Event::Answer(effect, Kind::Do, _) => scene.saga.effects[*effect as usize].step as usize == failed,
         Event::Child(effect, ..) => scene.saga.effects[*effect as usize].step as usize == failed,
+        Event::Letter(step, _) => *step as usize == failed,
+        Event::Vote(spot, ..) => spot.step as usize == failed,
+        // Whatever is told may be what it waits for.
+        Event::Told(..) => awaits(scene, failed),
         _ => false,
     };
     let all = moves(setting, Search::Reduced, scene);
     // Everything else goes on before it fails: the longest way back.
     let people = |event: &Event| matches!(event, Event::Retry(_) | Event::Release | Event::Close | Event::Cancel);
-    let good = all.iter().find(|(event, cost)| *cost == 0 && !fails(event) && !people(event) && !is_late(event));
-    let bad = all.iter().find(|(event, _)| match event {
-        Event::Answer(_, _, said) => fails(event) && *said == Said::Failed,
-        Event::Child(_, end, _) => fails(event) && *end == sagaline_schemas::record::End::Compensated,
-        _ => false,
-    });
+    let is_good = |(event, cost): &&(Event, u8)| *cost == 0 && !fails(event) && !people(event) && !is_late(event);
+    // Of what is the same but for its value, another value on each course.
+    let first = all.iter().find(is_good);
+    let alike: Vec<_> =
+        all.iter().filter(is_good).filter(|one| first.is_some_and(|first| is_alike(&one.0, &first.0))).collect();
+    // News and answers are combined: each has digits of its own in the course's number.
+    let digit = if matches!(first, Some((Event::Told(..), _))) { number / VALUES } else { number };
+    let good = digit.checked_rem(alike.len()).map(|at| alike[at]);
+    let bad = all.iter().find(|(event, _)| is_failure(scene, event, failed));
     good.or(bad).map(|(event, _)| event.clone()).or_else(|| news(setting, scene, turn, all))
 }
 
@@ -125,6 +137,30 @@ fn news(setting: &Setting, scene: &Scene, turn: usize, all: Vec<(Event, u8)>) ->
     let mut news: Vec<Event> = all.into_iter().map(|(event, _)| event).filter(is_wanted).collect();
     let at = turn.checked_rem(news.len())?;
     Some(news.swap_remove(at))
+}
+
+/// Whether by this event the step fails: an answer, a child's end, a wait in vain.
+fn is_failure(scene: &Scene, event: &Event, failed: StepIndex) -> bool {
+    let at = |effect: u32| scene.saga.effects[effect as usize].step as usize == failed;
+    match event {
+        Event::Answer(effect, Kind::Do, Said::Failed) => at(*effect),
+        Event::Child(effect, End::Compensated, _) => at(*effect),
+        Event::Timer(TimerKind::Within, Some(spot)) => spot.step as usize == failed,
+        _ => false,
+    }
+}
+
+fn awaits(scene: &Scene, step: StepIndex) -> bool {
+    let places = scene.saga.steps[step].state.places();
+    places.iter().any(|place| matches!(place.state, PlaceState::Awaiting { .. }))
+}
+
+fn is_alike(one: &Event, other: &Event) -> bool {
+    match (one, other) {
+        (Event::Answer(a, Kind::Do, _), Event::Answer(b, Kind::Do, _)) => a == b,
+        (Event::Told(a, _), Event::Told(b, _)) | (Event::Letter(a, _), Event::Letter(b, _)) => a == b,
+        (one, other) => one == other,
+    }
 }
 
 fn is_late(event: &Event) -> bool {

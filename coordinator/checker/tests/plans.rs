@@ -4,10 +4,11 @@ mod build;
 
 use std::collections::BTreeMap;
 
-use build::{approve, call, call_of, calls, chain, for_each, pivot, wait};
+use build::{approve, call, call_of, calls, chain, fact, for_each, pivot, until, wait};
 use expect_test::expect;
 use sagaline_checker::{draw, plan};
 use sagaline_definition::model::Word;
+use sagaline_schemas::Value;
 
 #[test]
 fn the_exact_reverse_over_branches_and_items() {
@@ -53,4 +54,25 @@ fn drawings_show_every_step_and_the_way_back() {
     // The step that fails is the first that is undone: the way begins there.
     assert_eq!(svg.matches("class=\"back\"").count(), plan.undone.len() - 1);
     assert_eq!(svg.matches("class=\"edge\"").count(), 2);
+}
+
+#[test]
+fn a_wait_in_vain_is_a_failure_too() {
+    let mut definition = chain(vec![call("a"), until("u", "facts.ready", Word::Compensate), call("b")]);
+    definition.facts.push(fact("ready", Value::Bool(false)));
+    let waits = plan(&definition, &BTreeMap::new(), 1).expect("it comes to u");
+    expect![[r#"
+        If u fails:
+           1. a is undone by p.un-a
+              and then: compensated
+    "#]]
+    .assert_eq(&waits.text(&definition));
+    let calls = plan(&definition, &BTreeMap::new(), 2).expect("it comes to b, once the fact is told");
+    expect![[r#"
+        If b fails:
+           1. b is undone by p.un-b
+           2. a is undone by p.un-a
+              and then: compensated
+    "#]]
+    .assert_eq(&calls.text(&definition));
 }
