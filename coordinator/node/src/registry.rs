@@ -81,7 +81,7 @@ impl Catalogue {
             }
             Ok(Entry::Definition { digest, definition }) => {
                 let since = self.definitions.get(&digest).map_or(record.timestamp, |known| known.since);
-                self.definitions.insert(digest, KnownDefinition { definition: Arc::new(definition), since });
+                self.definitions.insert(digest, KnownDefinition { definition: definition.into(), since });
             }
             Ok(Entry::Active { name, digest }) => {
                 self.active.insert(name, digest);

@@ -65,16 +65,16 @@ fn a_cancellation_in_the_middle() {
         .at(1_000, What::Cancel("changed my mind".to_owned()))
         .play();
     expect![[r#"
-                       0  reserve
-                       0  charge
-                      1s  goes back: somebody asked: changed my mind
-                      1s  undo charge
-                      1s  undo reserve
-                      1s  cancelled: somebody asked: changed my mind
-                          reserve: void
-                          charge: void
+        0  reserve
+        0  charge
+        1s  goes back: somebody asked: changed my mind
+        1s  undo charge
+        1s  undo reserve
+        1s  cancelled: somebody asked: changed my mind
+        reserve: void
+        charge: void
     "#]]
-    .assert_eq(&account.to_string());
+    .assert_eq(&account.to_string().lines().map(|line| format!("{}\n", line.trim_start())).collect::<String>());
 }
 
 #[test]

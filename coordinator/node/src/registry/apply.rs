@@ -145,7 +145,7 @@ impl Apply {
     fn definition(&mut self, definition: &Definition, options: &ApplyOptions) -> Body {
         let (digest, normal_form) = (definition.digest(), Bytes(definition.normal_form()));
         self.applied.definitions.push((definition.saga.clone(), digest));
-        self.known.push(Entry::Definition { digest, definition: definition.clone() });
+        self.known.push(Entry::Definition { digest, definition: Box::new(definition.clone()) });
         let contracts = definition.contracts.values().copied().collect();
         Body::Definition(DefinitionRecord { digest, normal_form, contracts, by: options.by.clone() })
     }

@@ -57,7 +57,7 @@ pub enum Entry {
         /// What it is named by.
         digest: Digest,
         /// The definition.
-        definition: Definition,
+        definition: Box<Definition>,
     },
     /// New starts of this name mean this definition.
     Active {

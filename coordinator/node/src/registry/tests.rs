@@ -61,7 +61,7 @@ fn what_the_logs_key_did_not_write_activates_nothing_and_is_shown() {
     let stage = Stage::new(1);
     let other = definition_with("version: 1.0.0", "version: 2.0.0");
     let active = Entry::Active { name: "errand".to_owned(), digest: other.digest() };
-    let known = Entry::Definition { digest: other.digest(), definition: other };
+    let known = Entry::Definition { digest: other.digest(), definition: Box::new(other) };
     let sealed = active.record(&stage.seal());
     let stranger = Seal { key: Key::new("test", [8; 32]), ..stage.seal() };
     let elsewhere = Seal { log_id: LogId([8; 16]), ..stage.seal() };
