@@ -42,6 +42,16 @@ impl Turn<'_> {
         false
     }
 
+    /// Names whose expression had no value when its step was done: a person has let the saga go on, and it must not go on without them.
+    pub fn bind_what_is_not(&mut self) {
+        for number in 0..self.saga.steps.len() as u32 {
+            let state = &self.saga.steps[number as usize].state;
+            if state.is_settled() && state.places().iter().any(|place| place.state.has_result()) {
+                self.bind_aliases(number);
+            }
+        }
+    }
+
     /// A person wants the names tried again: who held them may be gone.
     pub fn bind_again(&mut self) {
         for bound in &mut self.saga.aliases {

@@ -276,6 +276,7 @@ impl Turn<'_> {
         }
         self.bind_again();
         self.resume(format!("{} asked", person.by));
+        self.bind_what_is_not();
         if self.saga.undoes()
             && let Some(used_up) = self.saga.effects.iter().rposition(|effect| effect.undo == Undo::UsedUp)
         {

@@ -266,10 +266,11 @@ fn aliases() {
     );
     check(
         &made,
-        "ok a {\"reference\":7}; cancel; undone a",
+        "ok a {\"reference\":7}; retry; cancel; undone a",
         &expect![[r#"
         start        -> a
         ok a {"reference":7} -> stuck: an expression of a has no value: a.reference: an alias is a text
+        retry        -> goes on, stuck: an expression of a has no value: a.reference: an alias is a text
         cancel       -> turns back, un-a
         undone a     -> Cancelled
     "#]],
