@@ -10,6 +10,10 @@ mod slice;
 
 use clap::Parser;
 
+/// As in the program `sagaline`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "sagaline-bench", about = "Measures Sagaline beside the log without it")]
 enum Command {
