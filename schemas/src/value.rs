@@ -26,6 +26,19 @@ pub enum Value {
     Map(BTreeMap<String, Value>),
 }
 
+/// Where bytes are only counted.
+struct Count(usize);
+
+impl std::io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Value {
     /// Reads JSON text.
     ///
@@ -44,6 +57,13 @@ impl Value {
     /// The canonical JSON text: keys sorted, no spaces, numbers in their shortest form that reads back the same.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("text keys and finite numbers always have a JSON form")
+    }
+
+    /// How many bytes `to_json` gives.
+    pub fn json_len(&self) -> usize {
+        let mut count = Count(0);
+        serde_json::to_writer(&mut count, self).expect("text keys and finite numbers always have a JSON form");
+        count.0
     }
 
     /// The member of a map.

@@ -31,7 +31,7 @@ fn fits(value: &Value, level: usize) -> Eval<()> {
         return Err(Stop::Spent(format!("the result has more than {MAX_LEVELS} levels")));
     }
     if level == 0 && !matches!(value, Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_)) {
-        let length = value.to_json().len();
+        let length = value.json_len();
         if length > MAX_BUILT {
             return Err(Stop::Spent(format!("the result has {length} bytes, more than {MAX_BUILT}")));
         }
