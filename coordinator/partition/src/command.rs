@@ -6,14 +6,17 @@ use sagaline_schemas::command::{Command, Known, KnownOutcome, KnownSucceeded, Kn
 use sagaline_schemas::proof::write_single_object;
 use sagaline_schemas::record::{Address, Kind};
 use sagaline_schemas::wire::Bytes;
-use sagaline_schemas::{Millis, hash, schema};
+use sagaline_schemas::{Millis, Token, hash, schema};
 
 use crate::fold::Partition;
 use crate::halt::Halt;
 use crate::keys;
 use crate::outbox::channel_of_commands;
-use crate::state::{Asked, CommandRef, KnownContract};
+use crate::state::{Asked, Attempt, CommandRef, KnownContract};
 use crate::store::Family;
+
+/// Tokens kept in memory.
+const MOST_TOKENS: usize = 16_384;
 
 /// What a question about a fact is addressed by, where a command has its step.
 pub(crate) fn fact_path(fact: &str) -> String {
@@ -43,6 +46,7 @@ impl Partition {
         };
         let command = self.compose(definition, saga, address, asked);
         let reference = CommandRef { id: command.command_id, saga: saga.id, effect, kind, attempt };
+        self.remember_token(reference.attempt(), command.token);
         self.send(definition, saga, &call.participant, command, Some(reference))
     }
 
@@ -82,6 +86,16 @@ impl Partition {
         let channel = channel_of_commands(participant);
         self.output(&channel, id, saga.id.as_bytes(), Some(partition), value, reference)?;
         Ok(())
+    }
+
+    /// Any half of those that are kept may go: sagas' ids are hashes.
+    fn remember_token(&mut self, attempt: Attempt, token: Token) {
+        self.tokens.insert(attempt, token);
+        if self.tokens.len() > MOST_TOKENS
+            && let Some(middle) = self.tokens.keys().nth(MOST_TOKENS / 2).copied()
+        {
+            self.tokens = self.tokens.split_off(&middle);
+        }
     }
 
     fn compose(&self, definition: &Definition, saga: &Saga, address: Address, wanted: Wanted) -> Command {

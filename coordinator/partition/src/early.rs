@@ -70,8 +70,7 @@ impl Partition {
         let event = Event { targets: vec![target.clone()], ..event.clone() };
         self.over.write(Family::Early, place.clone(), &EarlyEvent { event, due });
         self.over.write(Family::Early, prefix, &(count + 1));
-        self.over.put(Family::Timers, early_timer(place, due), Vec::new());
-        self.next_due = None;
+        self.arm(early_timer(place, due));
         Ok(Ok(()))
     }
 
@@ -84,11 +83,10 @@ impl Partition {
         let to = keys::after_prefix(&prefix);
         let entries = self.over.scan(Family::Early, &[&prefix[..], &[0]].concat(), to.as_deref(), usize::MAX)?;
         self.over.delete(Family::Early, prefix);
-        self.next_due = None;
         let mut events = Vec::new();
         for (place, bytes) in entries {
             let EarlyEvent { event, due } = decode(Family::Early, &bytes)?;
-            self.over.delete(Family::Timers, early_timer(place.clone(), due));
+            self.disarm(early_timer(place.clone(), due));
             self.over.delete(Family::Early, place);
             events.push(event);
         }

@@ -8,7 +8,7 @@ use sagaline_definition::Definition;
 use sagaline_schemas::output::ParkedReason;
 use sagaline_schemas::proof::{self, Key, Opened};
 use sagaline_schemas::record::{Body, Genesis};
-use sagaline_schemas::{CommandId, Digest, Millis, Offset, OutputHash, Position, SagaId, schema};
+use sagaline_schemas::{Digest, Millis, Offset, OutputHash, Position, SagaId, Token, schema};
 
 use crate::gate::Gate;
 use crate::gates::Limited;
@@ -17,8 +17,9 @@ use crate::keys;
 use crate::outbox::Published;
 use crate::overlay::{Overlay, decode};
 use crate::progress::corrupt;
-use crate::state::{Counters, Folding, Meta, Output};
+use crate::state::{Attempt, Channel, Counters, Folding, Meta, Output};
 use crate::store::{Family, Reader, Store, StoreError};
+use crate::view;
 
 /// The version of the rules that this program folds by.
 pub const RULES_VERSION: u32 = 1;
@@ -72,7 +73,9 @@ pub struct Partition {
     pub(crate) published: Vec<Published>,
     /// Commands in the outbox that no answer has settled: whose clocks begin when they leave it. Held in memory only: after a restart it is
     /// every command in the outbox, which costs a look at its saga and changes nothing.
-    pub(crate) unanswered: BTreeSet<CommandId>,
+    pub(crate) unanswered: BTreeSet<Attempt>,
+    /// The tokens of the newest commands, so that most answers are proved without deriving ids and hashing inputs anew.
+    pub(crate) tokens: BTreeMap<Attempt, Token>,
     /// `Family::Waiting`, held in memory: it empties at every Progress.
     pub(crate) waiting: BTreeSet<SagaId>,
     /// `Family::Gates`, held in memory: most participants have none.
@@ -83,7 +86,14 @@ pub struct Partition {
     pub(crate) freed: BTreeSet<String>,
     /// The gate that calls the saga whose turn it is.
     pub(crate) called: Option<String>,
+    /// When the first timer is due, where that is known; see `timers.rs`.
     pub(crate) next_due: Option<Option<Millis>>,
+    /// `Family::Channels`, held in memory: there are few, and each output changes one. Written when everything is committed.
+    pub(crate) channels: BTreeMap<String, Channel>,
+    /// The last whole record: hashed when everything is committed.
+    pub(crate) last_value: Option<Vec<u8>>,
+    /// What comes from a record behind this one was not there at the last commit.
+    pub(crate) committed: Offset,
     /// Behind the timer that fired last in this record: nothing is ever armed before it. After a restart it is looked for anew.
     pub(crate) fire_from: Option<Vec<u8>>,
 }
@@ -107,17 +117,23 @@ impl Partition {
             timestamp: 0,
             published: Vec::new(),
             unanswered: BTreeSet::new(),
+            tokens: BTreeMap::new(),
             waiting: BTreeSet::new(),
             gates: BTreeMap::new(),
             limited: BTreeMap::new(),
             freed: BTreeSet::new(),
             called: None,
             next_due: None,
+            channels: BTreeMap::new(),
+            last_value: None,
+            committed: 0,
             fire_from: None,
         };
         partition.waiting = partition.read_waiting()?;
         partition.unanswered = partition.read_unanswered()?;
         partition.gates = partition.read_gates()?;
+        partition.channels = partition.read_channels()?;
+        partition.committed = partition.next();
         if let Some(meta) = &partition.meta {
             partition.check_key(&meta.key_id, meta.key_fingerprint)?;
             check_rules(meta.rules_version)?;
@@ -133,6 +149,11 @@ impl Partition {
     /// Offset of the record to be folded next, or being folded.
     pub fn next(&self) -> Offset {
         self.meta.as_ref().map_or(0, |meta| meta.next)
+    }
+
+    /// What `reader` shows: every record before this offset.
+    pub fn committed(&self) -> Offset {
+        self.committed
     }
 
     /// What the partition knows of itself; none before its Genesis.
@@ -171,7 +192,9 @@ impl Partition {
         let meta = self.meta_mut();
         meta.next = record.offset + 1;
         meta.folding = Folding::Between;
-        meta.last_record = Some(Digest(*blake3::hash(record.value).as_bytes()));
+        let last = self.last_value.get_or_insert_default();
+        last.clear();
+        last.extend_from_slice(record.value);
         Ok(Folded::Whole)
     }
 
@@ -278,10 +301,18 @@ impl Partition {
     /// # Errors
     /// When the store refuses.
     pub fn commit(&mut self) -> Result<(), StoreError> {
-        if let Some(meta) = &self.meta {
+        if let Some(meta) = &mut self.meta {
+            if let Some(last) = &self.last_value {
+                meta.last_record = Some(Digest(*blake3::hash(last).as_bytes()));
+            }
             self.over.write(Family::Meta, keys::META.to_vec(), meta);
         }
-        self.over.commit()
+        for (channel, state) in &self.channels {
+            self.over.write(Family::Channels, channel.as_bytes().to_vec(), state);
+        }
+        self.over.commit()?;
+        self.committed = self.next();
+        Ok(())
     }
 
     /// What was folded since the last commit is forgotten, and every cache with it: line 11's "once more on clean caches".
@@ -300,23 +331,31 @@ impl Partition {
         self.meta = self.over.read::<Meta>(Family::Meta, keys::META)?;
         self.waiting = self.read_waiting()?;
         self.unanswered = self.read_unanswered()?;
+        self.tokens.clear();
         self.gates = self.read_gates()?;
+        self.channels = self.read_channels()?;
+        self.last_value = None;
+        self.committed = self.next();
         Ok(())
     }
 
-    fn read_unanswered(&self) -> Result<BTreeSet<CommandId>, StoreError> {
+    fn read_unanswered(&self) -> Result<BTreeSet<Attempt>, StoreError> {
         let mut unanswered = BTreeSet::new();
         let mut from = Vec::new();
         loop {
             let page = self.over.scan(Family::Outbox, &from, None, PAGE)?;
             for (_, bytes) in &page {
-                unanswered.extend(decode::<Output>(Family::Outbox, bytes)?.command.map(|command| command.id));
+                unanswered.extend(decode::<Output>(Family::Outbox, bytes)?.command.map(|command| command.attempt()));
             }
             match page.into_iter().nth(PAGE - 1) {
                 Some((last, _)) => from = [last.as_slice(), &[0]].concat(),
                 None => return Ok(unanswered),
             }
         }
+    }
+
+    fn read_channels(&self) -> Result<BTreeMap<String, Channel>, StoreError> {
+        Ok(view::channels(&*self.over.reader())?.into_iter().collect())
     }
 
     fn read_waiting(&self) -> Result<BTreeSet<SagaId>, StoreError> {

@@ -323,22 +323,16 @@ impl Partition {
         let Some(gate) = self.gates.get_mut(subject) else { return };
         let due = gate.next_call(now);
         let timer = |due| TimerKey { due, of: TimerOf::Gate { subject: subject.to_owned() } }.to_key();
-        if due != gate.due {
-            if let Some(before) = gate.due {
-                self.over.delete(Family::Timers, timer(before));
-            }
-            if let Some(due) = due {
-                self.over.put(Family::Timers, timer(due), Vec::new());
-            }
-            gate.due = due;
-            self.next_due = None;
-        }
+        let before = std::mem::replace(&mut gate.due, due);
         if gate.is_idle() {
             self.gates.remove(subject);
             self.over.delete(Family::Gates, subject.as_bytes().to_vec());
         } else {
-            let gate = gate.clone();
-            self.over.write(Family::Gates, subject.as_bytes().to_vec(), &gate);
+            self.over.write(Family::Gates, subject.as_bytes().to_vec(), gate);
+        }
+        if due != before {
+            before.into_iter().for_each(|before| self.disarm(timer(before)));
+            due.into_iter().for_each(|due| self.arm(timer(due)));
         }
     }
 

@@ -185,8 +185,7 @@ impl TimerKey {
     /// When it is none of ours.
     pub fn from_key(key: &[u8]) -> Result<Self, WireError> {
         let mut input = Reader::new(key);
-        // The sign is flipped so that negative times sort first.
-        let due = (u64::from_be_bytes(array(&mut input)?) ^ (1 << 63)) as i64;
+        let due = timer_due(input.take(8)?).ok_or(WireError::Truncated)?;
         let saga: [u8; 16] = array(&mut input)?;
         if saga == NOBODY {
             return Ok(Self { due, of: own(&mut input)? });
@@ -230,6 +229,12 @@ fn own(input: &mut Reader<'_>) -> Result<TimerOf, WireError> {
 /// The least key of all timers due at or after a time.
 pub fn timers_from(due: Millis) -> Vec<u8> {
     ((due as u64) ^ (1 << 63)).to_be_bytes().to_vec()
+}
+
+/// When the timer of a key is due; none: it is none of ours.
+pub fn timer_due(key: &[u8]) -> Option<Millis> {
+    // The sign is flipped so that negative times sort first.
+    key.first_chunk().map(|due| (u64::from_be_bytes(*due) ^ (1 << 63)) as Millis)
 }
 
 fn array<const N: usize>(input: &mut Reader<'_>) -> Result<[u8; N], WireError> {

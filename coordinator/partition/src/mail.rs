@@ -21,7 +21,7 @@ impl Partition {
     /// The next message of a channel. It names the one before it: the receiver sees holes and repeats (records.md section 2).
     pub(crate) fn post(&mut self, to: u32, body: MessageBody) -> Result<(), Halt> {
         let channel = channel_of_inbox(to);
-        let prev = self.channel(&channel)?.newest;
+        let prev = self.channel(&channel).newest;
         let id = self.next_output_id();
         let origin = MessageOrigin { partition: self.number, prev, at: self.at };
         let body = Body::Message(Message { id, origin, body });

@@ -1,6 +1,8 @@
 //! Line 9: outputs get positions, go into the outbox of their channel, and into the running output hash. What is trimmed, and why it
 //! may be, stands in `progress.rs`. Channels: `commands.<participant>`, `inbox.<partition>`, `events`, `parked`.
 
+use std::collections::BTreeMap;
+
 use sagaline_engine::shortened;
 use sagaline_schemas::output::{Parked, ParkedReason};
 use sagaline_schemas::proof::write_single_object;
@@ -71,17 +73,32 @@ impl Partition {
             command,
         };
         self.over.write(Family::Outbox, keys::outbox(channel, position), &output);
-        self.unanswered.extend(output.command.as_ref().map(|command| command.id));
-        let mut state = self.channel(channel)?;
+        self.unanswered.extend(output.command.as_ref().map(CommandRef::attempt));
+        let state = self.channel_mut(channel);
         state.newest = Some(position);
         state.length += 1;
-        self.over.write(Family::Channels, channel.as_bytes().to_vec(), &state);
         self.published.push(Published { channel: channel.to_owned(), position, output });
         Ok(())
     }
 
-    pub(crate) fn channel(&self, channel: &str) -> Result<Channel, StoreError> {
-        Ok(self.over.read(Family::Channels, channel.as_bytes())?.unwrap_or_default())
+    pub(crate) fn channel(&self, channel: &str) -> Channel {
+        self.channels.get(channel).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn channel_mut(&mut self, channel: &str) -> &mut Channel {
+        if !self.channels.contains_key(channel) {
+            self.channels.insert(channel.to_owned(), Channel::default());
+        }
+        self.channels.get_mut(channel).expect("it was just put there")
+    }
+
+    /// An output is acknowledged. One that came since the last commit never reaches the store.
+    pub(crate) fn leave_outbox(&mut self, position: Position, key: Vec<u8>) {
+        if position.offset > self.committed {
+            self.over.unput(Family::Outbox, &key);
+        } else {
+            self.over.delete(Family::Outbox, key);
+        }
     }
 
     /// The id of the next output that is no command.
@@ -128,15 +145,8 @@ impl Partition {
     }
 
     /// The channels that ever had an output.
-    ///
-    /// # Errors
-    /// When the store can't be read.
-    pub fn channels(&self) -> Result<Vec<(String, Channel)>, StoreError> {
-        let entries = self.over.scan(Family::Channels, &[], None, usize::MAX)?;
-        entries
-            .into_iter()
-            .map(|(name, state)| Ok((String::from_utf8_lossy(&name).into_owned(), decode(Family::Channels, &state)?)))
-            .collect()
+    pub fn channels(&self) -> &BTreeMap<String, Channel> {
+        &self.channels
     }
 
     /// Unacknowledged outputs of a channel behind a position, in order, at most `max`.
@@ -144,7 +154,7 @@ impl Partition {
     /// # Errors
     /// When the store can't be read.
     pub fn outbox(&self, channel: &str, after: Option<Position>, max: usize) -> Result<Vec<Published>, StoreError> {
-        let after = after.max(self.channel(channel)?.trimmed);
+        let after = after.max(self.channels.get(channel).and_then(|state| state.trimmed));
         let from = keys::outbox_behind(channel, after);
         let to = keys::after_prefix(&keys::channel(channel));
         let entries = self.over.scan(Family::Outbox, &from, to.as_deref(), max)?;

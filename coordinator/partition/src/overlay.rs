@@ -1,6 +1,6 @@
 //! Writes since the last commit, over the store: the fold reads its own writes, and a batch is taken whole or dropped whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sagaline_engine::Saga;
 use sagaline_schemas::SagaId;
@@ -8,24 +8,23 @@ use sagaline_schemas::wire::Wire;
 
 use crate::store::{Batch, Entry, Family, Reader, Store, StoreError};
 
-/// Decoded sagas that are kept over a commit.
+/// Decoded sagas that are kept over a commit; of more, half are dropped.
 const CACHED_SAGAS: usize = 4_000;
 
 /// The store with what is not committed yet.
 pub struct Overlay {
     store: Box<dyn Store>,
     batch: Batch,
-    sagas: BTreeMap<SagaId, Cached>,
-}
-
-struct Cached {
-    saga: Saga,
-    changed: bool,
+    sagas: BTreeMap<SagaId, Box<Saga>>,
+    /// Those of `sagas` that are not in `batch` as they are.
+    changed: BTreeSet<SagaId>,
+    /// Where values are encoded: it has grown once for all of them.
+    scratch: Vec<u8>,
 }
 
 impl Overlay {
     pub fn new(store: Box<dyn Store>) -> Self {
-        Self { store, batch: Batch::default(), sagas: BTreeMap::new() }
+        Self { store, batch: Batch::default(), sagas: BTreeMap::new(), changed: BTreeSet::new(), scratch: Vec::new() }
     }
 
     pub fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -43,13 +42,22 @@ impl Overlay {
         self.batch.writes.entry(family).or_default().insert(key, None);
     }
 
+    /// Takes back a `put` since the last commit, of a key that the store never had.
+    pub fn unput(&mut self, family: Family, key: &[u8]) {
+        if let Some(writes) = self.batch.writes.get_mut(&family) {
+            writes.remove(key);
+        }
+    }
+
     /// Reads a value that this crate wrote.
     pub fn read<T: Wire>(&self, family: Family, key: &[u8]) -> Result<Option<T>, StoreError> {
         self.get(family, key)?.map(|bytes| decode(family, &bytes)).transpose()
     }
 
     pub fn write(&mut self, family: Family, key: Vec<u8>, value: &impl Wire) {
-        self.put(family, key, value.to_bytes());
+        self.scratch.clear();
+        value.encode(&mut self.scratch);
+        self.put(family, key, self.scratch.clone());
     }
 
     /// Entries with `from <= key < to` in key order, at most `max`.
@@ -93,47 +101,63 @@ impl Overlay {
             let Some(saga) = self.read::<Saga>(Family::Sagas, id.as_bytes())? else {
                 return Ok(None);
             };
-            self.sagas.insert(id, Cached { saga, changed: false });
+            self.sagas.insert(id, Box::new(saga));
         }
-        Ok(self.sagas.get(&id).map(|cached| &cached.saga))
+        Ok(self.sagas.get(&id).map(|saga| &**saga))
     }
 
     /// The saga, taken out to be changed: `put_saga` brings it back.
-    pub fn take_saga(&mut self, id: SagaId) -> Result<Option<Saga>, StoreError> {
+    pub fn take_saga(&mut self, id: SagaId) -> Result<Option<Box<Saga>>, StoreError> {
         match self.sagas.remove(&id) {
-            Some(cached) => Ok(Some(cached.saga)),
-            None => self.read::<Saga>(Family::Sagas, id.as_bytes()),
+            Some(saga) => Ok(Some(saga)),
+            None => Ok(self.read::<Saga>(Family::Sagas, id.as_bytes())?.map(Box::new)),
         }
     }
 
-    pub fn put_saga(&mut self, saga: Saga) {
-        self.sagas.insert(saga.id, Cached { saga, changed: true });
+    pub fn put_saga(&mut self, saga: Box<Saga>) {
+        self.changed.insert(saga.id);
+        self.sagas.insert(saga.id, saga);
     }
 
     pub fn delete_saga(&mut self, id: SagaId) {
         self.sagas.remove(&id);
+        self.changed.remove(&id);
         self.delete(Family::Sagas, id.as_bytes().to_vec());
     }
 
     /// Everything since the last commit, whole.
     pub fn commit(&mut self) -> Result<(), StoreError> {
-        let sagas = self.batch.writes.entry(Family::Sagas).or_default();
-        for (id, cached) in self.sagas.iter_mut().filter(|(_, cached)| cached.changed) {
-            sagas.insert(id.as_bytes().to_vec(), Some(cached.saga.to_bytes()));
-            cached.changed = false;
+        for id in std::mem::take(&mut self.changed) {
+            let saga = self.sagas.get(&id).expect("a saga that changed was put back");
+            self.scratch.clear();
+            saga.encode(&mut self.scratch);
+            let writes = self.batch.writes.entry(Family::Sagas).or_default();
+            writes.insert(id.as_bytes().to_vec(), Some(self.scratch.clone()));
+            // Nothing comes to it any more but what comes late.
+            if saga.is_ended() {
+                self.sagas.remove(&id);
+            }
         }
         self.store.commit(&self.batch)?;
         self.batch = Batch::default();
-        if self.sagas.len() > CACHED_SAGAS {
-            self.sagas.clear();
-        }
+        self.make_room();
         Ok(())
+    }
+
+    /// Ids are hashes: those below the middle are any half of them.
+    fn make_room(&mut self) {
+        if self.sagas.len() > CACHED_SAGAS
+            && let Some(middle) = self.sagas.keys().nth(self.sagas.len() / 2).copied()
+        {
+            self.sagas = self.sagas.split_off(&middle);
+        }
     }
 
     /// Forgets everything since the last commit.
     pub fn discard(&mut self) {
         self.batch = Batch::default();
         self.sagas.clear();
+        self.changed.clear();
     }
 
     pub fn flush(&mut self) -> Result<(), StoreError> {

@@ -68,7 +68,7 @@ impl Partition {
     /// Every hash must be our own, before anything is trimmed. What is trimmed already was compared then.
     fn compare(&self, acked: &[Acked]) -> Result<Compared, Halt> {
         for acked in acked {
-            let trimmed = self.channel(&acked.channel)?.trimmed;
+            let trimmed = self.channel(&acked.channel).trimmed;
             if trimmed.is_some_and(|trimmed| acked.through <= trimmed) {
                 continue;
             }
@@ -95,21 +95,21 @@ impl Partition {
 
     /// Line 5: what is acknowledged leaves the outbox; commands without an answer are SENT and their clocks begin.
     fn trim(&mut self, acked: &Acked, base: Option<Millis>) -> Result<(), Halt> {
-        let mut state = self.channel(&acked.channel)?;
-        if state.trimmed >= Some(acked.through) {
+        let trimmed = self.channel(&acked.channel).trimmed;
+        if trimmed >= Some(acked.through) {
             return Ok(());
         }
-        let from = keys::outbox_behind(&acked.channel, state.trimmed);
+        let from = keys::outbox_behind(&acked.channel, trimmed);
         let to = keys::outbox_behind(&acked.channel, Some(acked.through));
         let entries = self.over.scan(Family::Outbox, &from, Some(&to), usize::MAX)?;
+        let state = self.channel_mut(&acked.channel);
         state.trimmed = Some(acked.through);
         state.length -= entries.len() as i64;
-        self.over.write(Family::Channels, acked.channel.as_bytes().to_vec(), &state);
         for (key, value) in entries {
             let entry = published(&acked.channel, &key, &value)?;
-            self.over.delete(Family::Outbox, key);
+            self.leave_outbox(entry.position, key);
             if let Some(command) = entry.output.command
-                && self.unanswered.remove(&command.id)
+                && self.unanswered.remove(&command.attempt())
             {
                 self.sent(&command, base)?;
             }
@@ -184,19 +184,18 @@ impl Partition {
     }
 
     fn fire(&mut self, key: Vec<u8>, timer: TimerKey, fault: Option<FaultNote>) -> Result<(), Halt> {
-        self.next_due = None;
         match timer.of {
             TimerOf::Request { id } => {
-                self.over.delete(Family::Timers, key);
+                self.disarm(key);
                 self.over.delete(Family::Requests, id.as_bytes().to_vec());
                 Ok(())
             }
             TimerOf::Gate { subject } => {
-                self.over.delete(Family::Timers, key);
+                self.disarm(key);
                 self.gate_due(&subject)
             }
             TimerOf::Early { place } => {
-                self.over.delete(Family::Timers, key);
+                self.disarm(key);
                 self.drop_early(place)
             }
             TimerOf::Saga { saga, step, items, round, kind } => {

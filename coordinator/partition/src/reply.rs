@@ -3,16 +3,16 @@
 use sagaline_definition::model::{Definition, FactClause};
 use sagaline_engine::{Input, Saga, shortened};
 use sagaline_schemas::output::ParkedReason;
-use sagaline_schemas::record::{Answer, Failed, Kind, Refused, Reply};
+use sagaline_schemas::record::{Address, Answer, Failed, Kind, Refused, Reply};
 use sagaline_schemas::wire::Bytes;
-use sagaline_schemas::{CommandId, Content, Value, hash};
+use sagaline_schemas::{Content, Value, hash};
 
 use crate::command::{call_of, fact_path, operation};
 use crate::fold::{LogRecord, Partition};
 use crate::halt::Halt;
 use crate::keys;
 use crate::sagas::Turned;
-use crate::state::Asked;
+use crate::state::{Asked, Attempt};
 use crate::store::Family;
 
 /// Why a reply is set aside.
@@ -28,6 +28,7 @@ impl Partition {
             return self.park(record.value, reason, detail);
         }
         let is_last = answers_for_good(&reply.answer);
+        let attempt = found.attempt(&reply.address);
         let Reply { address, answer, instance, .. } = reply;
         let (answer, instance) = (with_short_texts(answer), shortened(instance));
         self.an_answer(&found.participant)?;
@@ -40,8 +41,9 @@ impl Partition {
         if let Turned::Rejected(detail) = self.turn(address.saga, input)? {
             return self.park(record.value, ParkedReason::Refused, detail);
         }
-        if is_last {
-            self.unanswered.remove(&found.command);
+        if is_last && let Some(attempt) = attempt {
+            self.unanswered.remove(&attempt);
+            self.tokens.remove(&attempt);
         }
         Ok(())
     }
@@ -62,12 +64,17 @@ impl Partition {
         let Some(saga) = self.over.saga(address.saga)? else {
             return Ok(unknown("no such saga is remembered"));
         };
+        let token = |content| self.key.token(log_id, number, hash::addressed_command(address), content);
         let found = match address.kind {
-            Kind::Do | Kind::Compensate | Kind::Probe => find_effect(&definition, saga, reply),
-            Kind::Ask => self.find_question(&definition, reply)?,
+            Kind::Do | Kind::Compensate | Kind::Probe => find_effect(&definition, saga, reply).map(|found| {
+                let known = found.attempt(address).and_then(|attempt| self.tokens.get(&attempt)).copied();
+                let carried = known.or_else(|| content_of(&definition, saga, &found, address.kind).map(token));
+                (found, carried)
+            }),
+            Kind::Ask => self.find_question(&definition, reply)?.map(|(found, content)| (found, Some(token(content)))),
         };
-        let Some((found, content)) = found else { return Ok(unknown("no such command was sent")) };
-        if self.key.token(log_id, number, found.command, content) != reply.token {
+        let Some((found, carried)) = found else { return Ok(unknown("no such command was sent")) };
+        if carried != Some(reply.token) {
             return Ok(Err((ParkedReason::Unproven, "its token is not the one that the command carried".to_owned())));
         }
         Ok(Ok(found))
@@ -82,7 +89,7 @@ impl Partition {
         let asked = self.over.read::<Asked>(Family::Asks, &keys::ask(address.saga, fact as u32))?;
         let Some(asked) = asked.filter(|asked| asked.attempt == address.attempt) else { return Ok(None) };
         let (about, participant) = (About::Fact(fact as u32), ask.participant.clone());
-        Ok(Some((Found { about, participant, command: hash::addressed_command(address) }, asked.content)))
+        Ok(Some((Found { about, participant }, asked.content)))
     }
 }
 
@@ -98,18 +105,34 @@ pub(crate) enum About {
 pub(crate) struct Found {
     pub about: About,
     pub participant: String,
-    pub command: CommandId,
 }
 
-fn find_effect(definition: &Definition, saga: &Saga, reply: &Reply) -> Option<(Found, Content)> {
+impl Found {
+    /// Which attempt the reply answers; none: it is about a fact.
+    fn attempt(&self, address: &Address) -> Option<Attempt> {
+        match self.about {
+            About::Effect(effect) => {
+                Some(Attempt { saga: address.saga, effect, kind: address.kind, number: address.attempt })
+            }
+            About::Fact(_) => None,
+        }
+    }
+}
+
+fn find_effect(definition: &Definition, saga: &Saga, reply: &Reply) -> Option<Found> {
     let address = &reply.address;
     let step = definition.step_index(&address.step)?;
     let effect = saga.effect_at(step as u32, &address.items, address.round)?;
     let (of, call) = (saga.effects.get(effect as usize)?, call_of(definition, saga, effect)?);
-    let content = hash::content(operation(call, address.kind), of.input(address.kind));
-    let (about, participant) = (About::Effect(effect), call.participant.clone());
-    let found = Found { about, participant, command: hash::addressed_command(address) };
-    (1..=of.tries(address.kind)?.count).contains(&address.attempt).then_some((found, content))
+    let found = Found { about: About::Effect(effect), participant: call.participant.clone() };
+    (1..=of.tries(address.kind)?.count).contains(&address.attempt).then_some(found)
+}
+
+/// What the command said.
+fn content_of(definition: &Definition, saga: &Saga, found: &Found, kind: Kind) -> Option<Content> {
+    let About::Effect(effect) = found.about else { return None };
+    let (of, call) = (saga.effects.get(effect as usize)?, call_of(definition, saga, effect)?);
+    Some(hash::content(operation(call, kind), of.input(kind)))
 }
 
 /// Whether the attempt's clock need not begin any more.

@@ -34,8 +34,7 @@ impl Partition {
         self.over.write(Family::Requests, id.as_bytes().to_vec(), &answered);
         // Log time may stand far back: a request must not be forgotten before anyone could ask for its answer.
         let due = self.now().max(record.timestamp).saturating_add(keep.max(1));
-        self.over.put(Family::Timers, TimerKey { due, of: TimerOf::Request { id } }.to_key(), Vec::new());
-        self.next_due = None;
+        self.arm(TimerKey { due, of: TimerOf::Request { id } }.to_key());
         Ok(())
     }
 

@@ -51,7 +51,7 @@ impl Partition {
         let meta = self.meta_mut();
         meta.counters.started += 1;
         let id = hash::saga_id(meta.log_id, meta.partition, self.at.offset, begin.index);
-        let saga = self.new_saga(id, begin);
+        let saga = Box::new(self.new_saga(id, begin));
         let key = saga.key.clone();
         self.over.put(Family::Keys, keys::key(&definition.saga, &key), id.as_bytes().to_vec());
         self.watch(definition, &saga, true);

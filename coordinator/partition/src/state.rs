@@ -227,6 +227,21 @@ wire_struct! {
     }
 }
 
+/// An attempt, as answers find it: what its command's id is derived from, without deriving it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Attempt {
+    pub saga: SagaId,
+    pub effect: u32,
+    pub kind: Kind,
+    pub number: u32,
+}
+
+impl CommandRef {
+    pub(crate) fn attempt(&self) -> Attempt {
+        Attempt { saga: self.saga, effect: self.effect, kind: self.kind, number: self.attempt }
+    }
+}
+
 wire_struct! {
     /// A contract that is known here.
     pub struct KnownContract {

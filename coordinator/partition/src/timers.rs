@@ -7,10 +7,26 @@ use sagaline_schemas::SagaId;
 use crate::command::fact_path;
 use crate::fold::{FaultNote, Partition};
 use crate::halt::Halt;
-use crate::keys::{TimerKey, TimerOf};
+use crate::keys::{self, TimerKey, TimerOf};
 use crate::store::{Family, StoreError};
 
 impl Partition {
+    /// A timer is due from now on. Only here and in `disarm` are timers written: which is due first is known without asking the store.
+    pub(crate) fn arm(&mut self, key: Vec<u8>) {
+        if let Some(first) = &mut self.next_due {
+            *first = (*first).into_iter().chain(keys::timer_due(&key)).min();
+        }
+        self.over.put(Family::Timers, key, Vec::new());
+    }
+
+    /// A timer is due no more. If it may have been the first, that one is looked for when it is asked for.
+    pub(crate) fn disarm(&mut self, key: Vec<u8>) {
+        if self.next_due == Some(keys::timer_due(&key)) {
+            self.next_due = None;
+        }
+        self.over.delete(Family::Timers, key);
+    }
+
     /// Brings the index from what the saga held before to what it holds now.
     pub(crate) fn index_timers(
         &mut self,
@@ -21,15 +37,14 @@ impl Partition {
         if saga.timers == before {
             return Ok(());
         }
-        self.next_due = None;
         for gone in before.iter().filter(|timer| !saga.timers.contains(timer)) {
             if let Some(key) = timer_key(definition, saga, gone) {
-                self.over.delete(Family::Timers, key);
+                self.disarm(key);
             }
         }
         for new in saga.timers.iter().filter(|timer| !before.contains(timer)) {
             if let Some(key) = timer_key(definition, saga, new) {
-                self.over.put(Family::Timers, key, Vec::new());
+                self.arm(key);
             }
         }
         let waits = saga.has_waiting_durations();
@@ -52,11 +67,11 @@ impl Partition {
         fault: Option<FaultNote>,
     ) -> Result<(), Halt> {
         if kind == TimerKind::Forget {
-            self.over.delete(Family::Timers, key);
+            self.disarm(key);
             return self.forget(id);
         }
         let Some(saga) = self.over.saga(id)?.cloned() else {
-            self.over.delete(Family::Timers, key);
+            self.disarm(key);
             return Ok(());
         };
         let definition = self.definition_of(&saga)?;
@@ -68,7 +83,7 @@ impl Partition {
             self.turn(id, Input::Timer { kind, at })?;
         }
         // The saga disarmed it, or it was none of the saga's: either way it has fired.
-        self.over.delete(Family::Timers, key);
+        self.disarm(key);
         Ok(())
     }
 }

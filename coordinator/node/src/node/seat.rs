@@ -113,8 +113,8 @@ impl Seat {
         while !self.common.stopping() {
             let now = SystemClock.since_boot();
             let turned = owner.turn(now, IDLE)?;
-            if owner.position() != committed {
-                committed = owner.position();
+            if owner.committed() != committed {
+                committed = owner.committed();
                 self.board.show_committed(committed);
             }
             if now.saturating_sub(shown_at) >= SHOW_EVERY {

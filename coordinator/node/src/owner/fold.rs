@@ -93,6 +93,7 @@ impl Owner {
             }
         }
         self.dirty |= records > 0;
+        self.uncommitted += bytes;
         self.unflushed += bytes;
         if matches!(self.term, Term::Live { .. })
             && self.partition.meta().map(|meta| meta.output_hash) != outputs_before
@@ -154,6 +155,7 @@ impl Owner {
         self.panicked = Some((offset, timer));
         self.partition.discard()?;
         self.dirty = false;
+        self.uncommitted = 0;
         self.backlog.clear();
         self.reader = self.log.reader(&self.inbox, partition, self.partition.next()).map_err(Stop::Log)?;
         Ok(())

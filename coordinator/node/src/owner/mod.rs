@@ -35,6 +35,12 @@ use crate::{BootTime, Names, fail_point};
 const LONGEST_GAP: Duration = Duration::from_secs(10);
 /// The lane of the owner's own records: claims and Progresses.
 const OWN_LANE: u64 = 0;
+/// What is folded is committed, and seen by others, after so long where nothing more comes,
+const COMMIT_IDLE: Duration = Duration::from_millis(20);
+/// or after so long where it does: a saga that took several turns meanwhile is written once, and what came and went never.
+const COMMIT_EVERY: Duration = Duration::from_millis(200);
+/// Or after so many bytes of the log.
+const COMMIT_BYTES: usize = 8 << 20;
 /// What is folded is flushed after so many bytes of the log,
 const FLUSH_BYTES: usize = 64 << 20;
 /// or after so long.
@@ -94,6 +100,9 @@ pub struct Owner {
     /// It has panicked twice: the log ahead is looked through, and nothing is folded.
     seeking: Option<Seeking>,
     dirty: bool,
+    /// Bytes of the log that are folded and not committed.
+    uncommitted: usize,
+    committed_at: BootTime,
     unflushed: usize,
     flushed_at: BootTime,
     /// Own Progresses in a row whose two clocks disagree, and how far those of the last one lay apart, milliseconds.
@@ -137,6 +146,8 @@ impl Owner {
             panicked: None,
             seeking: None,
             dirty: false,
+            uncommitted: 0,
+            committed_at: Duration::ZERO,
             unflushed: 0,
             flushed_at: Duration::ZERO,
             clock_faults: 0,
@@ -157,12 +168,12 @@ impl Owner {
         let wall = self.log.wall_clock();
         self.notice_gap(now, wall);
         let answered = self.take_answers(now, wall)?;
-        let wait = self.patience(wall, wait)?;
+        let wait = self.patience(now, wall, wait)?;
         let read = if self.seeking.is_some() { self.seek(now, wait)? } else { self.read(now, wait)? };
         let folded = self.fold_backlog()?;
         self.heed_claims(now)?;
         let published = self.act(now, wall)?;
-        self.settle(now)?;
+        self.settle(now, folded)?;
         let worked = answered || folded || published || !self.backlog.is_empty() || self.seeking.is_some();
         Ok(Turned { worked, pause: if read { Duration::ZERO } else { READ_BACKOFF } })
     }
@@ -180,6 +191,11 @@ impl Owner {
     /// What is committed, for other threads.
     pub fn reader(&self) -> Arc<dyn StoreReader> {
         self.partition.reader()
+    }
+
+    /// Every record before this offset is folded, committed, and seen by `reader`.
+    pub fn committed(&self) -> Offset {
+        self.partition.committed()
     }
 
     /// The record that is folded next.
@@ -224,11 +240,13 @@ impl Owner {
     }
 
     /// How long the reader may be waited for: acknowledgements and timers come meanwhile.
-    fn patience(&mut self, wall: Millis, wait: Duration) -> Result<Duration, Stop> {
+    fn patience(&mut self, now: BootTime, wall: Millis, wait: Duration) -> Result<Duration, Stop> {
         const ANSWERS: Duration = Duration::from_millis(2);
         if !self.backlog.is_empty() {
             return Ok(Duration::ZERO);
         }
+        let until_commit = COMMIT_IDLE.saturating_sub(now.saturating_sub(self.committed_at));
+        let wait = if self.dirty { wait.min(until_commit) } else { wait };
         let wait = if self.producer.in_flight() > 0 { wait.min(ANSWERS) } else { wait };
         let due = match &self.term {
             Term::Live { publisher, .. } if publisher.has_news() => return Ok(wait.min(Duration::from_millis(20))),
@@ -239,14 +257,19 @@ impl Owner {
         Ok(wait.min(until_due))
     }
 
-    /// Everything folded is taken whole by the store, and now and then by the disk.
-    fn settle(&mut self, now: BootTime) -> Result<(), Stop> {
-        if self.dirty {
+    /// Everything folded is taken whole by the store now and then, and more seldom by the disk.
+    fn settle(&mut self, now: BootTime, folded: bool) -> Result<(), Stop> {
+        let long_ago = now.saturating_sub(self.flushed_at) >= FLUSH_EVERY;
+        let flushes = self.unflushed >= FLUSH_BYTES || (long_ago && self.unflushed > 0);
+        let patience = if folded { COMMIT_EVERY } else { COMMIT_IDLE };
+        let commits = now.saturating_sub(self.committed_at) >= patience || self.uncommitted >= COMMIT_BYTES;
+        if self.dirty && (commits || flushes) {
             self.partition.commit()?;
             self.dirty = false;
+            self.uncommitted = 0;
+            self.committed_at = now;
         }
-        let long_ago = now.saturating_sub(self.flushed_at) >= FLUSH_EVERY;
-        if self.unflushed >= FLUSH_BYTES || (long_ago && self.unflushed > 0) {
+        if flushes {
             self.partition.flush()?;
             self.unflushed = 0;
             self.flushed_at = now;
@@ -260,7 +283,7 @@ impl Owner {
     /// When the store can't be read.
     pub fn status(&self) -> Result<PartitionStatus, Stop> {
         let mut status = PartitionStatus::opening(self.options.partition);
-        status.position = self.partition.next();
+        status.position = self.partition.committed();
         status.log_end = self.log_end.max(status.position);
         status.trouble = self.trouble.clone().or_else(|| self.own.trouble.clone()).or_else(|| self.clock_trouble());
         (status.standing, status.claim) = match &self.term {
@@ -274,7 +297,7 @@ impl Owner {
             status.clock_fault = meta.clock_fault.clone();
             status.counters = meta.counters.clone();
         }
-        for (channel, state) in self.partition.channels()? {
+        for (channel, state) in self.partition.channels().clone() {
             let (in_flight, down) = match &self.term {
                 Term::Live { publisher, .. } => publisher.state_of(&channel),
                 Term::Following { .. } | Term::Claiming => (0, None),

@@ -54,7 +54,7 @@ pub struct PartitionStatus {
     pub partition: Partition,
     /// Where its owner stands.
     pub standing: Standing,
-    /// The record that is folded next.
+    /// Every record before it is folded and to be seen.
     pub position: Offset,
     /// First offset that the log does not hold yet, as last heard.
     pub log_end: Offset,
