@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, SystemTime};
 
 use common::{Coordinator, wait_until};
-use sagaline_participant::effects::MemoryRows;
+use sagaline_participant::effects::{MemoryRows, Store};
 use sagaline_participant::{Config, Effect, HandlerError, Idempotence, Known, Participant};
 use sagaline_schemas::Token;
 use sagaline_schemas::callback::Callback;
@@ -96,7 +96,7 @@ fn stage() -> Stage {
     let dev = Coordinator::dev(dir.path(), &["--partitions", "2"]);
     let config = Config {
         log: sagaline_log::connect(&dev.log, &Default::default()).unwrap(),
-        rows: Box::new(MemoryRows::new()),
+        store: Store::Local(Box::new(MemoryRows::new())),
         prefix: String::new(),
         instance: "1".to_owned(),
         in_flight: 8,

@@ -1,11 +1,14 @@
 //! The command line that participants share, and how they start from it. A participant with a command line of its own flattens `Options` into it.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::contract::ContractErrors;
-use crate::effects::{EffectStoreError, RocksRows};
+use crate::effects::{EffectStoreError, PostgresStore, RocksRows, Store};
 use crate::participant::{Config, Participant};
 use crate::runner::RunError;
 
@@ -21,9 +24,19 @@ pub struct Options {
     /// What stands before every topic's name
     #[arg(long, env = "SAGALINE_PREFIX", default_value = "")]
     pub prefix: String,
-    /// Where effects are remembered
+    /// Where effects are remembered, by one instance alone: not with --postgres
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub data: PathBuf,
+    /// A PostgreSQL database where effects are remembered, by any number of instances: postgres://USER@HOST:PORT/DATABASE. Give a password
+    /// by the environment (this setting's, or PGPASSWORD) or by ~/.pgpass, for everybody can read a command line
+    #[arg(long, value_name = "URL", env = "SAGALINE_POSTGRES", hide_env_values = true)]
+    pub postgres: Option<PostgresUrl>,
+    /// The schema there [default: sagaline_PARTICIPANT]
+    #[arg(long, value_name = "NAME", env = "SAGALINE_POSTGRES_SCHEMA")]
+    pub postgres_schema: Option<String>,
+    /// Connections to it at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    pub postgres_connections: u32,
     /// This instance's name: keep it over restarts
     #[arg(long, default_value = "1")]
     pub instance: String,
@@ -39,6 +52,23 @@ pub struct Options {
     /// Log as JSON lines
     #[arg(long)]
     pub json: bool,
+}
+
+/// An address that may hold a password: it is shown to nobody.
+#[derive(Clone)]
+pub struct PostgresUrl(String);
+
+impl FromStr for PostgresUrl {
+    type Err = Infallible;
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgresUrl(..)")
+    }
 }
 
 fn property(text: &str) -> Result<(String, String), String> {
@@ -72,25 +102,48 @@ pub enum StartError {
 }
 
 impl Options {
-    /// Connects to the log and opens the effect store of this participant.
+    /// Connects to the log and opens the effect store of this participant. To be called within a tokio runtime.
     ///
     /// # Errors
     /// When the log can't be reached, or the effect store can't be opened.
     pub fn open(&self, participant: &str) -> Result<Config, StartError> {
-        let directory = self.data.join(participant).join("effects");
-        std::fs::create_dir_all(&directory).map_err(|error| StartError::Directory {
-            place: directory.display().to_string(),
-            detail: error.to_string(),
-        })?;
         let properties: BTreeMap<String, String> = self.properties.iter().cloned().collect();
+        let store = match self.postgres(participant)? {
+            Some(store) => Store::Postgres(store),
+            None => Store::Local(Box::new(self.local(participant)?)),
+        };
         Ok(Config {
             log: sagaline_log::connect(&self.log, &properties)?,
-            rows: Box::new(RocksRows::open(&directory)?),
+            store,
             prefix: self.prefix.clone(),
             instance: self.instance.clone(),
             in_flight: self.in_flight,
             retention: Duration::from_secs(u64::from(self.retention) * 24 * 60 * 60),
         })
+    }
+
+    fn local(&self, participant: &str) -> Result<RocksRows, StartError> {
+        let directory = self.data.join(participant).join("effects");
+        std::fs::create_dir_all(&directory).map_err(|error| StartError::Directory {
+            place: directory.display().to_string(),
+            detail: error.to_string(),
+        })?;
+        Ok(RocksRows::open(&directory)?)
+    }
+
+    /// The schema for this participant in PostgreSQL.
+    pub fn schema(&self, participant: &str) -> String {
+        self.postgres_schema.clone().unwrap_or_else(|| format!("sagaline_{}", participant.replace('-', "_")))
+    }
+
+    /// The PostgreSQL store of this participant, where one is configured. Nothing is connected yet. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the address or the schema's name is none.
+    pub fn postgres(&self, participant: &str) -> Result<Option<PostgresStore>, StartError> {
+        let open =
+            |url: &PostgresUrl| PostgresStore::new(&url.0, &self.schema(participant), self.postgres_connections);
+        Ok(self.postgres.as_ref().map(open).transpose()?)
     }
 
     /// Writes what happens to standard error; how much says RUST_LOG.

@@ -7,6 +7,7 @@ use sagaline_schemas::wire::Named;
 use serde_json::Value as Json;
 
 use crate::effects::Idempotence;
+use crate::handler::Work;
 use crate::participant::{Operation, Participant, Role};
 use crate::payload::Payload;
 
@@ -103,6 +104,12 @@ pub enum ContractError {
         /// Which.
         operation: String,
     },
+    /// A handler without the transaction that it is declared to work in.
+    #[error("{operation:?} is declared in one transaction, and its handler takes none: say .on_transaction(...)")]
+    NoTransaction {
+        /// Which.
+        operation: String,
+    },
     /// A type without a name.
     #[error(
         "{operation:?} takes or returns {rust}, which has no name in Avro: put it into a struct declared with payload!"
@@ -137,6 +144,9 @@ pub(crate) fn check(participant: &Participant) -> Result<(), ContractErrors> {
         }
         if !operation.refuses_for_good.is_empty() && !matches!(operation.role, Role::Do(Idempotence::ByKey)) {
             errors.push(ContractError::NotRunAgain { operation: operation.name.clone() });
+        }
+        if let (Role::Do(Idempotence::Transaction), Work::Alone(_)) = (&operation.role, &operation.work) {
+            errors.push(ContractError::NoTransaction { operation: operation.name.clone() });
         }
         check_types(operation, &mut types, &mut errors);
     }
@@ -255,7 +265,7 @@ fn print_operation(participant: &Participant, operation: &Operation) -> Vec<Stri
     let mut member = |name: &str, value: Option<String>| members.extend(value.map(|value| format!("{name}: {value}")));
     member("in", operation.input.name().map(str::to_owned));
     member("out", operation.output.name().map(str::to_owned));
-    member("idempotent", idempotent(&operation.role).map(str::to_owned));
+    member("idempotent", idempotent(operation).map(str::to_owned));
     member("compensate", serving(Role::compensates));
     member("probe", serving(Role::probes));
     member("refuses", (!operation.refuses.is_empty()).then(|| format!("[{}]", operation.refuses.join(", "))));
@@ -263,12 +273,13 @@ fn print_operation(participant: &Participant, operation: &Operation) -> Vec<Stri
     members
 }
 
-fn idempotent(role: &Role) -> Option<&'static str> {
-    match role {
+fn idempotent(operation: &Operation) -> Option<&'static str> {
+    match (&operation.role, &operation.work) {
+        (Role::Do(Idempotence::Transaction), _) | (Role::Compensates(_), Work::InTransaction(_)) => Some("transaction"),
         // By declaration of `Participant::compensate`.
-        Role::Do(Idempotence::ByKey) | Role::Compensates(_) => Some("by_key"),
-        Role::Do(Idempotence::None) => Some("none"),
-        Role::Probes(_) | Role::Reads => None,
+        (Role::Do(Idempotence::ByKey), _) | (Role::Compensates(_), Work::Alone(_)) => Some("by_key"),
+        (Role::Do(Idempotence::None), _) => Some("none"),
+        (Role::Probes(_) | Role::Reads, _) => None,
     }
 }
 

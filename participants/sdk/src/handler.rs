@@ -13,6 +13,8 @@ use sagaline_schemas::{EffectId, Millis, SagaId, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::effects::Transaction;
+
 /// What a handler brought: the operation's result as canonical JSON, or why there is none.
 pub type HandlerOutcome = Result<Bytes, HandlerError>;
 
@@ -62,6 +64,11 @@ impl HandlerError {
     /// `ByKey`, and the partner is to be given the effect's id as the key, too.
     pub fn working(until: SystemTime) -> Self {
         Self::Working { until: millis(until) }
+    }
+
+    /// Its task ended without a word.
+    pub(crate) fn broke_off(error: &tokio::task::JoinError) -> Self {
+        Self::failed(format!("the handler broke off: {error}"))
     }
 
     /// Nobody knows whether it was done.
@@ -186,6 +193,23 @@ pub(crate) type Outcome = Pin<Box<dyn Future<Output = HandlerOutcome> + Send>>;
 /// A handler with its types gone.
 pub(crate) type Handler = Arc<dyn Fn(Call) -> Outcome + Send + Sync>;
 
+/// A handler that works within a transaction, with its types gone.
+pub(crate) type TransactionHandler = Arc<dyn Fn(Call, Transaction) -> Outcome + Send + Sync>;
+
+/// How an operation does its work.
+#[derive(Clone)]
+pub(crate) enum Work {
+    /// With what it brings itself.
+    Alone(Handler),
+    /// In the transaction in which its effect is recorded.
+    InTransaction(TransactionHandler),
+}
+
+/// Runs a handler. Its panic is a failure, never a crash.
+pub(crate) async fn run(handler: &Handler, call: Call) -> HandlerOutcome {
+    tokio::spawn(handler(call)).await.unwrap_or_else(|error| Err(HandlerError::broke_off(&error)))
+}
+
 /// A handler of an input alone.
 pub(crate) fn handler<I, O, F, W>(handle: F) -> Handler
 where
@@ -214,6 +238,40 @@ where
     Arc::new(move |call| {
         let handle = Arc::clone(&handle);
         Box::pin(async move { result(&handle(input(&call.input)?, known(call.known.as_ref()), call.effect).await?) })
+    })
+}
+
+/// A handler of an input, within a transaction.
+pub(crate) fn transaction_handler<I, O, F, W>(handle: F) -> TransactionHandler
+where
+    I: DeserializeOwned + Send + 'static,
+    O: Serialize,
+    F: Fn(I, Effect, Transaction) -> W + Send + Sync + 'static,
+    W: Future<Output = Result<O, HandlerError>> + Send + 'static,
+{
+    let handle = Arc::new(handle);
+    Arc::new(move |call, transaction| {
+        let handle = Arc::clone(&handle);
+        Box::pin(async move { result(&handle(input(&call.input)?, call.effect, transaction).await?) })
+    })
+}
+
+/// A handler of an input and of what is known of the effect, within a transaction.
+pub(crate) fn transaction_compensation<I, K, O, F, W>(handle: F) -> TransactionHandler
+where
+    I: DeserializeOwned + Send + 'static,
+    K: DeserializeOwned + Send + 'static,
+    O: Serialize,
+    F: Fn(I, Known<K>, Effect, Transaction) -> W + Send + Sync + 'static,
+    W: Future<Output = Result<O, HandlerError>> + Send + 'static,
+{
+    let handle = Arc::new(handle);
+    Arc::new(move |call, transaction| {
+        let handle = Arc::clone(&handle);
+        Box::pin(async move {
+            let (input, known) = (input(&call.input)?, known(call.known.as_ref()));
+            result(&handle(input, known, call.effect, transaction).await?)
+        })
     })
 }
 

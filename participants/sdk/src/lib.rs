@@ -10,13 +10,15 @@ mod payload;
 mod runner;
 
 pub use contract::{ContractError, ContractErrors};
-pub use effects::Idempotence;
+pub use effects::{Idempotence, Transaction};
 pub use handler::{Effect, HandlerError, HandlerOutcome, Known};
 pub use participant::{Config, Participant};
 pub use payload::{EffectKey, Nothing, Payload};
 #[doc(hidden)]
 pub use payload::{field, record};
 pub use runner::RunError;
+/// The same version of the database's library as the SDK's.
+pub use sqlx;
 #[doc(hidden)]
 pub use sagaline_schemas::wire::Named;
 #[doc(hidden)]

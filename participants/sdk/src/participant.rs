@@ -10,8 +10,10 @@ use sagaline_schemas::command::Command;
 use sagaline_schemas::record::Kind;
 
 use crate::contract::{ContractErrors, PayloadType};
-use crate::effects::{EffectRows, Idempotence, Promise};
-use crate::handler::{Effect, Handler, HandlerError, Known, compensation, handler};
+use crate::effects::{Idempotence, Promise, Store, Transaction};
+use crate::handler::{
+    Effect, HandlerError, Known, Work, compensation, handler, transaction_compensation, transaction_handler,
+};
 use crate::payload::{EffectKey, Payload};
 
 /// A service that takes part in sagas.
@@ -32,7 +34,7 @@ pub(crate) struct Operation {
     pub refuses: Vec<String>,
     pub refuses_for_good: Arc<[String]>,
     pub role: Role,
-    pub handler: Handler,
+    pub work: Work,
 }
 
 /// What an operation is for.
@@ -46,7 +48,7 @@ pub(crate) enum Role {
 /// What a command is to be met with.
 pub(crate) struct Plan {
     pub promise: Promise,
-    pub handler: Handler,
+    pub work: Work,
 }
 
 /// Where a participant runs.
@@ -54,7 +56,7 @@ pub struct Config {
     /// The log with commands and inboxes.
     pub log: Arc<dyn Log>,
     /// Where effects are remembered.
-    pub rows: Box<dyn EffectRows>,
+    pub store: Store,
     /// Before every topic's name; empty: none.
     pub prefix: String,
     /// This instance's name: the same after a restart, another one for another process.
@@ -108,7 +110,40 @@ impl Participant {
         F: Fn(I, Effect) -> W + Send + Sync + 'static,
         W: Future<Output = Result<O, HandlerError>> + Send + 'static,
     {
-        self.operation::<I, O>(name, Role::Do(declared), handler(handle))
+        self.operation::<I, O>(name, Role::Do(declared), Work::Alone(handler(handle)))
+    }
+
+    /// An operation that changes the business's database and nothing else, in the transaction in which its effect is recorded: both or neither, whatever
+    /// dies or stalls. Only with a `PostgresStore`.
+    ///
+    ///     # use sagaline_participant::{Effect, HandlerError, Nothing, Participant, Transaction, sqlx};
+    ///     # sagaline_participant::payload! {
+    ///     #     /// Money.
+    ///     #     pub struct Charge {
+    ///     #         /// How much.
+    ///     #         pub amount: i64,
+    ///     #     }
+    ///     # }
+    ///     Participant::new("payment").on_transaction("charge", |charge: Charge, fx: Effect, mut transaction: Transaction| async move {
+    ///         let taken = sqlx::query("UPDATE accounts SET balance = balance - $1 WHERE balance >= $1")
+    ///             .bind(charge.amount)
+    ///             .execute(&mut *transaction)
+    ///             .await?;
+    ///         if taken.rows_affected() == 0 {
+    ///             return Err(HandlerError::refused("InsufficientFunds", fx.saga_name()));
+    ///         }
+    ///         Ok(Nothing)
+    ///     });
+    #[must_use]
+    pub fn on_transaction<I, O, F, W>(self, name: &str, handle: F) -> Self
+    where
+        I: Payload,
+        O: Payload,
+        F: Fn(I, Effect, Transaction) -> W + Send + Sync + 'static,
+        W: Future<Output = Result<O, HandlerError>> + Send + 'static,
+    {
+        let work = Work::InTransaction(transaction_handler(handle));
+        self.operation::<I, O>(name, Role::Do(Idempotence::Transaction), work)
     }
 
     /// Codes by which the operation declared last refuses.
@@ -148,7 +183,22 @@ impl Participant {
         F: Fn(I, Known<K>, Effect) -> W + Send + Sync + 'static,
         W: Future<Output = Result<O, HandlerError>> + Send + 'static,
     {
-        self.operation::<I, O>(name, Role::Compensates(of.to_owned()), compensation(handle))
+        self.operation::<I, O>(name, Role::Compensates(of.to_owned()), Work::Alone(compensation(handle)))
+    }
+
+    /// As `compensate`, in the transaction in which the undoing is recorded. What `of` did in such a transaction needs no closed id: no call of it can
+    /// land later.
+    #[must_use]
+    pub fn compensate_transaction<I, K, O, F, W>(self, of: &str, name: &str, handle: F) -> Self
+    where
+        I: Payload,
+        K: Payload,
+        O: Payload,
+        F: Fn(I, Known<K>, Effect, Transaction) -> W + Send + Sync + 'static,
+        W: Future<Output = Result<O, HandlerError>> + Send + 'static,
+    {
+        let work = Work::InTransaction(transaction_compensation(handle));
+        self.operation::<I, O>(name, Role::Compensates(of.to_owned()), work)
     }
 
     /// The operation that tells what the business knows of an effect of `of`. It only reads.
@@ -161,7 +211,7 @@ impl Participant {
         F: Fn(EffectKey, Effect) -> W + Send + Sync + 'static,
         W: Future<Output = Result<O, HandlerError>> + Send + 'static,
     {
-        self.operation::<EffectKey, O>(name, Role::Probes(of.to_owned()), handler(handle))
+        self.operation::<EffectKey, O>(name, Role::Probes(of.to_owned()), Work::Alone(handler(handle)))
     }
 
     /// An operation that only reads.
@@ -173,13 +223,13 @@ impl Participant {
         F: Fn(I, Effect) -> W + Send + Sync + 'static,
         W: Future<Output = Result<O, HandlerError>> + Send + 'static,
     {
-        self.operation::<I, O>(name, Role::Reads, handler(handle))
+        self.operation::<I, O>(name, Role::Reads, Work::Alone(handler(handle)))
     }
 
-    fn operation<I: Payload, O: Payload>(mut self, name: &str, role: Role, handler: Handler) -> Self {
+    fn operation<I: Payload, O: Payload>(mut self, name: &str, role: Role, work: Work) -> Self {
         let (input, output) = (PayloadType::of::<I>(), PayloadType::of::<O>());
         let (name, refuses, refuses_for_good) = (name.to_owned(), Vec::new(), Arc::default());
-        self.operations.push(Operation { name, input, output, refuses, refuses_for_good, role, handler });
+        self.operations.push(Operation { name, input, output, refuses, refuses_for_good, role, work });
         self
     }
 
@@ -209,7 +259,12 @@ impl Participant {
         };
         let idempotence = idempotence.ok_or_else(|| self.unknown(command))?;
         let promise = Promise { idempotence, refuses_for_good: Arc::clone(&operation.refuses_for_good) };
-        Ok(Plan { promise, handler: Arc::clone(&operation.handler) })
+        Ok(Plan { promise, work: operation.work.clone() })
+    }
+
+    /// An operation that needs a store with transactions.
+    pub(crate) fn in_transaction(&self) -> Option<&Operation> {
+        self.operations.iter().find(|operation| matches!(operation.work, Work::InTransaction(_)))
     }
 
     fn unknown(&self, command: &Command) -> String {

@@ -15,15 +15,17 @@ use sagaline_schemas::record::{Answer, Failed, Reply, Working};
 use tokio::runtime::Handle;
 
 use crate::contract::ContractErrors;
-use crate::effects::{Begin, EffectStore, EffectStoreError, Run};
-use crate::handler::{Call, Effect, Handler, HandlerError, HandlerOutcome};
-use crate::participant::{Config, Participant};
+use crate::effects::{Begin, EffectStoreError, Run, Store};
+use crate::handler::{Call, Effect, Handler, HandlerError, HandlerOutcome, Work};
+use crate::participant::{Config, Participant, Plan};
 
+mod effects;
 mod membership;
 mod prefix;
 mod queue;
 mod replies;
 
+use effects::Effects;
 use membership::Membership;
 use prefix::{Place, Prefixes};
 use queue::Queue;
@@ -53,6 +55,14 @@ pub enum RunError {
         held: usize,
         /// Partitions of the topic.
         partitions: u32,
+    },
+    /// A transaction needs a database that the effect store and the business share.
+    #[error(
+        "{operation:?} is declared in one transaction with its effect, and the effect store on local disk has none: use a PostgreSQL store (--postgres)"
+    )]
+    NoTransactions {
+        /// Which operation.
+        operation: String,
     },
     /// The thread can't be started, or has died.
     #[error("the participant's log thread died: {0}")]
@@ -86,6 +96,14 @@ impl Participant {
     /// As `run`.
     pub async fn run_until(self, config: Config, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         crate::contract::check(&self)?;
+        match &config.store {
+            Store::Postgres(store) => store.prepare().await?,
+            Store::Local(_) => {
+                if let Some(operation) = self.in_transaction() {
+                    return Err(RunError::NoTransactions { operation: operation.name.clone() });
+                }
+            }
+        }
         let stopping = Arc::new(AtomicBool::new(false));
         let (ended, mut end) = tokio::sync::oneshot::channel();
         let (handlers, flag) = (Handle::current(), Arc::clone(&stopping));
@@ -135,6 +153,8 @@ struct Held {
 enum Event {
     Working(Box<Outgoing>),
     Finished(Box<Finished>),
+    /// From look-up to answer, by the shared store.
+    Performed(Box<Held>, Result<Answer, EffectStoreError>),
 }
 
 struct Finished {
@@ -148,6 +168,7 @@ struct Finished {
 struct Released {
     answers: Vec<(Held, Answer)>,
     starts: Vec<(Held, Run, Handler)>,
+    performances: Vec<(Held, Plan)>,
 }
 
 struct Runner {
@@ -155,7 +176,7 @@ struct Runner {
     instance: String,
     log: Arc<dyn Log>,
     group: Box<dyn GroupReader>,
-    store: EffectStore,
+    effects: Effects,
     queue: Queue<Held>,
     prefixes: Prefixes,
     membership: Membership,
@@ -171,8 +192,8 @@ impl Runner {
         let name = format!("{}participant.{}", config.prefix, participant.name);
         let group = config.log.join(&name, &config.instance, std::slice::from_ref(&topic))?;
         let replies = Replies::new(config.log.producer()?);
-        let store = EffectStore::new(config.rows, config.retention);
-        let membership = Membership::new(topic, store.reach());
+        let effects = Effects::new(config.store, config.retention);
+        let membership = Membership::new(topic, effects.reach());
         let (tell, told) = channel();
         tracing::info!(
             participant = participant.name,
@@ -185,7 +206,7 @@ impl Runner {
             instance: config.instance,
             log: config.log,
             group,
-            store,
+            effects,
             queue: Queue::new(config.in_flight),
             prefixes: Prefixes::default(),
             membership,
@@ -201,7 +222,7 @@ impl Runner {
             let events = self.listen();
             self.fetch()?;
             self.turn(events, true)?;
-            self.store.drop_expired(DROP)?;
+            self.effects.drop_expired(DROP, &self.handlers)?;
         }
         self.stop()
     }
@@ -221,7 +242,7 @@ impl Runner {
                 "stopped before handlers or answers were done: their commands will be read again"
             );
         }
-        self.store.sync()?;
+        self.effects.sync()?;
         tracing::info!(participant = self.participant.name, "stopped");
         Ok(())
     }
@@ -247,13 +268,14 @@ impl Runner {
             match event {
                 Event::Working(outgoing) => self.replies.push(*outgoing),
                 Event::Finished(finished) => self.finish(*finished, &mut released)?,
+                Event::Performed(held, answer) => self.answered(*held, answer?, &mut released),
             }
         }
         while start && self.membership.may_run() {
             let Some(held) = self.queue.start() else { break };
             self.begin(held, &mut released)?;
         }
-        self.store.sync()?;
+        self.effects.sync()?;
         self.release(released);
         self.commit();
         Ok(())
@@ -261,7 +283,7 @@ impl Runner {
 
     fn finish(&mut self, finished: Finished, released: &mut Released) -> Result<(), RunError> {
         let Finished { held, run, outcome } = finished;
-        let answer = self.store.finish(run, outcome)?;
+        let answer = self.effects.finish(run, outcome)?;
         self.answered(held, answer, released);
         Ok(())
     }
@@ -279,9 +301,17 @@ impl Runner {
                 return Ok(());
             }
         };
-        match self.store.begin(&held.command, plan.promise)? {
-            Begin::Answer(answer) => self.answered(held, answer, released),
-            Begin::Run(run) => released.starts.push((held, run, plan.handler)),
+        match (&mut self.effects, plan) {
+            (Effects::Shared { .. }, plan) => released.performances.push((held, plan)),
+            (Effects::Local(store), Plan { promise, work: Work::Alone(handler) }) => {
+                match store.begin(&held.command, promise)? {
+                    Begin::Answer(answer) => self.answered(held, answer, released),
+                    Begin::Run(run) => released.starts.push((held, run, handler)),
+                }
+            }
+            (Effects::Local(_), Plan { work: Work::InTransaction(_), .. }) => {
+                unreachable!("a participant with transactions does not start on local disk")
+            }
         }
         Ok(())
     }
@@ -298,6 +328,9 @@ impl Runner {
         for (held, run, handler) in released.starts {
             self.spawn(held, run, &handler);
         }
+        for (held, plan) in released.performances {
+            self.perform(held, plan);
+        }
         for place in self.replies.work(Instant::now()) {
             self.prefixes.done(&place);
         }
@@ -312,9 +345,23 @@ impl Runner {
         self.handlers.spawn(async move {
             let outcome = handling
                 .await
-                .unwrap_or_else(|error| Err(HandlerError::failed(format!("the handler broke off: {error}"))));
+                .unwrap_or_else(|error| Err(HandlerError::broke_off(&error)));
             // After a stop nobody listens: the command will be read again.
             drop(tell.send(Event::Finished(Box::new(Finished { held, run, outcome }))));
+        });
+    }
+
+    /// Leaves a command to the shared store, from look-up to answer.
+    fn perform(&self, held: Held, plan: Plan) {
+        let Effects::Shared { effects, .. } = &self.effects else {
+            unreachable!("only the shared store performs");
+        };
+        let effect = Effect::new(&held.command, self.working(&held.command));
+        let (effects, tell) = (Arc::clone(effects), self.tell.clone());
+        self.handlers.spawn(async move {
+            let answer = effects.perform(&held.command, plan, effect).await;
+            // After a stop nobody listens: the command will be read again.
+            drop(tell.send(Event::Performed(Box::new(held), answer)));
         });
     }
 

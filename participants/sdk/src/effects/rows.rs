@@ -1,5 +1,6 @@
 //! The rows of the effect store, and the port to where they lie. Nothing here decides: see the table in `effects.rs`.
 
+use sagaline_schemas::command::Command;
 use sagaline_schemas::record::{Compensated, NothingThere, Refused, Succeeded};
 use sagaline_schemas::{EffectId, Millis, avro_record, avro_union};
 
@@ -11,6 +12,13 @@ avro_record! {
         pub topic: String,
         /// Its partition.
         pub partition: u32,
+    }
+}
+
+impl ReplyPartition {
+    /// Where the command's answer goes.
+    pub(crate) fn of(command: &Command) -> Self {
+        Self { topic: command.reply_topic.clone(), partition: command.reply_partition }
     }
 }
 
@@ -110,7 +118,7 @@ pub enum EffectStoreError {
     /// The database fails.
     #[error("the effect store in {place} fails: {detail}. Commands wait until it works again; nothing is lost")]
     Database {
-        /// Its directory.
+        /// Where it lies.
         place: String,
         /// What the database says.
         detail: String,
@@ -122,6 +130,18 @@ pub enum EffectStoreError {
     InUse {
         /// Its directory.
         place: String,
+    },
+    /// The database's address is none.
+    #[error("this is no address of a PostgreSQL database: {detail}. Write postgres://USER@HOST:PORT/DATABASE")]
+    Url {
+        /// What is wrong.
+        detail: String,
+    },
+    /// A schema's name that would have to be quoted everywhere.
+    #[error("{name:?} is no name for the effect store's schema: take a-z, 0-9 and _, not beginning with a digit or pg_, at most 63")]
+    Schema {
+        /// The name.
+        name: String,
     },
     /// Another version of this program wrote it.
     #[error(

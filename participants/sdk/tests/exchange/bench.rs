@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sagaline_log::embedded::EmbeddedLog;
 use sagaline_log::{Log, NewTopic, Producer, Reader, Record};
-use sagaline_participant::effects::{EffectRows, EffectStoreError, MemoryRows, Reach, ReplyPartition, Row, RowState};
+use sagaline_participant::effects::{EffectRows, EffectStoreError, MemoryRows, Reach, ReplyPartition, Row, RowState, Store};
 use sagaline_participant::{Config, Participant, RunError};
 use sagaline_schemas::command::{Command, Known, KnownOutcome, KnownSucceeded, KnownUnknown};
 use sagaline_schemas::hash;
@@ -126,7 +126,7 @@ impl Bench {
     pub fn run(&self, participant: Participant, rows: Box<dyn EffectRows>) -> Running {
         let config = Config {
             log: Arc::clone(&self.log),
-            rows,
+            store: Store::Local(rows),
             prefix: String::new(),
             instance: "a".into(),
             in_flight: 8,

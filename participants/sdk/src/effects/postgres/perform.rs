@@ -1,0 +1,319 @@
+//! A command from look-up to answer, in the database that all instances share. Within the transaction, where the handler is declared so; else with an
+//! intent before the handler and the outcome behind it. No answer comes from here that is not committed.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use sagaline_schemas::command::Command;
+use sagaline_schemas::record::{Answer, Kind};
+
+use super::transaction::lend;
+use super::{Found, Open, PostgresStore, Stored};
+use crate::effects::table::{self, Look, Task, Write};
+use crate::effects::{Begin, EffectStoreError, Promise, ReplyPartition, Retention, Row, RowState, Run};
+use crate::handler::{Call, Effect, Handler, HandlerError, HandlerOutcome, TransactionHandler, Work, run};
+use crate::participant::Plan;
+
+/// How often a handler is run for one command when the database loses its transaction: then the saga is told, and comes again.
+const RUNS: usize = 3;
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+
+/// The effects of one participant, as one of its instances sees them.
+pub(crate) struct SharedEffects {
+    store: PostgresStore,
+    retention: Mutex<Retention>,
+}
+
+/// What a command with an intent begins.
+enum Begun {
+    Answer(Answer),
+    /// The run, and its number.
+    Run(Run, i64),
+}
+
+/// How long to wait for a database that is away. For ever: the commands wait, and nothing is lost.
+struct Patience<'a> {
+    store: &'a PostgresStore,
+    next: Duration,
+}
+
+impl Patience<'_> {
+    /// Waits, where waiting helps.
+    async fn after(&mut self, error: sqlx::Error) -> Result<(), EffectStoreError> {
+        let told = self.store.error(&error);
+        if !passes(&error) {
+            return Err(told);
+        }
+        tracing::warn!(error = %told, "tried again in {:?}", self.next);
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 2).min(LONGEST_BACKOFF);
+        Ok(())
+    }
+}
+
+/// Whether the same may go well later. By the classes of PostgreSQL's error codes, appendix A of its manual.
+fn passes(error: &sqlx::Error) -> bool {
+    /// Connection, transaction state, rollback, resources, a server that stops.
+    const PASSING: [&str; 5] = ["08", "25", "40", "53", "57"];
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| PASSING.iter().any(|class| code.starts_with(class)))
+        }
+        // sqlx's enum may grow.
+        _ => false,
+    }
+}
+
+impl SharedEffects {
+    pub fn new(store: PostgresStore, retention: Duration) -> Self {
+        Self { store, retention: Mutex::new(Retention::new(retention)) }
+    }
+
+    /// From look-up to answer.
+    pub async fn perform(&self, command: &Command, plan: Plan, effect: Effect) -> Result<Answer, EffectStoreError> {
+        let Plan { promise, work } = plan;
+        if command.address.kind != Kind::Ask {
+            self.retention().see(&ReplyPartition::of(command), command.first);
+        }
+        match work {
+            Work::Alone(handler) => self.with_intent(command, &promise, &handler, effect).await,
+            Work::InTransaction(handler) => self.in_transaction(command, &promise, &handler, effect).await,
+        }
+    }
+
+    /// Drops rows past their retention, at most so many of each reply partition.
+    pub async fn drop_expired(&self, at_most: usize) -> Result<(), EffectStoreError> {
+        let expired: Vec<_> = self.retention().expired().map(|(inbox, through)| (inbox.clone(), through)).collect();
+        let failed = |error: sqlx::Error| self.store.error(&error);
+        for (inbox, through) in expired {
+            let mut connection = self.store.pool.acquire().await.map_err(failed)?;
+            self.store.drop_through(&mut connection, &inbox, through, at_most).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn retention(&self) -> std::sync::MutexGuard<'_, Retention> {
+        // A panic between two of its times leaves both right.
+        self.retention.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn patience(&self) -> Patience<'_> {
+        Patience { store: &self.store, next: FIRST_BACKOFF }
+    }
+
+    async fn look(&self, open: &mut Open, command: &Command, promise: &Promise) -> Result<Seen, sqlx::Error> {
+        let inbox = ReplyPartition::of(command);
+        let Found { stored, horizon } = self.store.take(open, command.effect_id, &inbox, command.first).await?;
+        let row = stored.map(|stored| stored.row);
+        let look = table::look(command, promise.clone(), row.as_ref(), horizon);
+        Ok(Seen { look, there: row.is_some() })
+    }
+
+    /// What a look-up alone answers. An intent that `take` has left where nothing is to be goes with the transaction.
+    async fn conclude(
+        &self,
+        mut open: Open,
+        command: &Command,
+        write: Option<Row>,
+        there: bool,
+    ) -> Result<(), sqlx::Error> {
+        match write {
+            Some(row) => self.store.put(&mut open, command.effect_id, &row).await?,
+            None if there => {}
+            None => return open.rollback().await,
+        }
+        open.commit().await
+    }
+}
+
+struct Seen {
+    look: Look,
+    /// Whether there was a row.
+    there: bool,
+}
+
+/// With an intent before the handler.
+impl SharedEffects {
+    async fn with_intent(
+        &self,
+        command: &Command,
+        promise: &Promise,
+        handler: &Handler,
+        effect: Effect,
+    ) -> Result<Answer, EffectStoreError> {
+        let mut patience = self.patience();
+        let begun = loop {
+            match self.begin(command, promise).await {
+                Ok(begun) => break begun,
+                Err(error) => patience.after(error).await?,
+            }
+        };
+        let (began, number) = match begun {
+            Begun::Answer(answer) => return Ok(answer),
+            Begun::Run(began, number) => (began, number),
+        };
+        let call = Call { input: command.input.clone(), known: began.known_result().cloned(), effect };
+        let outcome = run(handler, call).await;
+        let mut patience = self.patience();
+        loop {
+            match self.finish(began.clone(), number, outcome.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => patience.after(error).await?,
+            }
+        }
+    }
+
+    async fn begin(&self, command: &Command, promise: &Promise) -> Result<Begun, sqlx::Error> {
+        if command.address.kind == Kind::Ask {
+            return Ok(match table::look(command, promise.clone(), None, None).begin {
+                Begin::Answer(answer) => Begun::Answer(answer),
+                Begin::Run(run) => Begun::Run(run, 0),
+            });
+        }
+        let mut open = self.store.begin().await?;
+        let Seen { look: Look { write, begin }, there } = self.look(&mut open, command, promise).await?;
+        let run = match begin {
+            Begin::Answer(answer) => {
+                self.conclude(open, command, write, there).await?;
+                return Ok(Begun::Answer(answer));
+            }
+            Begin::Run(run) => run,
+        };
+        let number = match run.task {
+            // The intent that is to be written is the one that `take` left.
+            Task::First => 1,
+            Task::Again => self.store.run_again(&mut open, command.effect_id).await?,
+            Task::Undo | Task::Ask => 0,
+        };
+        if there || run.task == Task::First { open.commit().await? } else { open.rollback().await? }
+        Ok(Begun::Run(run, number))
+    }
+
+    async fn finish(&self, run: Run, number: i64, outcome: HandlerOutcome) -> Result<Answer, sqlx::Error> {
+        if run.task == Task::Ask {
+            return Ok(table::settle(run, outcome).1);
+        }
+        let mut open = self.store.begin().await?;
+        let effect = run.effect;
+        let stored = self.store.hold(&mut open, effect).await?;
+        let own = stored.as_ref().is_some_and(|stored| stored.run == number && is_intent(&stored.row));
+        let row = stored.map(|Stored { row, .. }| row);
+        let (write, answer) = table::settle_shared(run, row.as_ref(), own, outcome);
+        match write {
+            Write::Nothing => open.rollback().await?,
+            Write::Put(put) => {
+                let kept = row.map_or(put.kept, |row| row.kept.max(put.kept));
+                self.store.put(&mut open, effect, &Row { kept, ..put }).await?;
+                open.commit().await?;
+            }
+            Write::Remove => {
+                self.store.remove(&mut open, effect).await?;
+                open.commit().await?;
+            }
+        }
+        Ok(answer)
+    }
+}
+
+fn is_intent(row: &Row) -> bool {
+    matches!(row.state, RowState::Intent(_))
+}
+
+/// In one transaction with the business.
+impl SharedEffects {
+    async fn in_transaction(
+        &self,
+        command: &Command,
+        promise: &Promise,
+        handler: &TransactionHandler,
+        effect: Effect,
+    ) -> Result<Answer, EffectStoreError> {
+        let (mut patience, mut runs) = (self.patience(), 0);
+        loop {
+            match self.attempt(command, promise, handler, effect.clone(), &mut runs).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if runs >= RUNS => {
+                    let told = format!("the handler's transaction was lost {runs} times, at last by this: {error}");
+                    return Ok(table::failed(told, None));
+                }
+                Err(error) => patience.after(error).await?,
+            }
+        }
+    }
+
+    /// Where the transaction is lost at its commit, nobody knows whether it happened: the next attempt looks.
+    async fn attempt(
+        &self,
+        command: &Command,
+        promise: &Promise,
+        handler: &TransactionHandler,
+        effect: Effect,
+        runs: &mut usize,
+    ) -> Result<Answer, sqlx::Error> {
+        let mut open = self.store.begin().await?;
+        let Seen { look: Look { write, begin }, there } = self.look(&mut open, command, promise).await?;
+        let run = match begin {
+            Begin::Answer(answer) => {
+                self.conclude(open, command, write, there).await?;
+                return Ok(answer);
+            }
+            Begin::Run(run) => run,
+        };
+        *runs += 1;
+        let call = Call { input: command.input.clone(), known: run.known_result().cloned(), effect };
+        let (outcome, back) = lend(handler, call, open).await;
+        match (back, outcome) {
+            (Some(mut open), Ok(result)) => {
+                let effect = run.effect;
+                let (write, answer) = table::settle(run, Ok(result));
+                if let Write::Put(row) = write {
+                    self.store.put(&mut open, effect, &row).await?;
+                }
+                open.commit().await?;
+                Ok(answer)
+            }
+            (None, Ok(_)) => Ok(table::failed(KEPT.to_owned(), None)),
+            (back, Err(error)) => {
+                // Nothing of it is to happen; where the connection is gone, nothing has.
+                if let Some(Err(error)) = roll_back(back).await {
+                    tracing::warn!(%error, "the transaction is gone with its connection");
+                }
+                self.without_effect(command, run, error).await
+            }
+        }
+    }
+
+    /// The business's writes are taken back. A refusal is still to be remembered, unless another instance has done it meanwhile.
+    async fn without_effect(&self, command: &Command, run: Run, error: HandlerError) -> Result<Answer, sqlx::Error> {
+        match error {
+            HandlerError::Refused { .. } if run.task != Task::Undo => {
+                let mut open = self.store.begin().await?;
+                let found = self.store.take(&mut open, run.effect, &run.inbox, command.first).await?;
+                let (effect, row) = (run.effect, found.stored.map(|stored| stored.row));
+                let (write, answer) = table::settle_shared(run, row.as_ref(), row.is_none(), Err(error));
+                match write {
+                    Write::Put(row) => {
+                        self.store.put(&mut open, effect, &row).await?;
+                        open.commit().await?;
+                    }
+                    Write::Nothing | Write::Remove => open.rollback().await?,
+                }
+                Ok(answer)
+            }
+            HandlerError::Working { .. } => Ok(table::failed(ELSEWHERE.to_owned(), None)),
+            HandlerError::Refused { .. } | HandlerError::Retry { .. } | HandlerError::Failed { .. } => {
+                Ok(table::settle(run, Err(error)).1)
+            }
+        }
+    }
+}
+
+const KEPT: &str = "the handler has put its transaction where it outlives it: nothing was committed";
+const ELSEWHERE: &str =
+    "the handler says that the work goes on elsewhere, but its operation is declared in one transaction: declare it ByKey";
+
+async fn roll_back(open: Option<Open>) -> Option<Result<(), sqlx::Error>> {
+    Some(open?.rollback().await)
+}

@@ -1,0 +1,273 @@
+//! The protocol's table (docs/protocol.md): what a command means beside what is remembered of its effect, and what becomes of a handler's outcome.
+//! Pure: rows come in, rows to be written go out. Where they lie, and who else may write there, is the stores' business.
+
+// `verdict` is this table, `settle` is what a handler's outcome makes of it.
+//
+// | command               | Succeeded          | Refused            | Tombstone, Compensated | Intent                                | no row                                        |
+// |-----------------------|--------------------|--------------------|------------------------|---------------------------------------|-----------------------------------------------|
+// | do                    | the answer         | the answer         | Mark                   | ByKey: run again (see below)          | decided <= horizon: Mark(forgotten)           |
+// |                       |                    |                    |                        | None, Transaction: Failed for ever    | else write Intent, run, record, answer        |
+// | compensate, Succeeded | run, record        | run, record        | the answer             | run, record                           | first <= horizon: Mark(forgotten)             |
+// |                       |                    |                    |                        |                                       | else run, leave a row                         |
+// | compensate, Unknown   | run, record        | NothingThere       | the answer             | ByKey: run, record                    | decided <= horizon: Mark(forgotten)           |
+// |                       |                    |                    |                        | None, Transaction: Mark(forgotten)    | else leave a Tombstone, NothingThere          |
+// | probe                 | yes, with result   | no                 | no                     | unknown                               | decided <= horizon: unknown                   |
+// |                       |                    |                    |                        |                                       | else leave a Tombstone, no                    |
+//
+// A handler's outcome: done and refused become the row. "Come again" of a first run withdraws its intent, since nothing happened. A failure
+// leaves the intent open: whether something happened is not known. So does "working": somebody else will say. A refusal of a run again is Failed,
+// because the first run may have caused it, unless its code is refused for good. A compensation has no intent: it is safe to repeat by declaration.
+//
+// An operation in one transaction has no intent that anybody sees: there is an outcome, or nothing happened. An open one was left by a version that
+// declared otherwise.
+
+use std::time::Duration;
+
+use sagaline_schemas::Millis;
+use sagaline_schemas::command::{Command, KnownOutcome};
+use sagaline_schemas::record::{
+    Answer, Compensated, Failed, Happened, Kind, Mark, MarkKind, NothingThere, Probed, Refused, Succeeded, Working,
+};
+use sagaline_schemas::wire::Bytes;
+
+use super::{Begin, Idempotence, Intent, Promise, ReplyPartition, Row, RowState, Run};
+use crate::handler::{HandlerError, HandlerOutcome};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    First,
+    Again,
+    Undo,
+    Ask,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Do(Idempotence),
+    UndoSucceeded,
+    UndoUnknown(Idempotence),
+    Probe,
+}
+
+/// A cell of the table.
+enum Verdict {
+    Answer(Answer),
+    LeaveTombstone(Answer),
+    Run(Task),
+}
+
+/// Without a row: is the effect older than the newest row that was dropped?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Remembered,
+    Forgotten,
+}
+
+fn verdict(wanted: Wanted, row: Option<&RowState>, age: Age) -> Verdict {
+    use Verdict::{Answer as Say, LeaveTombstone, Run};
+    match (wanted, row) {
+        (Wanted::Do(_), Some(RowState::Succeeded(done))) => Say(Answer::Succeeded(done.clone())),
+        (Wanted::Do(_), Some(RowState::Refused(refused))) => Say(Answer::Refused(refused.clone())),
+        (Wanted::Do(_), Some(RowState::Tombstone(_))) => Say(mark(MarkKind::Tombstoned)),
+        (Wanted::Do(_), Some(RowState::Compensated(_))) => Say(mark(MarkKind::AlreadyCompensated)),
+        (Wanted::Do(Idempotence::ByKey), Some(RowState::Intent(_))) => Run(Task::Again),
+        (Wanted::Do(Idempotence::None | Idempotence::Transaction), Some(RowState::Intent(_))) => {
+            Say(failed(LOST.to_owned(), None))
+        }
+        (Wanted::Do(_), None) if age == Age::Forgotten => Say(mark(MarkKind::Forgotten)),
+        (Wanted::Do(_), None) => Run(Task::First),
+
+        (Wanted::UndoSucceeded | Wanted::UndoUnknown(_), Some(RowState::Compensated(done))) => {
+            Say(Answer::Compensated(done.clone()))
+        }
+        (Wanted::UndoSucceeded | Wanted::UndoUnknown(_), Some(RowState::Tombstone(_))) => Say(nothing_there()),
+        (Wanted::UndoSucceeded | Wanted::UndoUnknown(_), Some(RowState::Succeeded(_))) => Run(Task::Undo),
+        (Wanted::UndoSucceeded, Some(RowState::Refused(_) | RowState::Intent(_))) => Run(Task::Undo),
+        (Wanted::UndoUnknown(_), Some(RowState::Refused(_))) => Say(nothing_there()),
+        (Wanted::UndoUnknown(Idempotence::ByKey), Some(RowState::Intent(_))) => Run(Task::Undo),
+        (Wanted::UndoUnknown(Idempotence::None | Idempotence::Transaction), Some(RowState::Intent(_))) => {
+            Say(mark(MarkKind::Forgotten))
+        }
+        (Wanted::UndoSucceeded | Wanted::UndoUnknown(_), None) if age == Age::Forgotten => {
+            Say(mark(MarkKind::Forgotten))
+        }
+        (Wanted::UndoSucceeded, None) => Run(Task::Undo),
+        (Wanted::UndoUnknown(_), None) => LeaveTombstone(nothing_there()),
+
+        (Wanted::Probe, Some(RowState::Succeeded(done))) => Say(probed(Happened::Yes, Some(done.result.clone()))),
+        (Wanted::Probe, Some(RowState::Refused(_) | RowState::Tombstone(_) | RowState::Compensated(_))) => {
+            Say(probed(Happened::No, None))
+        }
+        (Wanted::Probe, Some(RowState::Intent(_))) => Say(probed(Happened::Unknown, None)),
+        (Wanted::Probe, None) if age == Age::Forgotten => Say(probed(Happened::Unknown, None)),
+        (Wanted::Probe, None) => LeaveTombstone(probed(Happened::No, None)),
+    }
+}
+
+/// Of an intent that nobody can say anything about.
+const LOST: &str = "an earlier attempt ended without a recorded outcome, and the operation is not safe to repeat: a person has to look";
+
+fn mark(mark: MarkKind) -> Answer {
+    Answer::Mark(Mark { mark })
+}
+
+fn nothing_there() -> Answer {
+    Answer::NothingThere(NothingThere {})
+}
+
+fn probed(happened: Happened, result: Option<Bytes>) -> Answer {
+    Answer::Probed(Probed { happened, result })
+}
+
+pub(super) fn failed(error: String, retry_after: Option<Duration>) -> Answer {
+    let retry_after = retry_after.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
+    Answer::Failed(Failed { error, retry_after })
+}
+
+/// A command beside what is remembered of its effect.
+pub(super) struct Look {
+    /// What is to be remembered before anything is answered or run; none: nothing changes.
+    pub write: Option<Row>,
+    /// How it goes on.
+    pub begin: Begin,
+}
+
+/// What a command begins. `horizon` is asked for only where there is no row.
+pub(super) fn look(command: &Command, promise: Promise, row: Option<&Row>, horizon: Option<Millis>) -> Look {
+    let Promise { idempotence, refuses_for_good } = promise;
+    let (effect, inbox) = (command.effect_id, ReplyPartition::of(command));
+    let kept = row.map_or(command.first, |row| row.kept.max(command.first));
+    let run = |task, known| Begin::Run(Run { effect, inbox: inbox.clone(), kept, task, known, refuses_for_good });
+    let Some(wanted) = wanted(command, idempotence) else {
+        return Look { write: None, begin: run(Task::Ask, None) };
+    };
+    let seen = row.filter(|row| row.kept < kept).map(|row| Row { kept, ..row.clone() });
+    let leave = |state| Some(Row { inbox: inbox.clone(), kept, state });
+    match verdict(wanted, row.map(|row| &row.state), age(wanted, command, horizon)) {
+        Verdict::Answer(answer) => Look { write: seen, begin: Begin::Answer(answer) },
+        Verdict::LeaveTombstone(answer) => {
+            Look { write: leave(RowState::Tombstone(NothingThere {})), begin: Begin::Answer(answer) }
+        }
+        Verdict::Run(task) => {
+            let write = if task == Task::First { leave(RowState::Intent(Intent {})) } else { seen };
+            Look { write, begin: run(task, known_result(command, row)) }
+        }
+    }
+}
+
+/// What a handler's outcome is to be remembered as.
+#[derive(Debug, PartialEq)]
+pub(super) enum Write {
+    /// The row stays as it is.
+    Nothing,
+    /// This row instead.
+    Put(Row),
+    /// As if the effect had never been seen.
+    Remove,
+}
+
+/// What becomes of a run, where nobody else has touched the row meanwhile.
+pub(super) fn settle(run: Run, outcome: HandlerOutcome) -> (Write, Answer) {
+    let Run { inbox, kept, task, refuses_for_good, .. } = run;
+    let put = |state| Write::Put(Row { inbox, kept, state });
+    match (task, outcome) {
+        (Task::First | Task::Again, Ok(result)) => {
+            let done = Succeeded { result };
+            (put(RowState::Succeeded(done.clone())), Answer::Succeeded(done))
+        }
+        (task @ (Task::First | Task::Again), Err(HandlerError::Refused { code, detail }))
+            if task == Task::First || refuses_for_good.contains(&code) =>
+        {
+            let refused = Refused { code, detail };
+            (put(RowState::Refused(refused.clone())), Answer::Refused(refused))
+        }
+        (Task::First, Err(HandlerError::Retry { after, reason })) => (Write::Remove, failed(reason, after)),
+        (Task::First | Task::Again, Err(HandlerError::Refused { code, detail })) => {
+            let error = format!("{code} ({detail}), but an earlier attempt without an outcome may have gone through");
+            (Write::Nothing, failed(error, None))
+        }
+        (Task::Undo, Ok(result)) => {
+            let done = Compensated { result: Some(result) };
+            (put(RowState::Compensated(done.clone())), Answer::Compensated(done))
+        }
+        (Task::Undo, Err(HandlerError::Refused { code, detail })) => {
+            let error = format!("a compensation can't be refused, but the handler says {code}: {detail}");
+            (Write::Nothing, failed(error, None))
+        }
+        (Task::Ask, Ok(result)) => (Write::Nothing, Answer::Succeeded(Succeeded { result })),
+        (Task::Ask, Err(HandlerError::Refused { code, detail })) => {
+            (Write::Nothing, Answer::Refused(Refused { code, detail }))
+        }
+        (Task::Again | Task::Undo | Task::Ask, Err(HandlerError::Retry { after, reason })) => {
+            (Write::Nothing, failed(reason, after))
+        }
+        (Task::First | Task::Again | Task::Undo | Task::Ask, Err(HandlerError::Failed { error })) => {
+            (Write::Nothing, failed(error, None))
+        }
+        (Task::First | Task::Again | Task::Undo | Task::Ask, Err(HandlerError::Working { until })) => {
+            (Write::Nothing, Answer::Working(Working { until }))
+        }
+    }
+}
+
+/// What becomes of a run whose row may have been touched by another instance. `own`: the open intent there is this run's.
+///
+/// Only the run whose intent stands may withdraw it or refuse: another one may be under way. What was recorded meanwhile is the answer. But what
+/// happened, happened: a success behind a refusal is recorded and told, so that the contradiction is seen.
+pub(super) fn settle_shared(run: Run, row: Option<&Row>, own: bool, outcome: HandlerOutcome) -> (Write, Answer) {
+    let declared = Wanted::Do(Idempotence::ByKey);
+    match (run.task, row.map(|row| &row.state), &outcome) {
+        (Task::Undo, Some(RowState::Compensated(done)), _) => (Write::Nothing, Answer::Compensated(done.clone())),
+        (Task::First | Task::Again, Some(RowState::Refused(_)), Ok(_)) => settle(run, outcome),
+        (
+            Task::First | Task::Again,
+            Some(
+                state @ (RowState::Succeeded(_)
+                | RowState::Refused(_)
+                | RowState::Tombstone(_)
+                | RowState::Compensated(_)),
+            ),
+            _,
+        ) => match verdict(declared, Some(state), Age::Remembered) {
+            Verdict::Answer(answer) => (Write::Nothing, answer),
+            Verdict::LeaveTombstone(_) | Verdict::Run(_) => unreachable!("a do that is over has an answer"),
+        },
+        (Task::First | Task::Again, Some(RowState::Intent(_)) | None, _) if !own => {
+            let doubtful = Run { task: Task::Again, refuses_for_good: std::sync::Arc::default(), ..run };
+            settle(doubtful, outcome)
+        }
+        (Task::First | Task::Again | Task::Undo | Task::Ask, _, _) => settle(run, outcome),
+    }
+}
+
+fn age(wanted: Wanted, command: &Command, horizon: Option<Millis>) -> Age {
+    let time = match wanted {
+        Wanted::UndoSucceeded => command.first,
+        Wanted::Do(_) | Wanted::UndoUnknown(_) | Wanted::Probe => command.decided,
+    };
+    if horizon.is_some_and(|horizon| time <= horizon) { Age::Forgotten } else { Age::Remembered }
+}
+
+/// Which row of the table; none: a question, which the table does not concern.
+fn wanted(command: &Command, declared: Idempotence) -> Option<Wanted> {
+    match command.address.kind {
+        Kind::Do => Some(Wanted::Do(declared)),
+        Kind::Probe => Some(Wanted::Probe),
+        Kind::Ask => None,
+        Kind::Compensate => match command.known.as_ref().map(|known| &known.outcome) {
+            Some(KnownOutcome::Succeeded(_)) => Some(Wanted::UndoSucceeded),
+            // Without a word of what is known, nothing is.
+            Some(KnownOutcome::Unknown(_)) | None => Some(Wanted::UndoUnknown(declared)),
+        },
+    }
+}
+
+/// The row knows better than a command that was decided before the answer came.
+fn known_result(command: &Command, row: Option<&Row>) -> Option<Bytes> {
+    match (row.map(|row| &row.state), command.known.as_ref().map(|known| &known.outcome)) {
+        (Some(RowState::Succeeded(done)), _) => Some(done.result.clone()),
+        (_, Some(KnownOutcome::Succeeded(known))) => Some(known.result.clone()),
+        (_, Some(KnownOutcome::Unknown(_)) | None) => None,
+    }
+}

@@ -1,0 +1,78 @@
+//! The effect store as the loop sees it: on local disk, where the loop writes and syncs itself, or shared, where each command is performed beside it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sagaline_schemas::record::Answer;
+use tokio::runtime::Handle;
+
+use crate::effects::{EffectStore, EffectStoreError, Reach, Run, SharedEffects, Store};
+use crate::handler::HandlerOutcome;
+
+/// Between two looks for expired rows in a shared store, and how many rows of a reply partition go at once.
+const SHARED_DROP_EVERY: Duration = Duration::from_secs(1);
+const SHARED_DROP: usize = 5_000;
+
+pub enum Effects {
+    Local(EffectStore),
+    Shared { effects: Arc<SharedEffects>, dropped: Instant, dropping: Arc<AtomicBool> },
+}
+
+impl Effects {
+    pub fn new(store: Store, retention: Duration) -> Self {
+        match store {
+            Store::Local(rows) => Self::Local(EffectStore::new(rows, retention)),
+            Store::Postgres(store) => Self::Shared {
+                effects: Arc::new(SharedEffects::new(store, retention)),
+                dropped: Instant::now(),
+                dropping: Arc::default(),
+            },
+        }
+    }
+
+    /// Who sees the rows.
+    pub fn reach(&self) -> Reach {
+        match self {
+            Self::Local(store) => store.reach(),
+            Self::Shared { .. } => Reach::AllInstances,
+        }
+    }
+
+    /// As `EffectStore::finish`.
+    pub fn finish(&mut self, run: Run, outcome: HandlerOutcome) -> Result<Answer, EffectStoreError> {
+        match self {
+            Self::Local(store) => store.finish(run, outcome),
+            Self::Shared { .. } => unreachable!("what the shared store runs, it finishes itself"),
+        }
+    }
+
+    /// Makes durable what the loop has written.
+    pub fn sync(&mut self) -> Result<(), EffectStoreError> {
+        match self {
+            Self::Local(store) => store.sync(),
+            Self::Shared { .. } => Ok(()),
+        }
+    }
+
+    /// Drops expired rows: on local disk at most `at_most` at once, in a shared store now and then, beside the loop.
+    pub fn drop_expired(&mut self, at_most: usize, tasks: &Handle) -> Result<(), EffectStoreError> {
+        match self {
+            Self::Local(store) => store.drop_expired(at_most).map(drop),
+            Self::Shared { effects, dropped, dropping } => {
+                if dropped.elapsed() < SHARED_DROP_EVERY || dropping.swap(true, Ordering::AcqRel) {
+                    return Ok(());
+                }
+                *dropped = Instant::now();
+                let (effects, dropping) = (Arc::clone(effects), Arc::clone(dropping));
+                tasks.spawn(async move {
+                    if let Err(error) = effects.drop_expired(SHARED_DROP).await {
+                        tracing::warn!(%error, "expired effects are dropped later");
+                    }
+                    dropping.store(false, Ordering::Release);
+                });
+                Ok(())
+            }
+        }
+    }
+}
