@@ -1,4 +1,4 @@
-//! Accounts and what was charged to them. Balances follow from the opening balances and the ledger; nothing else is kept.
+//! Accounts and what was charged to them, in the ledger file. Balances follow from the opening balances and the ledger; nothing else is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,18 +50,17 @@ pub struct Payment {
     pub reference: String,
 }
 
-/// All accounts.
-pub struct Accounts {
-    opening: BTreeMap<String, i64>,
-    balance: i64,
+/// What is known of accounts before anything was charged.
+pub struct Opening {
+    named: BTreeMap<String, i64>,
+    other: i64,
     expired: BTreeSet<String>,
-    book: Book<Payment>,
 }
 
-impl Accounts {
-    /// Opening balances from the command line, what happened since from the ledger.
-    pub fn open(arguments: &Arguments) -> anyhow::Result<Self> {
-        let opening = match &arguments.accounts {
+impl Opening {
+    /// As the command line says.
+    pub fn read(arguments: &Arguments) -> anyhow::Result<Self> {
+        let named = match &arguments.accounts {
             None => BTreeMap::new(),
             Some(path) => {
                 let text =
@@ -70,9 +69,35 @@ impl Accounts {
                     .with_context(|| format!("{} is not {{\"account\": balance}}", path.display()))?
             }
         };
+        Ok(Self { named, other: arguments.balance, expired: arguments.expired.iter().cloned().collect() })
+    }
+
+    /// What an account opens with.
+    pub fn balance(&self, account: &str) -> i64 {
+        self.named.get(account).copied().unwrap_or(self.other)
+    }
+
+    /// A card that has expired takes no charge.
+    pub fn check_card(&self, account: &str) -> Result<(), HandlerError> {
+        if self.expired.contains(account) {
+            return Err(HandlerError::refused("CardExpired", format!("the card of {account} has expired")));
+        }
+        Ok(())
+    }
+}
+
+/// All accounts.
+pub struct Accounts {
+    opening: Opening,
+    book: Book<Payment>,
+}
+
+impl Accounts {
+    /// Opening balances from the command line, what happened since from the ledger.
+    pub fn open(arguments: &Arguments) -> anyhow::Result<Self> {
         let words = Words { done: "charged", undone: "refunded" };
         let book = Book::open(&arguments.service.ledger, words, arguments.service.by_key())?;
-        Ok(Self { opening, balance: arguments.balance, expired: arguments.expired.iter().cloned().collect(), book })
+        Ok(Self { opening: Opening::read(arguments)?, book })
     }
 
     /// Takes money, once for an effect.
@@ -89,13 +114,10 @@ impl Accounts {
     }
 
     fn check(&self, charge: &Charge) -> Result<(), HandlerError> {
-        if self.expired.contains(&charge.account) {
-            return Err(HandlerError::refused("CardExpired", format!("the card of {} has expired", charge.account)));
-        }
+        self.opening.check_card(&charge.account)?;
         let balance = self.balance(&charge.account);
         if charge.amount > balance {
-            let detail = format!("{} has {balance}, {} are asked for", charge.account, charge.amount);
-            return Err(HandlerError::refused("InsufficientFunds", detail));
+            return Err(insufficient(charge, balance));
         }
         Ok(())
     }
@@ -123,7 +145,6 @@ impl Accounts {
     }
 
     fn balance(&self, account: &str) -> i64 {
-        let opening = self.opening.get(account).copied().unwrap_or(self.balance);
         let taken: i64 = self
             .book
             .standings()
@@ -132,10 +153,17 @@ impl Accounts {
                 Some(payment.amount * (i64::from(standing.done) - i64::from(standing.undone)))
             })
             .sum();
-        opening - taken
+        self.opening.balance(account) - taken
     }
 }
 
-fn reference(effect_id: &str) -> String {
+/// The refusal of a charge that the balance does not cover.
+pub fn insufficient(charge: &Charge, balance: i64) -> HandlerError {
+    let detail = format!("{} has {balance}, {} are asked for", charge.account, charge.amount);
+    HandlerError::refused("InsufficientFunds", detail)
+}
+
+/// A payment's own number.
+pub fn reference(effect_id: &str) -> String {
     format!("pay-{}", effect_id.replace('-', ""))
 }

@@ -1,13 +1,18 @@
-//! Payment: accounts, charges, refunds. A demonstration of the SDK as a customer would use it; its own data are the accounts and the ledger.
+//! Payment: accounts, charges, refunds. A demonstration of the SDK as a customer would use it; its own data are the accounts and the ledger: a file, or
+//! tables in PostgreSQL beside the effect store, and then charge and record are one transaction.
 
 mod accounts;
+mod tables;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use accounts::{Accounts, Charge, Charged, PaymentStatus};
 use clap::Parser;
-use sagaline_participant::{Effect, EffectKey, HandlerError, Idempotence, Known, Nothing, Participant};
+use sagaline_participant::{
+    Effect, EffectKey, HandlerError, Idempotence, Known, Nothing, Participant, Transaction,
+};
 use sagaline_service::{Command, Faults};
+use tables::Tables;
 
 #[derive(Parser)]
 #[command(name = "sagaline-payment", about = "Charges accounts and refunds them: a demonstration service")]
@@ -25,14 +30,16 @@ struct Arguments {
     expired: Vec<String>,
 }
 
-fn participant(accounts: Accounts, faults: &Arc<Faults>) -> Participant {
+fn payment(version: &str) -> Participant {
+    Participant::new("payment").version(version).owner("team-payments").limits(200, 500)
+}
+
+/// With accounts in the ledger file.
+fn over_file(accounts: Accounts, faults: &Arc<Faults>) -> Participant {
     let accounts = Arc::new(Mutex::new(accounts));
     let (charging, refunding, asked) = (Arc::clone(&accounts), Arc::clone(&accounts), accounts);
     let (around_charge, around_refund) = (Arc::clone(faults), Arc::clone(faults));
-    Participant::new("payment")
-        .version("1.0.0")
-        .owner("team-payments")
-        .limits(200, 500)
+    payment("1.0.0")
         .on("charge", Idempotence::ByKey, move |charge: Charge, fx: Effect| {
             let (accounts, faults) = (Arc::clone(&charging), Arc::clone(&around_charge));
             async move {
@@ -56,6 +63,35 @@ fn participant(accounts: Accounts, faults: &Arc<Faults>) -> Participant {
         })
 }
 
+/// With accounts in tables. It promises more, so its contract has another version.
+fn over_tables(tables: Tables, faults: &Arc<Faults>) -> Participant {
+    let tables = Arc::new(tables);
+    let (charging, refunding, asked) = (Arc::clone(&tables), Arc::clone(&tables), tables);
+    let (around_charge, around_refund) = (Arc::clone(faults), Arc::clone(faults));
+    payment("1.1.0")
+        .on_transaction("charge", move |charge: Charge, fx: Effect, transaction: Transaction| {
+            let (tables, faults) = (Arc::clone(&charging), Arc::clone(&around_charge));
+            async move {
+                let act = tables.act(&fx, faults.kills(&fx, charge.simulate.as_deref())?).await?;
+                let work = tables.charge(&fx, &charge, transaction, act);
+                faults.around_task(&fx, charge.simulate.as_deref(), "InsufficientFunds", work).await
+            }
+        })
+        .refuses(&["InsufficientFunds", "CardExpired"])
+        .compensate_transaction("charge", "refund", move |charge: Charge, _: Known<Charged>, fx: Effect, transaction| {
+            let (tables, faults) = (Arc::clone(&refunding), Arc::clone(&around_refund));
+            async move {
+                let act = tables.act(&fx, faults.kills(&fx, charge.simulate.as_deref())?).await?;
+                let work = tables.refund(&fx, transaction, act);
+                faults.around_task(&fx, charge.simulate.as_deref(), "", work).await.map(|()| Nothing)
+            }
+        })
+        .probe("charge", "status", move |key: EffectKey, _: Effect| {
+            let tables = Arc::clone(&asked);
+            async move { tables.status(&key.effect_id).await }
+        })
+}
+
 fn lock(accounts: &Mutex<Accounts>) -> std::sync::MutexGuard<'_, Accounts> {
     // A panic between two lines of the ledger leaves the accounts as the ledger has them.
     accounts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -66,6 +102,13 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let service = &arguments.service;
     let faults = Arc::new(Faults::new(service.switches.clone()));
-    let accounts = Accounts::open(&arguments)?;
-    Ok(service.run(participant(accounts, &faults), &faults).await?)
+    let Some(store) = service.options.postgres("payment")? else {
+        let accounts = Accounts::open(&arguments)?;
+        return Ok(service.run(over_file(accounts, &faults), &faults).await?);
+    };
+    let tables = Tables::new(&arguments, store.pool().clone(), service.options.schema("payment"))?;
+    if !service.options.print_contract {
+        tables.prepare(&store).await?;
+    }
+    Ok(service.run(over_tables(tables, &faults), &faults).await?)
 }

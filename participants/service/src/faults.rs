@@ -56,6 +56,20 @@ impl Faults {
         refusal: &str,
         work: impl FnOnce() -> Result<Acted<T>, HandlerError> + Send + 'static,
     ) -> Result<T, HandlerError> {
+        self.around_task(effect, simulate, refusal, async { tokio::task::spawn_blocking(work).await? }).await
+    }
+
+    /// As `around`, for work that never blocks.
+    ///
+    /// # Errors
+    /// The work's own, or a simulated one.
+    pub async fn around_task<T>(
+        &self,
+        effect: &Effect,
+        simulate: Option<&str>,
+        refusal: &str,
+        work: impl Future<Output = Result<Acted<T>, HandlerError>>,
+    ) -> Result<T, HandlerError> {
         let faults = self.of(effect, simulate).map_err(come_again)?;
         for fault in &faults {
             match fault {
@@ -67,7 +81,7 @@ impl Faults {
                 Fault::Fail(_) | Fault::Late(_) | Fault::LoseReply | Fault::Crash => {}
             }
         }
-        let Acted { act, result } = tokio::task::spawn_blocking(work).await??;
+        let Acted { act, result } = work.await?;
         for fault in &faults {
             match fault {
                 Fault::Crash if act == Act::First => die(),
@@ -77,6 +91,14 @@ impl Faults {
             }
         }
         Ok(result)
+    }
+
+    /// Whether one of this effect's faults kills the process.
+    ///
+    /// # Errors
+    /// When the words for its faults are none.
+    pub fn kills(&self, effect: &Effect, simulate: Option<&str>) -> Result<bool, HandlerError> {
+        Ok(self.of(effect, simulate).map_err(come_again)?.contains(&Fault::Crash))
     }
 
     fn of(&self, effect: &Effect, simulate: Option<&str>) -> Result<Vec<Fault>, String> {

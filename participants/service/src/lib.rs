@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagaline_participant::cli::{Options, StartError};
+use sagaline_participant::effects::Store;
 use sagaline_participant::{Config, Participant};
 
 pub use book::{Act, Book, BookError, Line, Undo, Words};
@@ -64,7 +65,7 @@ pub struct Switches {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub fail_every: Option<u32>,
     /// Looks neither into the effect store nor at its own keys: for tests that must turn red
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, conflicts_with = "postgres")]
     pub without_deduplication: bool,
 }
 
@@ -84,7 +85,10 @@ impl Command {
 
     fn spoil(&self, config: Config, faults: &Arc<Faults>) -> Config {
         let log = Arc::new(log::FaultyLog::new(config.log, Arc::clone(faults)));
-        let rows = if self.by_key() { config.rows } else { Box::new(forgetful::Forgetful::new(config.rows)) };
-        Config { log, rows, ..config }
+        let store = match config.store {
+            Store::Local(rows) if !self.by_key() => Store::Local(Box::new(forgetful::Forgetful::new(rows))),
+            store @ (Store::Local(_) | Store::Postgres(_)) => store,
+        };
+        Config { log, store, ..config }
     }
 }

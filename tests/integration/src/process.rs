@@ -136,13 +136,34 @@ impl Process {
         Ok(())
     }
 
+    /// SIGSTOP: it does nothing until `wake`, and notices nothing.
+    ///
+    /// # Errors
+    /// When it does not live.
+    pub fn stall(&self) -> Result<()> {
+        send(self.living()?, libc::SIGSTOP);
+        Ok(())
+    }
+
+    /// SIGCONT: it goes on where it stalled.
+    ///
+    /// # Errors
+    /// When it does not live.
+    pub fn wake(&self) -> Result<()> {
+        send(self.living()?, libc::SIGCONT);
+        Ok(())
+    }
+
+    fn living(&self) -> Result<&Child> {
+        self.child.as_ref().with_context(|| format!("{} does not run", self.name))
+    }
+
     /// SIGTERM. Returns when it has ended well.
     ///
     /// # Errors
     /// When it does not end, or not with code 0.
     pub fn stop(&mut self) -> Result<()> {
-        let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
-        terminate(child);
+        send(self.living()?, libc::SIGTERM);
         let what = format!("the end of {}", self.name);
         let status = wait_until(&what, LAST_WORDS, || self.ended())?;
         if !status.success() {
@@ -192,7 +213,7 @@ fn die_with_us(command: &mut Command) {
 }
 
 #[allow(unsafe_code)]
-fn terminate(child: &Child) {
+fn send(child: &Child, signal: i32) {
     // SAFETY: a system call without memory of ours. The process is ours and not waited for yet, so its id is nobody else's.
-    unsafe { libc::kill(child.id().cast_signed(), libc::SIGTERM) };
+    unsafe { libc::kill(child.id().cast_signed(), signal) };
 }

@@ -1,4 +1,4 @@
-//! What every place for rows must do alike. Memory and RocksDB go through the same checks, and are compared over random writes.
+//! What every place for rows must do alike. Memory, RocksDB and PostgreSQL go through the same checks, and are compared over random writes.
 
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use sagaline_schemas::record::{NothingThere, Succeeded};
 use sagaline_schemas::{EffectId, Millis};
 
+use super::postgres::tests::Blocking;
 use super::{EffectRows, EffectStoreError, Intent, MemoryRows, ReplyPartition, RocksRows, Row, RowState};
 
 fn effect(n: u8) -> EffectId {
@@ -24,6 +25,7 @@ fn everywhere(check: impl Fn(&mut dyn EffectRows)) {
     check(&mut MemoryRows::new());
     let directory = tempfile::tempdir().unwrap();
     check(&mut RocksRows::open(directory.path()).unwrap());
+    check(&mut Blocking::open(&sagaline_test_postgres::schema()));
 }
 
 fn held(rows: &dyn EffectRows, effects: impl IntoIterator<Item = u8>) -> Vec<u8> {
@@ -169,21 +171,29 @@ fn apply(rows: &mut dyn EffectRows, write: &Write) -> usize {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn rocksdb_and_memory_hold_the_same(writes in prop::collection::vec(write(), 1..60)) {
+    fn all_hold_the_same(writes in prop::collection::vec(write(), 1..60)) {
         let directory = tempfile::tempdir().unwrap();
         let mut memory = MemoryRows::new();
         let mut rocks = RocksRows::open(directory.path()).unwrap();
+        let schema = sagaline_test_postgres::schema();
+        let mut postgres = Blocking::open(&schema);
         for write in &writes {
-            prop_assert_eq!(apply(&mut memory, write), apply(&mut rocks, write));
+            let told = apply(&mut memory, write);
+            prop_assert_eq!((told, told), (apply(&mut rocks, write), apply(&mut postgres, write)));
             if matches!(write, Write::Reopen) {
                 drop(rocks);
                 rocks = RocksRows::open(directory.path()).unwrap();
+                postgres = Blocking::open(&schema);
             }
             for n in 0..6 {
-                prop_assert_eq!(memory.row(effect(n)).unwrap(), rocks.row(effect(n)).unwrap());
+                let row = memory.row(effect(n)).unwrap();
+                prop_assert_eq!(&row, &rocks.row(effect(n)).unwrap());
+                prop_assert_eq!(&row, &postgres.row(effect(n)).unwrap());
             }
             for p in 0..2 {
-                prop_assert_eq!(memory.horizon(&inbox(p)).unwrap(), rocks.horizon(&inbox(p)).unwrap());
+                let horizon = memory.horizon(&inbox(p)).unwrap();
+                prop_assert_eq!(horizon, rocks.horizon(&inbox(p)).unwrap());
+                prop_assert_eq!(horizon, postgres.horizon(&inbox(p)).unwrap());
             }
         }
     }

@@ -16,7 +16,7 @@ use super::{EffectStoreError, Intent, ReplyPartition, Row, RowState};
 mod perform;
 mod schema;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod transaction;
 
 pub(crate) use perform::SharedEffects;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use sagaline_schemas::command::{Known, KnownOutcome, KnownSucceeded, KnownUnknown};
-use sagaline_schemas::record::{Address, Compensated, Refused};
+use sagaline_schemas::record::{Address, Compensated, Mark, MarkKind, NothingThere, Refused, Succeeded};
 use sagaline_schemas::{CommandId, Content, SagaId, Token};
 
 use super::*;
+use crate::handler::HandlerError;
 
 pub(super) fn command(kind: Kind, known: Option<KnownOutcome>, decided: Millis, first: Millis) -> Command {
     let address =
@@ -98,7 +99,7 @@ fn states() -> [(&'static str, Option<RowState>, Option<Millis>); 7] {
 fn check_table(kind: Kind, known: Option<KnownOutcome>, decided: Millis, first: Millis, expected: &Expect) {
     let mut table = String::new();
     for (name, state, horizon) in states() {
-        let says = [Idempotence::ByKey, Idempotence::None].map(|declared| {
+        let says = [Idempotence::ByKey, Idempotence::None, Idempotence::Transaction].map(|declared| {
             let (mut store, rows) = store(state.clone(), horizon);
             let begun = match store.begin(&command(kind, known.clone(), decided, first), declared).unwrap() {
                 Begin::Answer(answer) => answer_text(&answer),
@@ -106,7 +107,8 @@ fn check_table(kind: Kind, known: Option<KnownOutcome>, decided: Millis, first: 
             };
             format!("{begun}; {}", row_text(&rows))
         });
-        let [by_key, none] = says;
+        let [by_key, none, transaction] = says;
+        assert_eq!(none, transaction, "an open intent of another version is nobody's to settle");
         table += &format!("{name}: {by_key}\n");
         if none != by_key {
             table += &format!("{name}, not idempotent: {none}\n");
@@ -310,5 +312,5 @@ fn rows_are_dropped_by_the_newest_time_seen() {
     let Begin::Answer(answer) = store.begin(&command(Kind::Do, None, 1_000, 1_000), Idempotence::ByKey).unwrap() else {
         panic!("what is forgotten must not run")
     };
-    assert_eq!(answer, mark(MarkKind::Forgotten));
+    assert_eq!(answer, Answer::Mark(Mark { mark: MarkKind::Forgotten }));
 }

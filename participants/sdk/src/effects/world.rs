@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sagaline_schemas::command::{KnownOutcome, KnownSucceeded, KnownUnknown};
+use sagaline_schemas::record::{Happened, MarkKind, Refused, Succeeded};
 
 use super::tests::command;
 use super::*;
+use crate::handler::HandlerError;
 
 /// What the saga knows of its effect.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -8,8 +8,10 @@ use super::RunError;
 use super::prefix::Prefixes;
 use crate::effects::Reach;
 
-/// How long a part of the partitions is put up with: a group needs a while to see that a member is gone.
+/// How long a part of the partitions is put up with by who had them all: a second instance gives up before.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// And by who never had them all: a group needs a while to see that its last member is gone.
+const PATIENCE_AT_START: Duration = Duration::from_secs(20);
 
 pub struct Membership {
     topic: String,
@@ -17,12 +19,14 @@ pub struct Membership {
     held: Vec<u32>,
     partitions: u32,
     open: bool,
+    /// Whether this instance was once alone.
+    whole: bool,
     partial_since: Option<Instant>,
 }
 
 impl Membership {
     pub fn new(topic: String, reach: Reach) -> Self {
-        Self { topic, reach, held: Vec::new(), partitions: 0, open: true, partial_since: None }
+        Self { topic, reach, held: Vec::new(), partitions: 0, open: true, whole: false, partial_since: None }
     }
 
     /// Other partitions are assigned. What was paused of them is not any more.
@@ -30,6 +34,7 @@ impl Membership {
         self.partitions = log.topic(&self.topic)?.map_or(0, |topic| topic.partitions);
         self.held = prefixes.assigned().map(|(_, partition)| partition).collect();
         self.open = true;
+        self.whole |= self.partitions > 0 && self.held.len() == self.partitions as usize;
         tracing::info!(topic = self.topic, held = self.held.len(), partitions = self.partitions, "assigned");
         Ok(())
     }
@@ -47,6 +52,7 @@ impl Membership {
             self.partial_since = None;
             return Ok(());
         }
+        let patience = if self.whole { PATIENCE } else { PATIENCE_AT_START };
         let error =
             || RunError::NotAlone { topic: self.topic.clone(), held: self.held.len(), partitions: self.partitions };
         match self.partial_since {
@@ -55,7 +61,7 @@ impl Membership {
                 self.partial_since = Some(now);
                 Ok(())
             }
-            Some(since) if now < since + PATIENCE => Ok(()),
+            Some(since) if now < since + patience => Ok(()),
             Some(_) => Err(error()),
         }
     }
@@ -74,18 +80,23 @@ impl Membership {
 
 #[cfg(test)]
 mod tests {
-    use sagaline_log::simulated::Simulation;
+    use sagaline_log::simulated::{Simulation, SimulatedLog};
     use sagaline_log::{Log, NewTopic};
 
     use super::*;
 
-    fn member(reach: Reach, held: &[u32]) -> Membership {
+    fn stage(held: &[u32]) -> (SimulatedLog, String, Prefixes) {
         let log = Simulation::new(1).log();
         let topic = NewTopic { name: "commands.payment".into(), partitions: 2, replicas: 1, settings: vec![] };
         log.create_topic(&topic).unwrap();
         let mut prefixes = Prefixes::default();
         held.iter().for_each(|partition| prefixes.assign("commands.payment".into(), *partition, 0));
-        let mut member = Membership::new("commands.payment".into(), reach);
+        (log, topic.name, prefixes)
+    }
+
+    fn member(reach: Reach, held: &[u32]) -> Membership {
+        let (log, topic, prefixes) = stage(held);
+        let mut member = Membership::new(topic, reach);
         member.changed(&log, &prefixes).unwrap();
         member
     }
@@ -104,8 +115,23 @@ mod tests {
         let start = Instant::now();
         let (mut waiting, mut sharing) = (member(Reach::ThisInstance, &[]), member(Reach::ThisInstance, &[1]));
         assert!(waiting.check(start).is_ok() && waiting.check(start + 2 * PATIENCE).is_ok());
-        assert!(sharing.check(start).is_ok() && sharing.check(start + PATIENCE / 2).is_ok());
-        let error = sharing.check(start + PATIENCE).unwrap_err();
+        assert!(sharing.check(start).is_ok() && sharing.check(start + PATIENCE_AT_START / 2).is_ok());
+        let error = sharing.check(start + PATIENCE_AT_START).unwrap_err();
         assert!(matches!(error, RunError::NotAlone { held: 1, partitions: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn the_newcomer_gives_up_before_who_was_alone() {
+        let (log, topic, prefixes) = stage(&[0, 1]);
+        let mut first = Membership::new(topic.clone(), Reach::ThisInstance);
+        first.changed(&log, &prefixes).unwrap();
+        let (_, _, part) = stage(&[0]);
+        first.changed(&log, &part).unwrap();
+        let start = Instant::now();
+        assert!(!first.may_run() && first.check(start).is_ok());
+        assert!(first.check(start + PATIENCE_AT_START).is_ok(), "the second one has given up by now");
+        assert!(first.check(start + PATIENCE).is_err());
+        first.changed(&log, &prefixes).unwrap();
+        assert!(first.may_run() && first.check(start + 2 * PATIENCE).is_ok());
     }
 }

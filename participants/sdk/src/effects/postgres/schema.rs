@@ -1,7 +1,7 @@
 //! The tables of the PostgreSQL store, how they are made, and every statement over them. One place for all SQL of the SDK; no statement is put together
 //! from anything but the schema's checked name.
 
-use sqlx::PgConnection;
+use sqlx::{Executor, PgConnection};
 
 use super::PostgresStore;
 use crate::effects::EffectStoreError;
@@ -95,13 +95,13 @@ pub(super) async fn prepare(store: &PostgresStore) -> Result<(), EffectStoreErro
     let from = found(store, &mut transaction).await?;
     if from == 0 {
         let make = format!("CREATE SCHEMA IF NOT EXISTS {name}");
-        sqlx::raw_sql(&make).execute(&mut *transaction).await.map_err(failed)?;
+        transaction.execute(make.as_str()).await.map_err(failed)?;
     }
     for step in STEPS.iter().skip(from) {
-        sqlx::raw_sql(&step.replace("SCHEMA", name)).execute(&mut *transaction).await.map_err(failed)?;
+        transaction.execute(step.replace("SCHEMA", name).as_str()).await.map_err(failed)?;
     }
     let raise = format!("UPDATE {name}.effects_format SET format = {}", STEPS.len());
-    sqlx::raw_sql(&raise).execute(&mut *transaction).await.map_err(failed)?;
+    transaction.execute(raise.as_str()).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)
 }
 

@@ -1,0 +1,79 @@
+//! The participant's tables in PostgreSQL, read by somebody who knows nothing of effect stores.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use sagaline_integration::process::wait_until;
+use sagaline_test_postgres::Server;
+use sqlx::{Connection, PgConnection, Row};
+use tokio::runtime::Runtime;
+
+use super::bank::{Payments, count};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// So many transactions are to be open at a death.
+const BUSY: i64 = 8;
+
+pub struct Tables {
+    runtime: Runtime,
+    schema: String,
+}
+
+impl Tables {
+    pub fn new(schema: &str) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { runtime, schema: schema.to_owned() })
+    }
+
+    fn ask<T>(&self, ask: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>) -> Result<T> {
+        Ok(self.runtime.block_on(async {
+            let mut connection = PgConnection::connect(Server::shared().url()).await?;
+            let answer = ask(&mut connection).await?;
+            connection.close().await?;
+            Ok::<_, sqlx::Error>(answer)
+        })?)
+    }
+
+    /// What the table of payments says of every effect.
+    pub fn payments(&self) -> Result<Payments> {
+        let query = format!("SELECT effect_id::text AS effect_id, what FROM {}.payments", self.schema);
+        let rows = self.ask(async |connection| sqlx::query(&query).fetch_all(connection).await)?;
+        let mut payments = Payments::new();
+        for row in rows {
+            count(&mut payments, row.try_get("effect_id")?, row.try_get("what")?);
+        }
+        Ok(payments)
+    }
+
+    /// Accounts whose balance does not follow from their payments.
+    pub fn unbalanced(&self) -> Result<Vec<String>> {
+        let query = format!(
+            "SELECT account FROM {0}.accounts WHERE balance <> 1000000000 - (SELECT \
+             coalesce(sum(CASE what WHEN 'charged' THEN amount WHEN 'refunded' THEN -amount END), 0) \
+             FROM {0}.payments WHERE payments.account = accounts.account)",
+            self.schema
+        );
+        self.ask(async |connection| sqlx::query_scalar(&query).fetch_all(connection).await)
+    }
+
+    /// Waits until transactions are open in which something was written.
+    pub fn wait_busy(&self) -> Result<()> {
+        let query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND backend_xid IS NOT NULL";
+        wait_until("open transactions", PATIENCE, || {
+            let open: i64 = self.ask(async |connection| sqlx::query_scalar(query).fetch_one(connection).await)?;
+            Ok((open >= BUSY).then_some(()))
+        })
+    }
+
+    /// From now on the effect store loses every success that it records.
+    pub fn forget_successes(&self) -> Result<()> {
+        let forget = format!(
+            "CREATE FUNCTION {0}.forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             DELETE FROM {0}.effects WHERE effect = NEW.effect; RETURN NULL; END $$; \
+             CREATE TRIGGER forget AFTER UPDATE ON {0}.effects FOR EACH ROW WHEN (NEW.state = 'succeeded') \
+             EXECUTE FUNCTION {0}.forget()",
+            self.schema
+        );
+        self.ask(async |connection| sqlx::raw_sql(&forget).execute(connection).await.map(drop))
+    }
+}
