@@ -4,7 +4,7 @@ SHELL := bash
 export CARGO_TARGET_DIR ?= $(or $(SAGALINE_TARGET_DIR),$(HOME)/.cache/sagaline-target)
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: help setup setup-kafka demo test prove bench fmt lint deny
+.PHONY: help setup setup-kafka setup-tests demo test prove bench fmt lint deny
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -14,12 +14,12 @@ help:
 demo: $(if $(KAFKA),setup-kafka,setup)
 	scripts/demo $(if $(KAFKA),--kafka)
 
-## make test          every test; brings up a Kafka of its own
-test: setup-kafka
+## make test          every test; brings up a Kafka and a PostgreSQL of its own
+test: setup-tests
 	scripts/test
 
 ## make prove         the long proofs, their output into docs/evidence/
-prove: setup-kafka
+prove: setup-tests
 	scripts/prove
 
 ## make bench         records and instructions per step, steps a second, latency, beside the raw log
@@ -33,6 +33,9 @@ setup:
 
 setup-kafka:
 	@scripts/setup kafka
+
+setup-tests:
+	@scripts/setup kafka postgres
 
 ## make fmt           formats the code
 fmt:

@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use accounts::{Accounts, Charge, Charged, PaymentStatus};
 use clap::Parser;
-use sagaline_participant::{
-    Effect, EffectKey, HandlerError, Idempotence, Known, Nothing, Participant, Transaction,
-};
+use sagaline_participant::{Effect, EffectKey, HandlerError, Idempotence, Known, Nothing, Participant, Transaction};
 use sagaline_service::{Command, Faults};
 use tables::Tables;
 
@@ -78,14 +76,18 @@ fn over_tables(tables: Tables, faults: &Arc<Faults>) -> Participant {
             }
         })
         .refuses(&["InsufficientFunds", "CardExpired"])
-        .compensate_transaction("charge", "refund", move |charge: Charge, _: Known<Charged>, fx: Effect, transaction| {
-            let (tables, faults) = (Arc::clone(&refunding), Arc::clone(&around_refund));
-            async move {
-                let act = tables.act(&fx, faults.kills(&fx, charge.simulate.as_deref())?).await?;
-                let work = tables.refund(&fx, transaction, act);
-                faults.around_task(&fx, charge.simulate.as_deref(), "", work).await.map(|()| Nothing)
-            }
-        })
+        .compensate_transaction(
+            "charge",
+            "refund",
+            move |charge: Charge, _: Known<Charged>, fx: Effect, transaction| {
+                let (tables, faults) = (Arc::clone(&refunding), Arc::clone(&around_refund));
+                async move {
+                    let act = tables.act(&fx, faults.kills(&fx, charge.simulate.as_deref())?).await?;
+                    let work = tables.refund(&fx, transaction, act);
+                    faults.around_task(&fx, charge.simulate.as_deref(), "", work).await.map(|()| Nothing)
+                }
+            },
+        )
         .probe("charge", "status", move |key: EffectKey, _: Effect| {
             let tables = Arc::clone(&asked);
             async move { tables.status(&key.effect_id).await }

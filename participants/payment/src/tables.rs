@@ -54,8 +54,10 @@ impl Tables {
             take: sql("UPDATE SCHEMA.accounts SET balance = balance - $2 WHERE account = $1 AND balance >= $2"),
             give: sql("UPDATE SCHEMA.accounts SET balance = balance + $2 WHERE account = $1"),
             balance: sql("SELECT balance FROM SCHEMA.accounts WHERE account = $1"),
-            pay: sql("INSERT INTO SCHEMA.payments (effect_id, saga, operation, what, account, amount, currency, reference) \
-                      VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8)"),
+            pay: sql(
+                "INSERT INTO SCHEMA.payments (effect_id, saga, operation, what, account, amount, currency, reference) \
+                      VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8)",
+            ),
             charged: sql("SELECT account, amount, currency, reference FROM SCHEMA.payments \
                           WHERE effect_id = $1::uuid AND what = 'charged'"),
             status: sql("SELECT max(reference) AS reference, \
@@ -105,7 +107,8 @@ impl Tables {
         mut transaction: Transaction,
         act: Act,
     ) -> Result<Acted<()>, HandlerError> {
-        let charged = sqlx::query(&self.charged).bind(effect.id().to_string()).fetch_optional(&mut *transaction).await?;
+        let charged =
+            sqlx::query(&self.charged).bind(effect.id().to_string()).fetch_optional(&mut *transaction).await?;
         if let Some(row) = charged {
             let payment = Line { what: "refunded", ..line(&row)? };
             let (account, amount) = (payment.account, payment.amount);

@@ -141,8 +141,7 @@ impl Options {
     /// # Errors
     /// When the address or the schema's name is none.
     pub fn postgres(&self, participant: &str) -> Result<Option<PostgresStore>, StartError> {
-        let open =
-            |url: &PostgresUrl| PostgresStore::new(&url.0, &self.schema(participant), self.postgres_connections);
+        let open = |url: &PostgresUrl| PostgresStore::new(&url.0, &self.schema(participant), self.postgres_connections);
         Ok(self.postgres.as_ref().map(open).transpose()?)
     }
 

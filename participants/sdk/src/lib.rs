@@ -17,9 +17,9 @@ pub use payload::{EffectKey, Nothing, Payload};
 #[doc(hidden)]
 pub use payload::{field, record};
 pub use runner::RunError;
-/// The same version of the database's library as the SDK's.
-pub use sqlx;
 #[doc(hidden)]
 pub use sagaline_schemas::wire::Named;
 #[doc(hidden)]
 pub use serde_json::Value as Json;
+/// The same version of the database's library as the SDK's.
+pub use sqlx;

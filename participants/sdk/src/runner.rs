@@ -343,9 +343,7 @@ impl Runner {
         let (handler, tell) = (Arc::clone(handler), self.tell.clone());
         let handling = self.handlers.spawn(async move { handler(call).await });
         self.handlers.spawn(async move {
-            let outcome = handling
-                .await
-                .unwrap_or_else(|error| Err(HandlerError::broke_off(&error)));
+            let outcome = handling.await.unwrap_or_else(|error| Err(HandlerError::broke_off(&error)));
             // After a stop nobody listens: the command will be read again.
             drop(tell.send(Event::Finished(Box::new(Finished { held, run, outcome }))));
         });

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
-use sagaline_participant::{Effect, HandlerError, Idempotence, Nothing, Participant};
+use sagaline_participant::{Effect, HandlerError, Idempotence, Known, Nothing, Participant, Transaction};
 
 sagaline_participant::payload! {
     /// What is asked for.
@@ -38,4 +38,24 @@ fn only_what_is_run_again_can_be_refused_for_good() {
             r#""dispatch" refuses for good, which only an operation of .on(..., Idempotence::ByKey, ...) can: use .refuses(...)"#,
         ]
     );
+}
+
+#[test]
+fn a_transaction_is_for_handlers_that_take_one() {
+    let mistakes = shipping(Idempotence::Transaction).contract().unwrap_err();
+    assert_eq!(
+        mistakes.to_string(),
+        r#""dispatch" is declared in one transaction, and its handler takes none: say .on_transaction(...)"#
+    );
+    let contract = Participant::new("shipping")
+        .version("1.0.0")
+        .owner("team-shipping")
+        .on_transaction("dispatch", |_: Parcel, _: Effect, _: Transaction| async { Ok::<_, HandlerError>(Nothing) })
+        .compensate_transaction("dispatch", "recall", |_: Parcel, _: Known<Nothing>, _: Effect, _: Transaction| async {
+            Ok::<_, HandlerError>(Nothing)
+        })
+        .contract()
+        .unwrap();
+    assert!(contract.contains("dispatch: { in: Parcel, idempotent: transaction, compensate: recall }"), "{contract}");
+    assert!(contract.contains("recall: { in: Parcel, idempotent: transaction }"), "{contract}");
 }

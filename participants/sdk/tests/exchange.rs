@@ -1,4 +1,5 @@
-//! A participant over the embedded log: commands in, answers out, the business's own ledger as the witness. Crashes, repeats, restarts, stops.
+//! A participant over the embedded log, on both kinds of store: commands in, answers out, the business's own ledger as the witness. Crashes, repeats,
+//! restarts, stops.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
@@ -8,9 +9,9 @@ mod bench;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bench::{Bench, DyingRows, Ledger, Running, comp_succeeded, comp_unknown, do_it};
+use bench::{Bench, Ledger, Rows, Running, comp_succeeded, comp_unknown, do_it};
 use sagaline_participant::effects::MemoryRows;
-use sagaline_participant::{Effect, HandlerError, Idempotence, Known, Nothing, Participant};
+use sagaline_participant::{Effect, HandlerError, Idempotence, Known, Nothing, Participant, RunError, Transaction};
 use sagaline_schemas::record::{Answer, MarkKind};
 
 sagaline_participant::payload! {
@@ -59,8 +60,14 @@ fn payment(ledger: &Arc<Ledger>, declared: Idempotence) -> Participant {
         })
 }
 
-fn start(bench: &Bench, ledger: &Arc<Ledger>, rows: &MemoryRows) -> Running {
-    bench.run(payment(ledger, Idempotence::ByKey), Box::new(rows.clone()))
+fn start(bench: &Bench, ledger: &Arc<Ledger>, rows: &Rows) -> Running {
+    bench.run(payment(ledger, Idempotence::ByKey), rows)
+}
+
+/// On every store that a participant may have.
+fn everywhere(check: impl Fn(&Rows)) {
+    check(&Rows::Memory(MemoryRows::new()));
+    check(&Rows::Postgres(sagaline_test_postgres::schema()));
 }
 
 fn words(answers: &[Answer]) -> Vec<&'static str> {
@@ -83,50 +90,56 @@ fn words(answers: &[Answer]) -> Vec<&'static str> {
 
 #[test]
 fn repeats_get_the_recorded_answer_and_do_nothing() {
-    let (mut bench, ledger, rows) = (Bench::new(), Ledger::open(), MemoryRows::new());
-    let running = start(&bench, &ledger, &rows);
-    bench.send(&[do_it(1, 1, 500), do_it(1, 1, 500), do_it(1, 2, 500), do_it(2, 1, 0), do_it(2, 2, 0)]);
-    let answers = bench.answers(5);
-    assert_eq!(
-        answers
-            .iter()
-            .filter(|answer| matches!(answer, Answer::Succeeded(done) if &*done.result == br#"{"captured":500}"#))
-            .count(),
-        3
-    );
-    assert_eq!(words(&answers).iter().filter(|word| **word == "Refused").count(), 2);
-    assert_eq!(ledger.lines(), [(1, "charged")]);
-    running.stop();
+    everywhere(|rows| {
+        let (mut bench, ledger) = (Bench::new(), Ledger::open());
+        let running = start(&bench, &ledger, rows);
+        bench.send(&[do_it(1, 1, 500), do_it(1, 1, 500), do_it(1, 2, 500), do_it(2, 1, 0), do_it(2, 2, 0)]);
+        let answers = bench.answers(5);
+        assert_eq!(
+            answers
+                .iter()
+                .filter(|answer| matches!(answer, Answer::Succeeded(done) if &*done.result == br#"{"captured":500}"#))
+                .count(),
+            3
+        );
+        assert_eq!(words(&answers).iter().filter(|word| **word == "Refused").count(), 2);
+        assert_eq!(ledger.lines(), [(1, "charged")]);
+        running.stop();
+    });
 }
 
 #[test]
 fn what_was_undone_before_it_came_is_never_done() {
-    let (mut bench, ledger, rows) = (Bench::new(), Ledger::open(), MemoryRows::new());
-    let running = start(&bench, &ledger, &rows);
-    bench.send(&[comp_unknown(1, 1), do_it(1, 1, 500), comp_unknown(1, 2)]);
-    assert_eq!(words(&bench.answers(3)), ["NothingThere", "Tombstoned", "NothingThere"]);
-    assert_eq!(ledger.lines(), []);
-    running.stop();
+    everywhere(|rows| {
+        let (mut bench, ledger) = (Bench::new(), Ledger::open());
+        let running = start(&bench, &ledger, rows);
+        bench.send(&[comp_unknown(1, 1), do_it(1, 1, 500), comp_unknown(1, 2)]);
+        assert_eq!(words(&bench.answers(3)), ["NothingThere", "Tombstoned", "NothingThere"]);
+        assert_eq!(ledger.lines(), []);
+        running.stop();
+    });
 }
 
 #[test]
 fn a_done_effect_is_undone_once_and_not_done_again() {
-    let (mut bench, ledger, rows) = (Bench::new(), Ledger::open(), MemoryRows::new());
-    let running = start(&bench, &ledger, &rows);
-    bench.send(&[do_it(1, 1, 5), comp_unknown(1, 1), comp_succeeded(1, 2), do_it(1, 2, 5)]);
-    assert_eq!(words(&bench.answers(4)), ["Succeeded", "Compensated", "Compensated", "AlreadyCompensated"]);
-    assert_eq!(ledger.lines(), [(1, "charged"), (1, "refunded")], "the row knew that it had happened");
-    running.stop();
+    everywhere(|rows| {
+        let (mut bench, ledger) = (Bench::new(), Ledger::open());
+        let running = start(&bench, &ledger, rows);
+        bench.send(&[do_it(1, 1, 5), comp_unknown(1, 1), comp_succeeded(1, 2), do_it(1, 2, 5)]);
+        assert_eq!(words(&bench.answers(4)), ["Succeeded", "Compensated", "Compensated", "AlreadyCompensated"]);
+        assert_eq!(ledger.lines(), [(1, "charged"), (1, "refunded")], "the row knew that it had happened");
+        running.stop();
+    });
 }
 
 #[test]
 fn a_crash_between_effect_and_record_does_it_once_by_key() {
     let (mut bench, ledger, rows) = (Bench::new(), Ledger::open(), MemoryRows::new());
-    let crashing = bench.run(payment(&ledger, Idempotence::ByKey), Box::new(DyingRows::new(&rows)));
+    let crashing = bench.run(payment(&ledger, Idempotence::ByKey), &Rows::Dying(rows.clone()));
     bench.send(&[do_it(1, 1, 500)]);
-    crashing.died();
+    assert!(matches!(crashing.died(), RunError::EffectStore(_)));
     assert_eq!(ledger.lines(), [(1, "charged")]);
-    let running = start(&bench, &ledger, &rows);
+    let running = start(&bench, &ledger, &Rows::Memory(rows.clone()));
     assert_eq!(words(&bench.answers(1)), ["Succeeded"]);
     assert_eq!((ledger.lines(), ledger.calls()), (vec![(1, "charged")], 2));
     running.stop();
@@ -135,10 +148,10 @@ fn a_crash_between_effect_and_record_does_it_once_by_key() {
 #[test]
 fn a_crash_between_effect_and_record_is_for_a_person_where_no_repeat_is_safe() {
     let (mut bench, ledger, rows) = (Bench::new(), Ledger::open(), MemoryRows::new());
-    let crashing = bench.run(payment(&ledger, Idempotence::None), Box::new(DyingRows::new(&rows)));
+    let crashing = bench.run(payment(&ledger, Idempotence::None), &Rows::Dying(rows.clone()));
     bench.send(&[do_it(1, 1, 500), comp_unknown(1, 1)]);
-    crashing.died();
-    let running = bench.run(payment(&ledger, Idempotence::None), Box::new(rows.clone()));
+    assert!(matches!(crashing.died(), RunError::EffectStore(_)));
+    let running = bench.run(payment(&ledger, Idempotence::None), &Rows::Memory(rows.clone()));
     assert_eq!(words(&bench.answers(2)), ["Failed", "Forgotten"]);
     assert_eq!((ledger.lines(), ledger.calls()), (vec![(1, "charged")], 1));
     running.stop();
@@ -146,67 +159,87 @@ fn a_crash_between_effect_and_record_is_for_a_person_where_no_repeat_is_safe() {
 
 #[test]
 fn a_slow_saga_holds_up_its_own_commands_and_no_others() {
-    let (mut bench, ledger, rows) = (Bench::new(), Ledger::open(), MemoryRows::new());
-    let running = start(&bench, &ledger, &rows);
-    ledger.close(1);
-    bench.send(&[do_it(1, 1, 5), comp_unknown(1, 1), do_it(2, 1, 6), do_it(3, 1, 7)]);
-    assert_eq!(words(&bench.answers(2)), ["Succeeded", "Succeeded"]);
-    assert!(ledger.lines().iter().all(|(saga, _)| *saga != 1));
-    ledger.reopen(1);
-    assert_eq!(words(&bench.answers(2)), ["Succeeded", "Compensated"]);
-    running.stop();
+    everywhere(|rows| {
+        let (mut bench, ledger) = (Bench::new(), Ledger::open());
+        let running = start(&bench, &ledger, rows);
+        ledger.close(1);
+        bench.send(&[do_it(1, 1, 5), comp_unknown(1, 1), do_it(2, 1, 6), do_it(3, 1, 7)]);
+        assert_eq!(words(&bench.answers(2)), ["Succeeded", "Succeeded"]);
+        assert!(ledger.lines().iter().all(|(saga, _)| *saga != 1));
+        ledger.reopen(1);
+        assert_eq!(words(&bench.answers(2)), ["Succeeded", "Compensated"]);
+        running.stop();
+    });
 }
 
 #[test]
 fn nothing_that_comes_in_stops_the_next_command() {
-    let (mut bench, ledger, rows) = (Bench::new(), Ledger::open(), MemoryRows::new());
-    let running = start(&bench, &ledger, &rows);
-    bench.send_bytes(b"not a command");
-    let mut stranger = do_it(1, 1, 5);
-    stranger.operation = "teleport".into();
-    let mut wrong = do_it(2, 1, 5);
-    wrong.input = r#"{"amount":"much"}"#.into();
-    let mut nowhere = do_it(5, 1, 5);
-    nowhere.reply_topic = "gone".into();
-    bench.send(&[stranger, wrong, do_it(3, 1, -1), nowhere, do_it(4, 1, 5)]);
-    let mut answers = words(&bench.answers(4));
-    answers.sort_unstable();
-    assert_eq!(answers, ["Failed", "Failed", "Failed", "Succeeded"]);
-    running.stop();
+    everywhere(|rows| {
+        let (mut bench, ledger) = (Bench::new(), Ledger::open());
+        let running = start(&bench, &ledger, rows);
+        bench.send_bytes(b"not a command");
+        let mut stranger = do_it(1, 1, 5);
+        stranger.operation = "teleport".into();
+        let mut wrong = do_it(2, 1, 5);
+        wrong.input = r#"{"amount":"much"}"#.into();
+        let mut nowhere = do_it(5, 1, 5);
+        nowhere.reply_topic = "gone".into();
+        bench.send(&[stranger, wrong, do_it(3, 1, -1), nowhere, do_it(4, 1, 5)]);
+        let mut answers = words(&bench.answers(4));
+        answers.sort_unstable();
+        assert_eq!(answers, ["Failed", "Failed", "Failed", "Succeeded"]);
+        running.stop();
+    });
 }
 
 #[test]
 fn after_a_clean_stop_nothing_is_read_twice() {
-    let (mut bench, ledger, rows) = (Bench::new(), Ledger::open(), MemoryRows::new());
-    let running = start(&bench, &ledger, &rows);
-    bench.send(&[do_it(1, 1, 5), do_it(2, 1, 5), do_it(3, 1, 5)]);
-    assert_eq!(bench.answers(3).len(), 3);
-    running.stop();
-    let running = start(&bench, &ledger, &rows);
-    bench.send(&[do_it(4, 1, 5)]);
-    let later = bench.replies(1);
-    assert_eq!(later[0].address.saga, bench::saga(4), "an answer that was committed came again");
-    running.stop();
+    everywhere(|rows| {
+        let (mut bench, ledger) = (Bench::new(), Ledger::open());
+        let running = start(&bench, &ledger, rows);
+        bench.send(&[do_it(1, 1, 5), do_it(2, 1, 5), do_it(3, 1, 5)]);
+        assert_eq!(bench.answers(3).len(), 3);
+        running.stop();
+        let running = start(&bench, &ledger, rows);
+        bench.send(&[do_it(4, 1, 5)]);
+        let later = bench.replies(1);
+        assert_eq!(later[0].address.saga, bench::saga(4), "an answer that was committed came again");
+        running.stop();
+    });
 }
 
 #[test]
 fn a_stop_waits_for_the_handler_and_its_answer() {
-    let (mut bench, ledger, rows) = (Bench::new(), Ledger::open(), MemoryRows::new());
-    let running = start(&bench, &ledger, &rows);
-    ledger.close(1);
-    bench.send(&[do_it(1, 1, 5)]);
-    ledger.wait_for_calls(1);
-    let stopping = std::thread::spawn(|| running.stop());
-    ledger.reopen(1);
-    stopping.join().unwrap();
-    assert_eq!(words(&bench.answers(1)), ["Succeeded"]);
+    everywhere(|rows| {
+        let (mut bench, ledger) = (Bench::new(), Ledger::open());
+        let running = start(&bench, &ledger, rows);
+        ledger.close(1);
+        bench.send(&[do_it(1, 1, 5)]);
+        ledger.wait_for_calls(1);
+        let stopping = std::thread::spawn(|| running.stop());
+        ledger.reopen(1);
+        stopping.join().unwrap();
+        assert_eq!(words(&bench.answers(1)), ["Succeeded"]);
+    });
 }
 
 #[test]
 fn a_handler_can_say_that_it_is_under_way() {
-    let (mut bench, ledger, rows) = (Bench::new(), Ledger::open(), MemoryRows::new());
-    let running = start(&bench, &ledger, &rows);
-    bench.send(&[do_it(1, 1, 77)]);
-    assert_eq!(words(&bench.answers(2)), ["Working", "Succeeded"]);
-    running.stop();
+    everywhere(|rows| {
+        let (mut bench, ledger) = (Bench::new(), Ledger::open());
+        let running = start(&bench, &ledger, rows);
+        bench.send(&[do_it(1, 1, 77)]);
+        assert_eq!(words(&bench.answers(2)), ["Working", "Succeeded"]);
+        running.stop();
+    });
+}
+
+#[test]
+fn a_transaction_can_not_be_had_on_local_disk() {
+    let participant = Participant::new("payment")
+        .version("1.0.0")
+        .owner("team-payments")
+        .on_transaction("charge", |_: Charge, _: Effect, _: Transaction| async { Ok::<_, HandlerError>(Nothing) });
+    let error = Bench::new().run(participant, &Rows::Memory(MemoryRows::new())).died();
+    assert!(matches!(&error, RunError::NoTransactions { operation } if operation == "charge"), "{error}");
 }

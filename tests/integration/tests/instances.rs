@@ -131,7 +131,10 @@ fn on_local_disk_the_second_instance_refuses_and_the_first_goes_on() -> Result<(
     let mut second = Instance::new(&bank, "c")?;
     second.start(&bank.on_disk("disk-c"))?;
     let said = second.wait_refusal()?;
-    ensure!(said.contains("another instance has the rest") && said.contains("use a store that all of them share"), "{said}");
+    ensure!(
+        said.contains("another instance has the rest") && said.contains("use a store that all of them share"),
+        "{said}"
+    );
     ensure!(first.log()?.contains("no handler runs"), "the first one noticed that it had a part only");
 
     wait_until("all partitions again", PATIENCE, || Ok((first.holds()? == Some(PARTITIONS)).then_some(())))?;

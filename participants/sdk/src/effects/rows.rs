@@ -138,7 +138,9 @@ pub enum EffectStoreError {
         detail: String,
     },
     /// A schema's name that would have to be quoted everywhere.
-    #[error("{name:?} is no name for the effect store's schema: take a-z, 0-9 and _, not beginning with a digit or pg_, at most 63")]
+    #[error(
+        "{name:?} is no name for the effect store's schema: take a-z, 0-9 and _, not beginning with a digit or pg_, at most 63"
+    )]
     Schema {
         /// The name.
         name: String,

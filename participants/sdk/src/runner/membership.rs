@@ -18,7 +18,8 @@ pub struct Membership {
     reach: Reach,
     held: Vec<u32>,
     partitions: u32,
-    open: bool,
+    /// How the tap of every partition that is held stands; none: not of all alike.
+    open: Option<bool>,
     /// Whether this instance was once alone.
     whole: bool,
     partial_since: Option<Instant>,
@@ -26,14 +27,14 @@ pub struct Membership {
 
 impl Membership {
     pub fn new(topic: String, reach: Reach) -> Self {
-        Self { topic, reach, held: Vec::new(), partitions: 0, open: true, whole: false, partial_since: None }
+        Self { topic, reach, held: Vec::new(), partitions: 0, open: Some(true), whole: false, partial_since: None }
     }
 
-    /// Other partitions are assigned. What was paused of them is not any more.
+    /// Other partitions are assigned. Those that come are open; those that stay are as they were.
     pub fn changed(&mut self, log: &dyn Log, prefixes: &Prefixes) -> Result<(), LogError> {
         self.partitions = log.topic(&self.topic)?.map_or(0, |topic| topic.partitions);
         self.held = prefixes.assigned().map(|(_, partition)| partition).collect();
-        self.open = true;
+        self.open = None;
         self.whole |= self.partitions > 0 && self.held.len() == self.partitions as usize;
         tracing::info!(topic = self.topic, held = self.held.len(), partitions = self.partitions, "assigned");
         Ok(())
@@ -68,8 +69,8 @@ impl Membership {
 
     /// Opens or closes the tap of every partition that is held.
     pub fn flow(&mut self, open: bool, group: &mut dyn GroupReader) -> Result<(), LogError> {
-        if open != self.open {
-            self.open = open;
+        if self.open != Some(open) {
+            self.open = Some(open);
             for partition in &self.held {
                 if open { group.resume(&self.topic, *partition)? } else { group.pause(&self.topic, *partition)? }
             }
@@ -80,8 +81,11 @@ impl Membership {
 
 #[cfg(test)]
 mod tests {
-    use sagaline_log::simulated::{Simulation, SimulatedLog};
-    use sagaline_log::{Log, NewTopic};
+    use std::collections::BTreeMap;
+
+    use sagaline_log::simulated::{SimulatedLog, Simulation};
+    use sagaline_log::{GroupEvent, Log, NewTopic};
+    use sagaline_schemas::{Offset, Partition};
 
     use super::*;
 
@@ -99,6 +103,44 @@ mod tests {
         let mut member = Membership::new(topic, reach);
         member.changed(&log, &prefixes).unwrap();
         member
+    }
+
+    /// Taps by partition.
+    struct Taps(BTreeMap<u32, bool>);
+
+    impl GroupReader for Taps {
+        fn poll(&mut self, _: usize, _: Duration, _: &mut Vec<GroupEvent>) -> Result<(), LogError> {
+            Ok(())
+        }
+        fn commit(&mut self, _: &str, _: Partition, _: Offset) -> Result<(), LogError> {
+            Ok(())
+        }
+        fn seek(&mut self, _: &str, _: Partition, _: Offset) -> Result<(), LogError> {
+            Ok(())
+        }
+        fn pause(&mut self, _: &str, partition: Partition) -> Result<(), LogError> {
+            self.0.insert(partition, false);
+            Ok(())
+        }
+        fn resume(&mut self, _: &str, partition: Partition) -> Result<(), LogError> {
+            self.0.insert(partition, true);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_partition_that_stays_through_a_rebalance_flows_again() {
+        let mut taps = Taps(BTreeMap::from([(0, true)]));
+        let (log, topic, part) = stage(&[0]);
+        let mut member = Membership::new(topic, Reach::ThisInstance);
+        member.changed(&log, &part).unwrap();
+        member.flow(member.may_run(), &mut taps).unwrap();
+        assert_eq!(taps.0, BTreeMap::from([(0, false)]));
+        let (_, _, all) = stage(&[0, 1]);
+        taps.0.insert(1, true);
+        member.changed(&log, &all).unwrap();
+        member.flow(member.may_run(), &mut taps).unwrap();
+        assert_eq!(taps.0, BTreeMap::from([(0, true), (1, true)]));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use sagaline_log::embedded::EmbeddedLog;
 use sagaline_log::{Log, NewTopic, Producer, Reader, Record};
-use sagaline_participant::effects::{EffectRows, EffectStoreError, MemoryRows, Reach, ReplyPartition, Row, RowState, Store};
+use sagaline_participant::effects::{
+    EffectRows, EffectStoreError, MemoryRows, PostgresStore, Reach, ReplyPartition, Row, RowState, Store,
+};
 use sagaline_participant::{Config, Participant, RunError};
 use sagaline_schemas::command::{Command, Known, KnownOutcome, KnownSucceeded, KnownUnknown};
 use sagaline_schemas::hash;
@@ -123,22 +125,47 @@ impl Bench {
         self.replies(count).into_iter().map(|reply| reply.answer).collect()
     }
 
-    pub fn run(&self, participant: Participant, rows: Box<dyn EffectRows>) -> Running {
+    pub fn run(&self, participant: Participant, rows: &Rows) -> Running {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let within = runtime.enter();
+        let store = rows.open();
+        drop(within);
         let config = Config {
             log: Arc::clone(&self.log),
-            store: Store::Local(rows),
+            store,
             prefix: String::new(),
             instance: "a".into(),
             in_flight: 8,
             retention: Duration::from_secs(1_000_000),
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let ran = runtime.spawn(participant.run_until(config, async move {
             // A sender that is dropped stops it too.
             drop(stopped.await);
         }));
         Running { runtime, stop, ran }
+    }
+}
+
+/// Where its effects are remembered.
+pub enum Rows {
+    Memory(MemoryRows),
+    /// In memory, and they die with the first success.
+    Dying(MemoryRows),
+    /// In this schema.
+    Postgres(String),
+}
+
+impl Rows {
+    fn open(&self) -> Store {
+        match self {
+            Self::Memory(rows) => Store::Local(Box::new(rows.clone())),
+            Self::Dying(rows) => Store::Local(Box::new(DyingRows::new(rows))),
+            Self::Postgres(schema) => {
+                let url = sagaline_test_postgres::Server::shared().url();
+                Store::Postgres(PostgresStore::new(url, schema, 4).unwrap())
+            }
+        }
     }
 }
 
@@ -155,10 +182,10 @@ impl Running {
         self.runtime.block_on(self.ran).unwrap().unwrap();
     }
 
-    /// Waits for its death, as after a crash.
-    pub fn died(self) {
+    /// Waits for its death, and tells of what it died.
+    pub fn died(self) -> RunError {
         let ran = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, self.ran).await });
-        assert!(matches!(ran.expect("it dies").unwrap(), Err(RunError::EffectStore(_))));
+        ran.expect("it dies").unwrap().unwrap_err()
     }
 }
 
@@ -230,10 +257,10 @@ impl Ledger {
 }
 
 /// Rows that die, with all that was not synced, when the first success is to be recorded: a crash between effect and record.
-pub struct DyingRows(MemoryRows);
+struct DyingRows(MemoryRows);
 
 impl DyingRows {
-    pub fn new(rows: &MemoryRows) -> Self {
+    fn new(rows: &MemoryRows) -> Self {
         Self(rows.clone())
     }
 }

@@ -137,7 +137,11 @@ impl Bank {
         let saga = saga_id(number);
         let address = Address { saga, step: "charge".into(), items: vec![], round: 0, kind, attempt };
         let operation = if kind == Kind::Compensate { "refund" } else { "charge" };
-        let input = format!(r#"{{"account":"account-{}","amount":{},"currency":"EUR","simulate":null}}"#, number % 7, amount(number));
+        let input = format!(
+            r#"{{"account":"account-{}","amount":{},"currency":"EUR","simulate":null}}"#,
+            number % 7,
+            amount(number)
+        );
         let known = (kind == Kind::Compensate).then_some(Known { outcome: KnownOutcome::Unknown(KnownUnknown {}) });
         Command {
             command_id: hash::addressed_command(&address),
@@ -223,7 +227,10 @@ impl Bank {
             let effect = hash::effect_id(saga.id, "charge", &[], 0).to_string();
             let (charged, refunded) = payments.get(&effect).copied().unwrap_or_default();
             if (charged, refunded) != (1, usize::from(saga.undone)) {
-                wrong.push(format!("{effect}: charged {charged} times, refunded {refunded} times, undone: {}", saga.undone));
+                wrong.push(format!(
+                    "{effect}: charged {charged} times, refunded {refunded} times, undone: {}",
+                    saga.undone
+                ));
             }
         }
         if payments.len() > self.sagas.len() {

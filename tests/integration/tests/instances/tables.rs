@@ -58,7 +58,8 @@ impl Tables {
 
     /// Waits until transactions are open in which something was written.
     pub fn wait_busy(&self) -> Result<()> {
-        let query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND backend_xid IS NOT NULL";
+        let query =
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND backend_xid IS NOT NULL";
         wait_until("open transactions", PATIENCE, || {
             let open: i64 = self.ask(async |connection| sqlx::query_scalar(query).fetch_one(connection).await)?;
             Ok((open >= BUSY).then_some(()))

@@ -187,7 +187,11 @@ impl SharedEffects {
             Task::Again => self.store.run_again(&mut open, command.effect_id).await?,
             Task::Undo | Task::Ask => 0,
         };
-        if there || run.task == Task::First { open.commit().await? } else { open.rollback().await? }
+        if there || run.task == Task::First {
+            open.commit().await?
+        } else {
+            open.rollback().await?
+        }
         Ok(Begun::Run(run, number))
     }
 
@@ -311,8 +315,7 @@ impl SharedEffects {
 }
 
 const KEPT: &str = "the handler has put its transaction where it outlives it: nothing was committed";
-const ELSEWHERE: &str =
-    "the handler says that the work goes on elsewhere, but its operation is declared in one transaction: declare it ByKey";
+const ELSEWHERE: &str = "the handler says that the work goes on elsewhere, but its operation is declared in one transaction: declare it ByKey";
 
 async fn roll_back(open: Option<Open>) -> Option<Result<(), sqlx::Error>> {
     Some(open?.rollback().await)

@@ -62,10 +62,12 @@ impl Schema {
             hold: sql("UPDATE SCHEMA.effects SET kept = greatest(kept, $2) WHERE effect = $1::uuid \
                        RETURNING reply_topic, reply_partition, kept, run, state, result, code, detail"),
             horizon: sql("SELECT horizon FROM SCHEMA.horizons WHERE reply_topic = $1 AND reply_partition = $2"),
-            put: sql("INSERT INTO SCHEMA.effects (effect, reply_topic, reply_partition, kept, state, result, code, detail) \
+            put: sql(
+                "INSERT INTO SCHEMA.effects (effect, reply_topic, reply_partition, kept, state, result, code, detail) \
                       VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (effect) DO UPDATE SET \
                       reply_topic = excluded.reply_topic, reply_partition = excluded.reply_partition, kept = excluded.kept, \
-                      state = excluded.state, result = excluded.result, code = excluded.code, detail = excluded.detail"),
+                      state = excluded.state, result = excluded.result, code = excluded.code, detail = excluded.detail",
+            ),
             remove: sql("DELETE FROM SCHEMA.effects WHERE effect = $1::uuid"),
             run_again: sql("UPDATE SCHEMA.effects SET run = run + 1 WHERE effect = $1::uuid RETURNING run"),
             drop_through: sql(

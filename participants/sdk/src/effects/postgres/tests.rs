@@ -335,7 +335,8 @@ fn who_waits_for_a_row_that_is_being_dropped_sees_the_horizon() {
         assert_eq!(store.drop_through(&mut dropping, &ReplyPartition::of(&do_it()), 5, 10).await.unwrap(), 1);
         let waiting = tokio::spawn(perform(Script::of([Ok("1".into())])));
         // It waits for the row: the lock that is not granted says so.
-        let blocked = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND query LIKE $1";
+        let blocked =
+            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND query LIKE $1";
         let mut count: i64 = 0;
         while count == 0 {
             let like = format!("%{}.effects%", store.schema.name);
