@@ -1,5 +1,7 @@
 //! The contract that the binary prints is the one beside it, and definitions can be checked against it.
 
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
+
 use std::process::Command;
 
 /// What the binary prints for this command line.

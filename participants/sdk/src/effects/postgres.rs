@@ -98,9 +98,8 @@ impl PostgresStore {
         inbox: &ReplyPartition,
         first: Millis,
     ) -> Result<Found, sqlx::Error> {
-        let sql = &self.schema;
         loop {
-            let inserted = sqlx::query(&sql.intend)
+            let inserted = sqlx::query(&self.schema.intend)
                 .bind(effect.to_string())
                 .bind(&inbox.topic)
                 .bind(i64::from(inbox.partition))
@@ -112,9 +111,8 @@ impl PostgresStore {
                 let horizon = self.horizon(connection, inbox).await?;
                 return Ok(Found { stored: None, horizon });
             }
-            let held = sqlx::query(&sql.hold).bind(effect.to_string()).bind(first).fetch_optional(&mut *connection);
-            if let Some(row) = held.await? {
-                return Ok(Found { stored: Some(stored(&row)?), horizon: None });
+            if let Some(stored) = self.hold(&mut *connection, effect).await? {
+                return Ok(Found { stored: Some(stored), horizon: None });
             }
             // It was dropped between the two.
         }
@@ -122,7 +120,7 @@ impl PostgresStore {
 
     /// Holds the effect's row, where there is one.
     async fn hold(&self, connection: &mut PgConnection, effect: EffectId) -> Result<Option<Stored>, sqlx::Error> {
-        let held = sqlx::query(&self.schema.hold).bind(effect.to_string()).bind(Millis::MIN).fetch_optional(connection);
+        let held = sqlx::query(&self.schema.hold).bind(effect.to_string()).fetch_optional(connection);
         held.await?.map(|row| stored(&row)).transpose()
     }
 

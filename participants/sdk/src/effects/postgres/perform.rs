@@ -111,7 +111,7 @@ impl SharedEffects {
         Ok(Seen { look, there: row.is_some() })
     }
 
-    /// What a look-up alone answers. An intent that `take` has left where nothing is to be goes with the transaction.
+    /// Ends a look-up. An intent that `take` has left where nothing is to be goes with the transaction.
     async fn conclude(
         &self,
         mut open: Open,
@@ -182,16 +182,15 @@ impl SharedEffects {
             Begin::Run(run) => run,
         };
         let number = match run.task {
-            // The intent that is to be written is the one that `take` left.
-            Task::First => 1,
+            Task::First => {
+                // The intent that is to be written is the one that `take` left.
+                open.commit().await?;
+                return Ok(Begun::Run(run, 1));
+            }
             Task::Again => self.store.run_again(&mut open, command.effect_id).await?,
             Task::Undo | Task::Ask => 0,
         };
-        if there || run.task == Task::First {
-            open.commit().await?
-        } else {
-            open.rollback().await?
-        }
+        self.conclude(open, command, write, there).await?;
         Ok(Begun::Run(run, number))
     }
 

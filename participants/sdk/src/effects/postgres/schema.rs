@@ -59,8 +59,10 @@ impl Schema {
             name: name.to_owned(),
             intend: sql("INSERT INTO SCHEMA.effects (effect, reply_topic, reply_partition, kept, state) \
                          VALUES ($1::uuid, $2, $3, $4, 'intent') ON CONFLICT (effect) DO NOTHING"),
-            hold: sql("UPDATE SCHEMA.effects SET kept = greatest(kept, $2) WHERE effect = $1::uuid \
-                       RETURNING reply_topic, reply_partition, kept, run, state, result, code, detail"),
+            hold: sql(
+                "SELECT reply_topic, reply_partition, kept, run, state, result, code, detail FROM SCHEMA.effects \
+                       WHERE effect = $1::uuid FOR UPDATE",
+            ),
             horizon: sql("SELECT horizon FROM SCHEMA.horizons WHERE reply_topic = $1 AND reply_partition = $2"),
             put: sql(
                 "INSERT INTO SCHEMA.effects (effect, reply_topic, reply_partition, kept, state, result, code, detail) \
