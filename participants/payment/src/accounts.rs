@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use sagaline_participant::{Effect, HandlerError, payload};
-use sagaline_service::{Act, Acted, Book, Undo, Words};
+use sagaline_service::{Act, Acted, Book, Standing, Undo, Words};
 use serde::{Deserialize, Serialize};
 
 use crate::Arguments;
@@ -49,6 +49,31 @@ pub struct Payment {
     pub currency: String,
     pub reference: String,
 }
+
+impl Payment {
+    /// Of this charge.
+    pub fn new(effect: &Effect, charge: &Charge) -> Self {
+        let reference = format!("pay-{}", effect.id().to_string().replace('-', ""));
+        let Charge { account, amount, currency, .. } = charge.clone();
+        Self { account, amount, currency, reference }
+    }
+}
+
+impl PaymentStatus {
+    /// As the ledger has it.
+    pub fn of(standing: Standing<Payment>) -> Self {
+        let amount = standing.details.as_ref().map_or(0, |payment| payment.amount);
+        let (done, undone) = (i64::from(standing.done), i64::from(standing.undone));
+        Self {
+            reference: standing.details.map(|payment| payment.reference),
+            captured: amount * (done - undone),
+            refunded: amount * undone,
+        }
+    }
+}
+
+/// What the ledger calls a charge and a refund.
+pub const WORDS: Words = Words { done: "charged", undone: "refunded" };
 
 /// What is known of accounts before anything was charged.
 pub struct Opening {
@@ -95,22 +120,20 @@ pub struct Accounts {
 impl Accounts {
     /// Opening balances from the command line, what happened since from the ledger.
     pub fn open(arguments: &Arguments) -> anyhow::Result<Self> {
-        let words = Words { done: "charged", undone: "refunded" };
-        let book = Book::open(&arguments.service.ledger, words, arguments.service.by_key())?;
+        let book = Book::open(&arguments.service.ledger, WORDS, arguments.service.by_key())?;
         Ok(Self { opening: Opening::read(arguments)?, book })
     }
 
     /// Takes money, once for an effect.
     pub fn charge(&mut self, effect: &Effect, charge: &Charge) -> Result<Acted<Charged>, HandlerError> {
-        let reference = reference(&effect.id().to_string());
-        let charged = Charged { reference: reference.clone(), captured: charge.amount };
         let known = self.book.standing(&effect.id().to_string()).done > 0;
         if !known {
             self.check(charge)?;
         }
-        let Charge { account, amount, currency, .. } = charge.clone();
-        let act = self.book.act(effect, Payment { account, amount, currency, reference })?;
-        Ok(Acted { act, result: charged })
+        let payment = Payment::new(effect, charge);
+        let result = Charged { reference: payment.reference.clone(), captured: payment.amount };
+        let act = self.book.act(effect, payment)?;
+        Ok(Acted { act, result })
     }
 
     fn check(&self, charge: &Charge) -> Result<(), HandlerError> {
@@ -134,14 +157,7 @@ impl Accounts {
 
     /// What became of a charge.
     pub fn status(&self, effect_id: &str) -> PaymentStatus {
-        let standing = self.book.standing(effect_id);
-        let amount = standing.details.as_ref().map_or(0, |payment| payment.amount);
-        let (done, undone) = (i64::from(standing.done), i64::from(standing.undone));
-        PaymentStatus {
-            reference: standing.details.map(|payment| payment.reference),
-            captured: amount * (done - undone),
-            refunded: amount * undone,
-        }
+        PaymentStatus::of(self.book.standing(effect_id))
     }
 
     fn balance(&self, account: &str) -> i64 {
@@ -161,9 +177,4 @@ impl Accounts {
 pub fn insufficient(charge: &Charge, balance: i64) -> HandlerError {
     let detail = format!("{} has {balance}, {} are asked for", charge.account, charge.amount);
     HandlerError::refused("InsufficientFunds", detail)
-}
-
-/// A payment's own number.
-pub fn reference(effect_id: &str) -> String {
-    format!("pay-{}", effect_id.replace('-', ""))
 }

@@ -2,15 +2,13 @@
 //! tables in PostgreSQL beside the effect store, and then charge and record are one transaction.
 
 mod accounts;
-mod tables;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use accounts::{Accounts, Charge, Charged, PaymentStatus};
+use accounts::{Accounts, Charge, Charged, Opening, Payment, PaymentStatus, WORDS, insufficient};
 use clap::Parser;
 use sagaline_participant::{Effect, EffectKey, HandlerError, Idempotence, Known, Nothing, Participant, Transaction};
-use sagaline_service::{Command, Faults};
-use tables::Tables;
+use sagaline_service::{Acted, Command, Faults, Tables, Taken};
 
 #[derive(Parser)]
 #[command(name = "sagaline-payment", about = "Charges accounts and refunds them: a demonstration service")]
@@ -62,35 +60,47 @@ fn over_file(accounts: Accounts, faults: &Arc<Faults>) -> Participant {
 }
 
 /// With accounts in tables. It promises more, so its contract has another version.
-fn over_tables(tables: Tables, faults: &Arc<Faults>) -> Participant {
-    let tables = Arc::new(tables);
+fn over_tables(opening: Opening, tables: Tables<Payment>, faults: &Arc<Faults>) -> Participant {
+    let (opening, tables) = (Arc::new(opening), Arc::new(tables));
     let (charging, refunding, asked) = (Arc::clone(&tables), Arc::clone(&tables), tables);
     let (around_charge, around_refund) = (Arc::clone(faults), Arc::clone(faults));
     payment("1.1.0")
-        .on_transaction("charge", move |charge: Charge, fx: Effect, transaction: Transaction| {
-            let (tables, faults) = (Arc::clone(&charging), Arc::clone(&around_charge));
+        .on_transaction("charge", move |charge: Charge, fx: Effect, mut transaction: Transaction| {
+            let (opening, tables, faults) = (Arc::clone(&opening), Arc::clone(&charging), Arc::clone(&around_charge));
             async move {
-                let act = tables.act(&fx, faults.kills(&fx, charge.simulate.as_deref())?).await?;
-                let work = tables.charge(&fx, &charge, transaction, act);
+                let work = async {
+                    let act = tables.tried(&fx, &faults, charge.simulate.as_deref()).await?;
+                    opening.check_card(&charge.account)?;
+                    let has = opening.balance(&charge.account);
+                    match tables.take(&mut transaction, &charge.account, charge.amount, has).await? {
+                        Taken::All => {}
+                        Taken::TooLittle { there } => return Err(insufficient(&charge, there)),
+                    }
+                    let payment = Payment::new(&fx, &charge);
+                    tables.act(&mut transaction, &fx, &payment).await?;
+                    let (reference, captured) = (payment.reference, payment.amount);
+                    Ok(Acted { act, result: Charged { reference, captured } })
+                };
                 faults.around_task(&fx, charge.simulate.as_deref(), "InsufficientFunds", work).await
             }
         })
         .refuses(&["InsufficientFunds", "CardExpired"])
-        .compensate_transaction(
-            "charge",
-            "refund",
-            move |charge: Charge, _: Known<Charged>, fx: Effect, transaction| {
-                let (tables, faults) = (Arc::clone(&refunding), Arc::clone(&around_refund));
-                async move {
-                    let act = tables.act(&fx, faults.kills(&fx, charge.simulate.as_deref())?).await?;
-                    let work = tables.refund(&fx, transaction, act);
-                    faults.around_task(&fx, charge.simulate.as_deref(), "", work).await.map(|()| Nothing)
-                }
-            },
-        )
+        .compensate_transaction("charge", "refund", move |charge: Charge, _: Known<Charged>, fx, mut transaction| {
+            let (tables, faults) = (Arc::clone(&refunding), Arc::clone(&around_refund));
+            async move {
+                let work = async {
+                    let act = tables.tried(&fx, &faults, charge.simulate.as_deref()).await?;
+                    if let Some(payment) = tables.undo(&mut transaction, &fx).await? {
+                        tables.give(&mut transaction, &payment.account, payment.amount).await?;
+                    }
+                    Ok(Acted { act, result: Nothing })
+                };
+                faults.around_task(&fx, charge.simulate.as_deref(), "", work).await
+            }
+        })
         .probe("charge", "status", move |key: EffectKey, _: Effect| {
             let tables = Arc::clone(&asked);
-            async move { tables.status(&key.effect_id).await }
+            async move { Ok(PaymentStatus::of(tables.standing(&key.effect_id).await?)) }
         })
 }
 
@@ -104,13 +114,12 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let service = &arguments.service;
     let faults = Arc::new(Faults::new(service.switches.clone()));
-    let Some(store) = service.options.postgres("payment")? else {
-        let accounts = Accounts::open(&arguments)?;
-        return Ok(service.run(over_file(accounts, &faults), &faults).await?);
+    let participant = match Tables::configured(service, "payment", WORDS)? {
+        None => over_file(Accounts::open(&arguments)?, &faults),
+        Some(tables) => {
+            service.prepare(&tables).await?;
+            over_tables(Opening::read(&arguments)?, tables, &faults)
+        }
     };
-    let tables = Tables::new(&arguments, store.pool().clone(), service.options.schema("payment"))?;
-    if !service.options.print_contract {
-        tables.prepare(&store).await?;
-    }
-    Ok(service.run(over_tables(tables, &faults), &faults).await?)
+    Ok(service.run(participant, &faults).await?)
 }

@@ -6,6 +6,7 @@ mod faults;
 mod forgetful;
 mod log;
 mod simulate;
+mod tables;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,10 +15,13 @@ use std::time::Duration;
 use sagaline_participant::cli::{Options, StartError};
 use sagaline_participant::effects::Store;
 use sagaline_participant::{Config, Participant};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-pub use book::{Act, Book, BookError, Line, Undo, Words};
+pub use book::{Act, Book, BookError, Line, Standing, Undo, Words};
 pub use faults::{Acted, Faults};
 use simulate::{Span, duration, span};
+pub use tables::{Tables, Taken};
 
 /// The command line of a demonstration service.
 #[derive(Clone, Debug, clap::Parser)]
@@ -81,6 +85,14 @@ impl Command {
     /// When it can't start, or stopped without being asked to.
     pub async fn run(&self, participant: Participant, faults: &Arc<Faults>) -> Result<(), StartError> {
         participant.main(&self.options, |config| self.spoil(config, faults)).await
+    }
+
+    /// Makes a service's tables, unless only its contract is asked for.
+    ///
+    /// # Errors
+    /// When the database can't be reached, or does not let us.
+    pub async fn prepare<D: Serialize + DeserializeOwned>(&self, tables: &Tables<D>) -> anyhow::Result<()> {
+        if self.options.print_contract { Ok(()) } else { tables.prepare().await }
     }
 
     fn spoil(&self, config: Config, faults: &Arc<Faults>) -> Config {

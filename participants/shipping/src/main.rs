@@ -1,13 +1,14 @@
-//! Shipping: dispatches and cancellations. A demonstration of the SDK as a customer would use it; its own data are the ledger.
+//! Shipping: dispatches and cancellations. A demonstration of the SDK as a customer would use it; its own data are
+//! the ledger: a file, or a table in PostgreSQL beside the effect store, and then dispatch and record are one transaction.
 
 mod parcels;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::Parser;
-use parcels::{Dispatch, Dispatched, ParcelStatus, Parcels};
-use sagaline_participant::{Effect, EffectKey, HandlerError, Idempotence, Known, Nothing, Participant};
-use sagaline_service::{Command, Faults};
+use parcels::{Dispatch, Dispatched, Parcel, ParcelStatus, Parcels, Undeliverable, WORDS};
+use sagaline_participant::{Effect, EffectKey, HandlerError, Idempotence, Known, Nothing, Participant, Transaction};
+use sagaline_service::{Acted, Command, Faults, Tables};
 
 #[derive(Parser)]
 #[command(name = "sagaline-shipping", about = "Sends parcels and calls them back: a demonstration service")]
@@ -19,14 +20,16 @@ struct Arguments {
     undeliverable: Vec<String>,
 }
 
-fn participant(parcels: Parcels, faults: &Arc<Faults>) -> Participant {
+fn shipping(version: &str) -> Participant {
+    Participant::new("shipping").version(version).owner("team-shipping").limits(100, 500)
+}
+
+/// With parcels in the ledger file.
+fn over_file(parcels: Parcels, faults: &Arc<Faults>) -> Participant {
     let parcels = Arc::new(Mutex::new(parcels));
     let (sending, cancelling, asked) = (Arc::clone(&parcels), Arc::clone(&parcels), parcels);
     let (around_dispatch, around_cancel) = (Arc::clone(faults), Arc::clone(faults));
-    Participant::new("shipping")
-        .version("1.0.0")
-        .owner("team-shipping")
-        .limits(100, 500)
+    shipping("1.0.0")
         .on("dispatch", Idempotence::ByKey, move |dispatch: Dispatch, fx: Effect| {
             let (parcels, faults) = (Arc::clone(&sending), Arc::clone(&around_dispatch));
             async move {
@@ -50,6 +53,49 @@ fn participant(parcels: Parcels, faults: &Arc<Faults>) -> Participant {
         })
 }
 
+/// With parcels in a table. It promises more, so its contract has another version.
+fn over_tables(undeliverable: Undeliverable, tables: Tables<Parcel>, faults: &Arc<Faults>) -> Participant {
+    let (undeliverable, tables) = (Arc::new(undeliverable), Arc::new(tables));
+    let (sending, cancelling, asked) = (Arc::clone(&tables), Arc::clone(&tables), tables);
+    let (around_dispatch, around_cancel) = (Arc::clone(faults), Arc::clone(faults));
+    shipping("1.1.0")
+        .on_transaction("dispatch", move |dispatch: Dispatch, fx: Effect, mut transaction: Transaction| {
+            let (tables, faults) = (Arc::clone(&sending), Arc::clone(&around_dispatch));
+            let undeliverable = Arc::clone(&undeliverable);
+            async move {
+                let work = async {
+                    let act = tables.tried(&fx, &faults, dispatch.simulate.as_deref()).await?;
+                    undeliverable.check(&dispatch)?;
+                    let parcel = Parcel::new(&fx, &dispatch);
+                    tables.act(&mut transaction, &fx, &parcel).await?;
+                    Ok(Acted { act, result: Dispatched { tracking: parcel.tracking } })
+                };
+                faults.around_task(&fx, dispatch.simulate.as_deref(), "UndeliverableAddress", work).await
+            }
+        })
+        .refuses(&["UndeliverableAddress"])
+        .compensate_transaction(
+            "dispatch",
+            "cancel",
+            move |dispatch: Dispatch, _: Known<Dispatched>, fx, mut transaction| {
+                let (tables, faults) = (Arc::clone(&cancelling), Arc::clone(&around_cancel));
+                async move {
+                    let work = async {
+                        let act = tables.tried(&fx, &faults, dispatch.simulate.as_deref()).await?;
+                        // Whether there was a parcel to be called back makes no difference to the answer.
+                        let _called_back: Option<Parcel> = tables.undo(&mut transaction, &fx).await?;
+                        Ok(Acted { act, result: Nothing })
+                    };
+                    faults.around_task(&fx, dispatch.simulate.as_deref(), "", work).await
+                }
+            },
+        )
+        .probe("dispatch", "status", move |key: EffectKey, _: Effect| {
+            let tables = Arc::clone(&asked);
+            async move { Ok(ParcelStatus::of(tables.standing(&key.effect_id).await?)) }
+        })
+}
+
 fn lock(parcels: &Mutex<Parcels>) -> MutexGuard<'_, Parcels> {
     // A panic between two lines of the ledger leaves the parcels as the ledger has them.
     parcels.lock().unwrap_or_else(PoisonError::into_inner)
@@ -60,6 +106,12 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let service = &arguments.service;
     let faults = Arc::new(Faults::new(service.switches.clone()));
-    let parcels = Parcels::open(&arguments)?;
-    Ok(service.run(participant(parcels, &faults), &faults).await?)
+    let participant = match Tables::configured(service, "shipping", WORDS)? {
+        None => over_file(Parcels::open(&arguments)?, &faults),
+        Some(tables) => {
+            service.prepare(&tables).await?;
+            over_tables(Undeliverable::read(&arguments), tables, &faults)
+        }
+    };
+    Ok(service.run(participant, &faults).await?)
 }

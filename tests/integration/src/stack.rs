@@ -263,6 +263,20 @@ impl Stack {
         service.process.start(&service.words, None)
     }
 
+    /// A second instance of a service that runs, with the same words. Killed, it is started again as the first is.
+    ///
+    /// # Errors
+    /// When there is none, or it can't be run.
+    pub fn start_another(&mut self, name: &str) -> Result<()> {
+        let first = self.service(name)?;
+        let (name, mut words) = (first.name, first.words.clone());
+        words.extend(["--instance", "2"].map(str::to_owned));
+        let process = Process::new(&format!("{name}-2"), &format!("sagaline-{name}"), self.dir.path())?;
+        self.services.push(Service { name, words: words.clone(), process });
+        let second = self.services.last_mut().context("it was just put there")?;
+        second.process.start(&words, None)
+    }
+
     fn service(&mut self, name: &str) -> Result<&mut Service> {
         self.services.iter_mut().find(|service| service.name == name).with_context(|| format!("no service {name}"))
     }

@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use bank::{Bank, Instance, PARTITIONS};
+use sagaline_integration::orders::{Order, Refused};
 use sagaline_integration::process::wait_until;
+use sagaline_integration::stack::{Stack, Words};
+use sagaline_test_postgres::{Server, schema};
 use tables::Tables;
 
 /// How long a condition may take. Bounds a test that hangs; nothing depends on it.
@@ -93,6 +96,67 @@ fn shared(instances: &[&mut Instance]) -> Result<()> {
         }
         Ok((held == PARTITIONS).then_some(()))
     })
+}
+
+#[test]
+fn the_database_dies_and_comes_back_and_commands_have_waited() -> Result<()> {
+    let _alone = alone();
+    let (deaths, wave) = if whole() { (8, 400) } else { (1, 120) };
+    let mut bank = Bank::open()?;
+    let dir = tempfile::TempDir::with_prefix("sagaline-database-")?;
+    let mut server = Server::start_in(dir.path())?;
+    let mut instance = Instance::new(&bank, "a")?;
+    instance.start(&bank.on(&server, SLOW))?;
+    for _ in 0..deaths {
+        bank.send(wave)?;
+        Tables::of(&server, &bank.schema)?.wait_busy()?;
+        drop(server);
+        wait_until("a word of its absence", PATIENCE, || Ok((instance.transactions_lost()? > 0).then_some(())))?;
+        ensure!(instance.runs()?, "it waits");
+        server = Server::start_in(dir.path())?;
+        bank.wait_answered()?;
+    }
+    let tables = Tables::of(&server, &bank.schema)?;
+    let wrong = bank.differences(&tables.payments()?);
+    ensure!(wrong.is_empty(), "{} differences: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
+    ensure!(tables.unbalanced()?.is_empty(), "accounts and payments differ: {:?}", tables.unbalanced()?);
+    println!("{} sagas, {deaths} deaths of the database; each effect once, every account balances", bank.sagas());
+    instance.stop()
+}
+
+/// Orders through a coordinator and two instances of each service, every one on PostgreSQL; some die with their transaction open.
+#[test]
+fn orders_go_through_two_instances_of_each_service() -> Result<()> {
+    let _alone = alone();
+    let orders = if whole() { 800 } else { 60 };
+    let names = ["inventory", "payment", "shipping"];
+    let words: Vec<(&str, String)> = names
+        .into_iter()
+        .map(|name| (name, format!("--postgres {} --postgres-schema {}", Server::shared().url(), schema())))
+        .collect();
+    let borrowed: Vec<Words> = words.iter().map(|(name, words)| (*name, words.as_str())).collect();
+    let mut stack = Stack::start(&borrowed)?;
+    for name in names {
+        stack.start_another(name)?;
+    }
+    let api = stack.wait_ready()?;
+    stack.send((0..orders).map(|number| match number % 20 {
+        7 => Order::new(number, Refused::Never, Some("charge=crash")),
+        11 => Order::new(number, Refused::AtDispatch, Some("refund=crash")),
+        17 => Order::new(number, Refused::Never, Some("reserve=crash")),
+        _ => Order::numbered(number),
+    }))?;
+    stack.wait_ended(&api)?;
+    for (name, words) in &words {
+        let schema = words.rsplit(' ').next().unwrap_or_default();
+        Tables::new(schema)?.export(&stack.dir().join(format!("{name}.jsonl")))?;
+    }
+    let wrong = stack.differences(&api)?;
+    ensure!(wrong.is_empty(), "{} differences: {wrong:#?}", wrong.len());
+    ensure!(stack.services_killed > 0, "nobody died");
+    println!("{orders} orders ended; services died {} times with their transactions open", stack.services_killed);
+    stack.done();
+    Ok(())
 }
 
 /// The witness sees a double where the store forgets: here the database itself drops every record of a success.

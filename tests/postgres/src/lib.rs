@@ -23,9 +23,22 @@ impl Server {
     /// # Errors
     /// When it does not come up; scripts/postgres says why on stderr.
     pub fn start() -> Result<Self> {
+        Self::run(&[])
+    }
+
+    /// One whose data stay in this directory: started there again, it goes on with them, at the same URL.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_in(directory: &Path) -> Result<Self> {
+        Self::run(&["--dir", directory.to_str().context("the directory's name is UTF-8")?])
+    }
+
+    fn run(more: &[&str]) -> Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/postgres");
         let mut child = Command::new(&script)
             .args(["up", "--hold"])
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Not in our group: a signal meant for all of us must not keep it from cleaning up.
@@ -58,6 +71,7 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// Returns when it is gone. It is not asked to end well: what it had not made durable is lost, as after a crash.
     fn drop(&mut self) {
         // The script ends when our end of its stdin closes.
         self.orders = None;

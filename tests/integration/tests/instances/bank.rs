@@ -69,7 +69,12 @@ impl Bank {
 
     /// A command line for PostgreSQL.
     pub fn on_postgres(&self, more: &str) -> String {
-        format!("--postgres {} --postgres-schema {} {more}", Server::shared().url(), self.schema)
+        self.on(Server::shared(), more)
+    }
+
+    /// A command line for this PostgreSQL.
+    pub fn on(&self, server: &Server, more: &str) -> String {
+        format!("--postgres {} --postgres-schema {} {more}", server.url(), self.schema)
     }
 
     /// A command line for an effect store on local disk. The ledger is one for all.
@@ -320,6 +325,11 @@ impl Instance {
             said.starts_with("the transaction is gone") || said.starts_with("tried again")
         };
         Ok(self.lines()?.iter().filter(lost).count())
+    }
+
+    /// Whether it runs still.
+    pub fn runs(&mut self) -> Result<bool> {
+        Ok(self.process.ended()?.is_none())
     }
 
     /// Waits until it ends by itself, and gives what it said.

@@ -1,5 +1,6 @@
 //! The participant's tables in PostgreSQL, read by somebody who knows nothing of effect stores.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -16,27 +17,33 @@ const BUSY: i64 = 8;
 
 pub struct Tables {
     runtime: Runtime,
+    url: String,
     schema: String,
 }
 
 impl Tables {
     pub fn new(schema: &str) -> Result<Self> {
+        Self::of(Server::shared(), schema)
+    }
+
+    /// In this PostgreSQL.
+    pub fn of(server: &Server, schema: &str) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { runtime, schema: schema.to_owned() })
+        Ok(Self { runtime, url: server.url().to_owned(), schema: schema.to_owned() })
     }
 
     fn ask<T>(&self, ask: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>) -> Result<T> {
         Ok(self.runtime.block_on(async {
-            let mut connection = PgConnection::connect(Server::shared().url()).await?;
+            let mut connection = PgConnection::connect(&self.url).await?;
             let answer = ask(&mut connection).await?;
             connection.close().await?;
             Ok::<_, sqlx::Error>(answer)
         })?)
     }
 
-    /// What the table of payments says of every effect.
+    /// What the ledger says of every effect.
     pub fn payments(&self) -> Result<Payments> {
-        let query = format!("SELECT effect_id::text AS effect_id, what FROM {}.payments", self.schema);
+        let query = format!("SELECT effect_id::text AS effect_id, what FROM {}.ledger", self.schema);
         let rows = self.ask(async |connection| sqlx::query(&query).fetch_all(connection).await)?;
         let mut payments = Payments::new();
         for row in rows {
@@ -48,9 +55,9 @@ impl Tables {
     /// Accounts whose balance does not follow from their payments.
     pub fn unbalanced(&self) -> Result<Vec<String>> {
         let query = format!(
-            "SELECT account FROM {0}.accounts WHERE balance <> 1000000000 - (SELECT \
-             coalesce(sum(CASE what WHEN 'charged' THEN amount WHEN 'refunded' THEN -amount END), 0) \
-             FROM {0}.payments WHERE payments.account = accounts.account)",
+            "SELECT name FROM {0}.balances WHERE amount <> 1000000000 - (SELECT coalesce(sum(CASE what \
+             WHEN 'charged' THEN (details->>'amount')::bigint WHEN 'refunded' THEN -(details->>'amount')::bigint END), 0) \
+             FROM {0}.ledger WHERE details->>'account' = name)",
             self.schema
         );
         self.ask(async |connection| sqlx::query_scalar(&query).fetch_all(connection).await)
@@ -64,6 +71,19 @@ impl Tables {
             let open: i64 = self.ask(async |connection| sqlx::query_scalar(query).fetch_one(connection).await)?;
             Ok((open >= BUSY).then_some(()))
         })
+    }
+
+    /// Writes the ledger as the services' files have it.
+    pub fn export(&self, path: &Path) -> Result<()> {
+        let query = format!(
+            "SELECT (jsonb_build_object('effect_id', effect_id, 'saga', saga, 'operation', operation, 'what', what, \
+             'at', (extract(epoch FROM at) * 1000)::bigint) || details)::text FROM {}.ledger ORDER BY number",
+            self.schema
+        );
+        let mut lines: Vec<String> =
+            self.ask(async |connection| sqlx::query_scalar(&query).fetch_all(connection).await)?;
+        lines.push(String::new());
+        Ok(std::fs::write(path, lines.join("\n"))?)
     }
 
     /// From now on the effect store loses every success that it records.

@@ -113,7 +113,12 @@ pub(super) async fn prepare(store: &PostgresStore) -> Result<(), EffectStoreErro
 async fn found(store: &PostgresStore, connection: &mut PgConnection) -> Result<usize, EffectStoreError> {
     let failed = |error: sqlx::Error| store.error(&error);
     let name = &store.schema.name;
-    let there = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(format!("{name}.effects_format"));
+    // By the catalogue's rows, not by to_regclass, which may answer from a cache that has not heard of what was made while we waited for the lock.
+    let there = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace \
+         WHERE nspname = $1 AND relname = 'effects_format')",
+    )
+    .bind(name);
     if !there.fetch_one(&mut *connection).await.map_err(failed)? {
         return Ok(0);
     }
