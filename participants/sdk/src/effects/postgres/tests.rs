@@ -151,7 +151,10 @@ fn doing(store: &PostgresStore, script: &Script) -> Work {
 
 async fn state(store: &PostgresStore, command: &Command) -> Option<RowState> {
     let mut open = store.begin().await.unwrap();
-    store.hold(&mut open, command.effect_id).await.unwrap().map(|stored| stored.row.state)
+    let held = store.hold(&mut open, command.effect_id).await.unwrap();
+    // A row that is still held is not dropped.
+    open.rollback().await.unwrap();
+    held.map(|stored| stored.row.state)
 }
 
 fn do_it() -> Command {
