@@ -31,7 +31,7 @@ fn whole() -> bool {
 }
 
 /// Handlers take so long, with their transaction open, that a death finds some at work.
-const SLOW: &str = "--slow 20ms..120ms --in-flight 16";
+const SLOW: &str = "--slow 50ms..250ms --in-flight 16";
 
 #[test]
 fn instances_are_killed_and_stalled_and_every_effect_happens_once() -> Result<()> {
@@ -50,7 +50,7 @@ fn instances_are_killed_and_stalled_and_every_effect_happens_once() -> Result<()
         shared(&[dying, other])?;
 
         bank.send(wave)?;
-        tables.wait_busy()?;
+        tables.wait_busy(dying.name)?;
         dying.kill()?;
         kills += 1;
         dying.start(&bank.on_postgres(SLOW))?;
@@ -59,7 +59,7 @@ fn instances_are_killed_and_stalled_and_every_effect_happens_once() -> Result<()
 
         // Stalled with transactions open, for longer than its session: the other one does all of its work, then it wakes in the middle of its own.
         bank.send(wave)?;
-        tables.wait_busy()?;
+        tables.wait_busy(other.name)?;
         other.stall()?;
         bank.wait_answered()?;
         ensure!(dying.holds()? == Some(PARTITIONS), "the stalled instance still has its part");
@@ -109,7 +109,7 @@ fn the_database_dies_and_comes_back_and_commands_have_waited() -> Result<()> {
     instance.start(&bank.on(&server, SLOW))?;
     for _ in 0..deaths {
         bank.send(wave)?;
-        Tables::of(&server, &bank.schema)?.wait_busy()?;
+        Tables::of(&server, &bank.schema)?.wait_busy(instance.name)?;
         drop(server);
         wait_until("a word of its absence", PATIENCE, || Ok((instance.transactions_lost()? > 0).then_some(())))?;
         ensure!(instance.runs()?, "it waits");

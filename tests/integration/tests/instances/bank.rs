@@ -67,7 +67,7 @@ impl Bank {
         })
     }
 
-    /// A command line for PostgreSQL.
+    /// A command line for PostgreSQL, where the instance is known by its name.
     pub fn on_postgres(&self, more: &str) -> String {
         self.on(Server::shared(), more)
     }
@@ -265,7 +265,8 @@ fn saga_id(number: usize) -> SagaId {
 
 /// One instance of the participant.
 pub struct Instance {
-    name: &'static str,
+    /// Its name in the group, and in the database.
+    pub name: &'static str,
     words: String,
     process: Process,
 }
@@ -282,7 +283,8 @@ impl Instance {
     }
 
     pub fn start(&mut self, more: &str) -> Result<()> {
-        let words = format!("{} {more}", self.words);
+        let named = more.replacen("user=postgres", &format!("user=postgres&application_name={}", self.name), 1);
+        let words = format!("{} {named}", self.words);
         self.process.start(&words.split_whitespace().collect::<Vec<_>>(), None)
     }
 

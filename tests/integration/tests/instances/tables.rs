@@ -13,7 +13,7 @@ use super::bank::{Payments, count};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So many transactions are to be open at a death.
-const BUSY: i64 = 8;
+const BUSY: i64 = 4;
 
 pub struct Tables {
     runtime: Runtime,
@@ -63,12 +63,13 @@ impl Tables {
         self.ask(async |connection| sqlx::query_scalar(&query).fetch_all(connection).await)
     }
 
-    /// Waits until transactions are open in which something was written.
-    pub fn wait_busy(&self) -> Result<()> {
-        let query =
-            "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND backend_xid IS NOT NULL";
+    /// Waits until an instance has transactions open in which something was written.
+    pub fn wait_busy(&self, instance: &str) -> Result<()> {
+        let query = "SELECT count(*) FROM pg_stat_activity \
+                     WHERE application_name = $1 AND state = 'idle in transaction' AND backend_xid IS NOT NULL";
         wait_until("open transactions", PATIENCE, || {
-            let open: i64 = self.ask(async |connection| sqlx::query_scalar(query).fetch_one(connection).await)?;
+            let open: i64 =
+                self.ask(async |connection| sqlx::query_scalar(query).bind(instance).fetch_one(connection).await)?;
             Ok((open >= BUSY).then_some(()))
         })
     }
