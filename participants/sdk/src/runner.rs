@@ -15,9 +15,9 @@ use sagaline_schemas::record::{Answer, Failed, Reply, Working};
 use tokio::runtime::Handle;
 
 use crate::contract::ContractErrors;
-use crate::effects::{Begin, EffectStoreError, Run, Store};
-use crate::handler::{Call, Effect, Handler, HandlerError, HandlerOutcome, Work};
-use crate::participant::{Config, Participant, Plan};
+use crate::effects::{EffectStoreError, Run, Store};
+use crate::handler::{Call, Effect, Handler, HandlerError, HandlerOutcome};
+use crate::participant::{Config, Participant};
 
 mod effects;
 mod membership;
@@ -25,7 +25,7 @@ mod prefix;
 mod queue;
 mod replies;
 
-use effects::Effects;
+use effects::{Effects, Performance, Started};
 use membership::Membership;
 use prefix::{Place, Prefixes};
 use queue::Queue;
@@ -168,7 +168,7 @@ struct Finished {
 struct Released {
     answers: Vec<(Held, Answer)>,
     starts: Vec<(Held, Run, Handler)>,
-    performances: Vec<(Held, Plan)>,
+    performances: Vec<(Held, Performance)>,
 }
 
 struct Runner {
@@ -301,17 +301,10 @@ impl Runner {
                 return Ok(());
             }
         };
-        match (&mut self.effects, plan) {
-            (Effects::Shared { .. }, plan) => released.performances.push((held, plan)),
-            (Effects::Local(store), Plan { promise, work: Work::Alone(handler) }) => {
-                match store.begin(&held.command, promise)? {
-                    Begin::Answer(answer) => self.answered(held, answer, released),
-                    Begin::Run(run) => released.starts.push((held, run, handler)),
-                }
-            }
-            (Effects::Local(_), Plan { work: Work::InTransaction(_), .. }) => {
-                unreachable!("a participant with transactions does not start on local disk")
-            }
+        match self.effects.begin(&held.command, plan)? {
+            Started::Answer(answer) => self.answered(held, answer, released),
+            Started::Run(run, handler) => released.starts.push((held, run, handler)),
+            Started::Perform(performance) => released.performances.push((held, performance)),
         }
         Ok(())
     }
@@ -328,8 +321,8 @@ impl Runner {
         for (held, run, handler) in released.starts {
             self.spawn(held, run, &handler);
         }
-        for (held, plan) in released.performances {
-            self.perform(held, plan);
+        for (held, performance) in released.performances {
+            self.perform(held, performance);
         }
         for place in self.replies.work(Instant::now()) {
             self.prefixes.done(&place);
@@ -350,14 +343,11 @@ impl Runner {
     }
 
     /// Leaves a command to the shared store, from look-up to answer.
-    fn perform(&self, held: Held, plan: Plan) {
-        let Effects::Shared { effects, .. } = &self.effects else {
-            unreachable!("only the shared store performs");
-        };
+    fn perform(&self, held: Held, performance: Performance) {
         let effect = Effect::new(&held.command, self.working(&held.command));
-        let (effects, tell) = (Arc::clone(effects), self.tell.clone());
+        let tell = self.tell.clone();
         self.handlers.spawn(async move {
-            let answer = effects.perform(&held.command, plan, effect).await;
+            let answer = performance.run(&held.command, effect).await;
             // After a stop nobody listens: the command will be read again.
             drop(tell.send(Event::Performed(Box::new(held), answer)));
         });

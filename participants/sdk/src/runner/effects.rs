@@ -4,11 +4,36 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use sagaline_schemas::command::Command;
 use sagaline_schemas::record::Answer;
 use tokio::runtime::Handle;
 
-use crate::effects::{EffectStore, EffectStoreError, Reach, Run, SharedEffects, Store};
-use crate::handler::HandlerOutcome;
+use crate::effects::{Begin, EffectStore, EffectStoreError, Reach, Run, SharedEffects, Store};
+use crate::handler::{Effect, Handler, HandlerOutcome, Work};
+use crate::participant::Plan;
+
+/// How a command goes on.
+pub enum Started {
+    /// There is nothing to run.
+    Answer(Answer),
+    /// The handler is to run, and then `Effects::finish`.
+    Run(Run, Handler),
+    /// All of it, from look-up to answer, is done beside the loop.
+    Perform(Performance),
+}
+
+/// A command that the shared store is to perform.
+pub struct Performance {
+    effects: Arc<SharedEffects>,
+    plan: Plan,
+}
+
+impl Performance {
+    /// From look-up to answer.
+    pub async fn run(self, command: &Command, effect: Effect) -> Result<Answer, EffectStoreError> {
+        self.effects.perform(command, self.plan, effect).await
+    }
+}
 
 /// Between two looks for expired rows in a shared store, and how many rows of a reply partition go at once.
 const SHARED_DROP_EVERY: Duration = Duration::from_secs(1);
@@ -37,6 +62,23 @@ impl Effects {
             Self::Local(store) => store.reach(),
             Self::Shared { .. } => Reach::AllInstances,
         }
+    }
+
+    /// Looks a command up, or has it looked up.
+    pub fn begin(&mut self, command: &Command, plan: Plan) -> Result<Started, EffectStoreError> {
+        let store = match self {
+            Self::Shared { effects, .. } => {
+                return Ok(Started::Perform(Performance { effects: Arc::clone(effects), plan }));
+            }
+            Self::Local(store) => store,
+        };
+        let Work::Alone(handler) = plan.work else {
+            unreachable!("a participant with transactions does not start on local disk")
+        };
+        Ok(match store.begin(command, plan.promise)? {
+            Begin::Answer(answer) => Started::Answer(answer),
+            Begin::Run(run) => Started::Run(run, handler),
+        })
     }
 
     /// As `EffectStore::finish`.
