@@ -223,7 +223,8 @@ fn is_awaited(saga: &Saga, effect: &Effect, seat: &Seat) -> bool {
             Kind::Compensate => matches!(effect.undo, Undo::Decided | Undo::Sent) && !rests(TimerKind::UndoBackoff),
             Kind::Probe => effect.probing != Probing::No && !rests(TimerKind::ProbeBackoff),
             Kind::Do | Kind::Ask => {
-                let open = effect.outcome.is_open() && effect.undo == Undo::No;
+                // Once a probe asks what became of it, no attempt's answer is waited for: the probe must find a seat.
+                let open = effect.outcome.is_open() && effect.undo == Undo::No && effect.probing == Probing::No;
                 open && !goes_back && !rests(TimerKind::Backoff)
             }
         }

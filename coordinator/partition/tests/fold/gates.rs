@@ -118,6 +118,21 @@ fn four_hours_without_a_participant_use_up_nothing_and_end_without_a_flood() {
 }
 
 #[test]
+fn a_probe_finds_the_seat_of_the_attempts_that_it_asks_about() {
+    let (mut definition, mut contract) = chain(&["a"]);
+    contract.limits = Limits { in_flight: Some(1), rate: None };
+    definition.contracts.insert("p".to_owned(), contract.digest());
+    let Verb::Call(call) = &mut definition.steps[0].verb else { unreachable!() };
+    (call.probe, call.retry.attempts) = (Some("status".to_owned()), 2);
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    stage.start("k");
+    stage.pass(600_000, 5_000);
+    let kinds: Vec<Kind> = stage.commands().iter().map(|command| command.address.kind).collect();
+    assert!(kinds.starts_with(&[Kind::Do, Kind::Do, Kind::Probe]), "{kinds:?}");
+    stage.refolds_alike();
+}
+
+#[test]
 fn who_fails_is_there() {
     for retry_after in [None, Some(1)] {
         let (mut definition, contract) = patient();
