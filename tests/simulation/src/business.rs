@@ -26,6 +26,11 @@ impl Deed {
     pub fn stands(&self) -> bool {
         self.done > self.undone
     }
+
+    /// Whatever comes, it will not be done any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
 }
 
 /// The business of all participants.

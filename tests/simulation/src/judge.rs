@@ -3,20 +3,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sagaline_definition::Definition;
+use sagaline_definition::model::{Compensate, Verb};
 use sagaline_engine::report::report;
 use sagaline_engine::validate::validate;
-use sagaline_engine::{Phase, Saga};
+use sagaline_engine::{Direction, Phase, Saga};
 use sagaline_log::Fetched;
 use sagaline_partition::digest::digest;
 use sagaline_partition::store::{Family, Reader};
 use sagaline_partition::{Faults, Folded, LogRecord, Partition, Published, view};
+use sagaline_schemas::output::SagaEventKind;
 use sagaline_schemas::record::{End, Kind};
 use sagaline_schemas::wire::Wire;
 use sagaline_schemas::{Digest, EffectId, Offset, SagaId, hash};
 use sagaline_store::MemoryStore;
 
 use crate::orders::{Decided, Orders};
-use crate::run::World;
+use crate::run::{World, rests_held};
 use crate::timing;
 
 /// Timers folded in one step: records are divided as often as can be.
@@ -50,14 +53,19 @@ pub fn judge(world: &mut World) -> Result<(), String> {
         nodes_hold_what_the_log_says(world, partition, &refold)?;
         all_is_published(world, &refold)?;
         forged_records_change_nothing(world, partition, &refold)?;
-        timing::timers_are_never_early(&refold)?;
+        timing::timers_are_never_early(&refold, &world.definitions)?;
         timing::no_timeout_that_the_log_answers(&refold)?;
         let orders = Orders::read(&refold)?;
-        orders.check()?;
+        orders.check(|saga| refold.sagas.iter().any(|known| known.id == saga && world.goes_aside(known)))?;
         for saga in &refold.sagas {
             the_report_is_the_world(world, &orders, saga)?;
-            let end = end_name(saga)?;
+            let end = end_name(world.definition(saga)?, saga)?;
             *world.scene.totals.ends.entry(end).or_default() += 1;
+            if saga.parent.is_none() {
+                *world.begun.entry(saga.key.clone()).or_default() += 1;
+            } else {
+                world.scene.see("child sagas", 1);
+            }
         }
         every_saga_ends_once(&refold)?;
     }
@@ -123,7 +131,7 @@ fn look_at_changes(
         }
         any = true;
         let saga = Saga::from_bytes(&bytes).map_err(|error| error.to_string())?;
-        let sound = validate(&world.definition, &saga);
+        let sound = validate(world.definition(&saga)?, &saga);
         sound.map_err(|violation| format!("{violation} (saga {} after offset {offset})", saga.key))?;
         before.insert(key, bytes);
     }
@@ -149,12 +157,18 @@ fn nodes_hold_what_the_log_says(world: &mut World, partition: u32, refold: &Refo
 /// I10, the second half: every output lies in its topic, byte for byte, in its partition.
 fn all_is_published(world: &mut World, refold: &Refold) -> Result<(), String> {
     for output in &refold.outputs {
-        let place = (output.channel.clone(), output.output.partition);
         let value = &output.output.value.0;
-        world.decided.entry(output.channel.clone()).or_default().insert((place.1, value.clone()));
-        let lies = (0..partitions(world, &output.channel))
-            .filter(|partition| place.1.is_none_or(|wanted| wanted == *partition))
-            .any(|partition| world.published(&output.channel, partition).contains(value));
+        let (topic, wanted) = match output.channel.strip_prefix("inbox.") {
+            Some(partition) => ("inbox", partition.parse().ok()),
+            None => (output.channel.as_str(), output.output.partition),
+        };
+        // The inbox has other writers, too: what they may write is looked at where it is folded.
+        if topic != "inbox" {
+            world.decided.entry(topic.to_owned()).or_default().insert((wanted, value.clone()));
+        }
+        let lies = (0..partitions(world, topic))
+            .filter(|partition| wanted.is_none_or(|wanted| wanted == *partition))
+            .any(|partition| world.published(topic, partition).contains(value));
         if !lies {
             return Err(format!(
                 "I10: the output {} at {} never came to {}",
@@ -202,45 +216,68 @@ fn forged_records_change_nothing(world: &World, partition: u32, refold: &Refold)
     Ok(())
 }
 
-/// I1: an end is told once, and only by sagas that ended.
+/// I1: an end is told once, and only by sagas that ended. A child that had completed ends once more where its parent undoes it, and a saga
+/// whose end turned out to be wrong where a person has settled it.
 fn every_saga_ends_once(refold: &Refold) -> Result<(), String> {
     let ended = refold.sagas.iter().filter(|saga| saga.is_ended()).map(|saga| saga.id);
     let ended: BTreeSet<SagaId> = ended.collect();
     let mut told = BTreeSet::new();
+    let mut goes_on = BTreeSet::new();
     for event in crate::orders::saga_events(refold)? {
-        if event.kind == sagaline_schemas::output::SagaEventKind::Ended && !told.insert(event.saga) {
-            return Err(format!("I1: saga {} ended twice", event.key));
+        match event.kind {
+            SagaEventKind::Ended if told.insert(event.saga) || goes_on.remove(&event.saga) => {}
+            SagaEventKind::Ended => return Err(format!("I1: saga {} {} ended twice", event.saga, event.key)),
+            SagaEventKind::Compensating | SagaEventKind::Stuck if told.contains(&event.saga) => {
+                goes_on.insert(event.saga);
+            }
+            _ => {}
         }
     }
-    if told == ended { Ok(()) } else { Err("I1: what `events` tells of ends is not what ended".to_owned()) }
+    // A person must look at it once more, because something came after its end had been told.
+    let over = |saga: &&Saga| matches!(&saga.phase, Phase::Stuck { direction: Direction::Over { .. }, .. });
+    let over: BTreeSet<SagaId> = refold.sagas.iter().filter(over).map(|saga| saga.id).collect();
+    let all: BTreeSet<SagaId> = ended.union(&over).copied().collect();
+    if told.is_superset(&ended) && told.is_subset(&all) {
+        return Ok(());
+    }
+    Err("I1: what `events` tells of ends is not what ended".to_owned())
 }
 
-fn end_name(saga: &Saga) -> Result<String, String> {
+fn end_name(definition: &Definition, saga: &Saga) -> Result<String, String> {
     match &saga.phase {
         Phase::Ended { end, .. } => Ok(format!("{end:?}")),
         Phase::Stuck { .. } => Ok("stuck".to_owned()),
+        Phase::Running { .. } if rests_held(definition, saga) => Ok("held".to_owned()),
         Phase::Running { .. } => Err(format!("I1: saga {} still runs", saga.key)),
     }
 }
 
 /// What the saga says of the world is what participants did.
 fn the_report_is_the_world(world: &World, orders: &Orders, saga: &Saga) -> Result<(), String> {
-    let report = report(&world.definition, saga);
+    let definition = world.definition(saga)?;
+    let report = report(definition, saga);
     let ended = matches!(report.end, Some(End::Completed | End::Compensated | End::Cancelled));
     for effect in &report.effects {
-        let id = hash::effect_id(saga.id, &effect.step, &[], effect.round);
+        let step = definition.steps.iter().find(|step| step.step == effect.step);
+        let Some(Verb::Call(call)) = step.map(|step| &step.verb) else { continue };
+        // Nobody undoes it, so nobody need know.
+        let ended = ended && !matches!(call.compensate, Compensate::Never | Compensate::Reads);
+        if call.compensate == Compensate::Reads {
+            continue;
+        }
+        let id = hash::effect_id(saga.id, &effect.step, &effect.items, effect.round);
         let stands = world.business.deed(id).stands();
         match effect.stands {
             Some(said) if said != stands => {
                 return Err(format!(
-                    "the report of {} says that {} stands: {said}, the world says {stands}",
-                    saga.key, effect.step
+                    "the report of {} {} says that {} {:?} stands: {said}, the world says {stands}: {effect:?}",
+                    saga.id, saga.key, effect.step, effect.items
                 ));
             }
             None if ended => {
                 return Err(format!(
-                    "{} ended {:?}, and does not know whether {} stands",
-                    saga.key, report.end, effect.step
+                    "{} {} ended {:?}, and does not know whether {} stands: {effect:?}",
+                    saga.id, saga.key, report.end, effect.step
                 ));
             }
             Some(_) | None => {}
@@ -251,6 +288,9 @@ fn the_report_is_the_world(world: &World, orders: &Orders, saga: &Saga) -> Resul
 
 /// I2, as the world saw it.
 fn world_was_undone_in_reverse(world: &World, orders: &Orders, saga: &Saga) -> Result<(), String> {
+    if world.goes_aside(saga) {
+        return Ok(());
+    }
     let decided: &[Decided] = orders.of(saga.id);
     let undone: Vec<u64> =
         decided.iter().rev().filter_map(|effect| world.business.deed(effect.effect).undone_at).collect();
@@ -261,13 +301,30 @@ fn world_was_undone_in_reverse(world: &World, orders: &Orders, saga: &Saga) -> R
     }
 }
 
-/// I12: each order is one saga, and each saga is an order's.
+/// I12: each order is one saga, and each saga is an order's, or another saga's child. One that may be begun again may be several.
 fn every_order_is_one_saga(world: &World) -> Result<(), String> {
-    let sagas = world.scene.totals.sagas();
-    if sagas == world.placed.len() as u64 {
-        return Ok(());
+    let mut ordered: BTreeMap<&str, u32> = BTreeMap::new();
+    let keys = world.placed.keys().map(|key| (format!(r#""order_id":"{key}""#), key));
+    let keys: Vec<(String, &String)> = keys.collect();
+    // Whoever places orders sends again what may not have landed: what lies in the topic counts.
+    for partition in 0..partitions(world, "orders") {
+        for fetched in world.scene.simulation.records("orders", partition).map_err(|error| error.to_string())? {
+            let text = String::from_utf8_lossy(&fetched.record.value).into_owned();
+            let named = keys.iter().find(|(name, _)| text.contains(name.as_str()));
+            *ordered.entry(named.map_or("", |(_, key)| key)).or_default() += 1;
+        }
     }
-    Err(format!("I12: {} orders became {sagas} sagas", world.placed.len()))
+    for (key, sagas) in &world.begun {
+        let times = ordered.get(key.as_str()).copied().unwrap_or(0);
+        let most = if world.begins_again() { times } else { times.min(1) };
+        if *sagas > most {
+            return Err(format!("I12: {key} was ordered {times} times, and has {sagas} sagas"));
+        }
+    }
+    match world.placed.keys().find(|key| !world.begun.contains_key(*key)) {
+        Some(key) => Err(format!("I12: {key} was ordered, and has no saga")),
+        None => Ok(()),
+    }
 }
 
 /// I4.

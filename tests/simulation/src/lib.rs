@@ -4,15 +4,19 @@
 mod business;
 mod chance;
 mod courier;
+pub mod coverage;
+mod definitions;
 mod forger;
 mod gullible;
 mod judge;
 mod node;
 mod orders;
 mod participant;
+mod people;
 mod plan;
 mod run;
 mod scene;
+mod setup;
 mod store;
 mod timing;
 

@@ -317,6 +317,7 @@ fn act(command: &Command, scene: &mut Scene, business: &mut Business) -> Handler
     }
     match command.address.kind {
         Kind::Compensate => business.undo(effect, saga),
+        Kind::Do if reads(&command.operation) => {}
         Kind::Do => {
             if let Some(code) = refusal(command, scene) {
                 return Err(HandlerError::refused(code, "the business says no"));
@@ -354,10 +355,16 @@ fn refusal(command: &Command, scene: &mut Scene) -> Option<&'static str> {
     let code = match command.operation.as_str() {
         "reserve" => "OutOfStock",
         "charge" => "CardExpired",
-        _ => "UndeliverableAddress",
+        "dispatch" => "UndeliverableAddress",
+        _ => ["No", "Later"][scene.chance.index(2)],
     };
     let per_mille = if command.operation == "dispatch" { 120 } else { 60 };
     scene.chance.strikes(per_mille).then_some(code)
+}
+
+/// Who asks changes nothing.
+fn reads(operation: &str) -> bool {
+    matches!(operation, "look" | "status")
 }
 
 fn result(operation: &str) -> &'static str {
@@ -365,6 +372,8 @@ fn result(operation: &str) -> &'static str {
         "reserve" => r#"{"reservation":"r"}"#,
         "charge" => r#"{"captured":1,"reference":"c"}"#,
         "dispatch" => r#"{"tracking":"t"}"#,
+        "take" | "make" | "tell" => r#"{"count":1,"reference":"r"}"#,
+        "look" | "status" => r#"{"count":2,"open":true}"#,
         _ => "null",
     }
 }

@@ -7,10 +7,24 @@ use sagaline_log::simulated::Faults;
 use sagaline_schemas::Millis;
 
 use crate::chance::Chance;
+use crate::setup::Story;
 
 const SECOND: Millis = 1_000;
 const MINUTE: Millis = 60 * SECOND;
 const HOUR: Millis = 60 * MINUTE;
+
+/// What domain events tell, of orders by their number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// An order's state.
+    State { order: usize, state: &'static str, seq: i64 },
+    /// A product's level.
+    Level { product: usize, level: i64, seq: i64 },
+    /// A letter that the order may wait for; `n` of 0 is none that it waits for.
+    Letter { order: usize, n: i64 },
+    /// A partner names the order by its own reference.
+    Reference { order: usize },
+}
 
 /// One thing that befalls the world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +33,12 @@ pub enum Act {
     Order(usize),
     /// An event that is no order.
     Nonsense,
+    /// The world tells something.
+    Tell(News),
+    /// Somebody does something to some saga.
+    Person,
+    /// Somebody pauses something, or lets all go on.
+    Word { pause: bool },
     /// Somebody cancels an order, which may not be there.
     Cancel(usize),
     /// The same request comes a second time.
@@ -54,6 +74,8 @@ pub struct Plan {
     pub acts: BTreeMap<(Millis, u64), Act>,
     /// The log's own faults while the storm lasts.
     pub faults: Faults,
+    /// What sagas there are.
+    pub story: Story,
     /// Orders that are placed.
     pub orders: usize,
     /// Inbox partitions.
@@ -98,13 +120,18 @@ impl Plan {
         let plan = Self {
             acts: BTreeMap::new(),
             faults: faults(chance),
-            orders: chance.within(20..=30) as usize,
+            story: if chance.strikes(200) { Story::Orders } else { Story::Drawn },
+            orders: chance.within(40..=60) as usize,
             partitions: chance.within(1..=2) as u32,
             skews: skews(chance),
             calm_at: storm,
         };
         let mut draft = Draft { plan, storm, numbered: 0 };
         draft.place_orders(chance);
+        if draft.plan.story == Story::Drawn {
+            draft.tell(chance);
+            draft.people(chance);
+        }
         draft.break_nodes(chance);
         draft.break_topics(chance);
         draft.some(chance, 12, |_| Act::Forge);
@@ -117,6 +144,7 @@ impl Plan {
         let plan = Self {
             acts: BTreeMap::new(),
             faults: Faults { landing_ms: 0..=5, acknowledgement_ms: 0..=5, ..Faults::default() },
+            story: Story::Orders,
             orders,
             partitions: 1,
             skews: vec![0],
@@ -147,6 +175,42 @@ impl Draft {
         }
         self.some(chance, 4, |_| Act::Nonsense);
         self.some(chance, 4, |_| Act::RepeatRequest);
+    }
+
+    /// News of every order, some before it is placed, some stale, some twice.
+    fn tell(&mut self, chance: &mut Chance) {
+        for order in 0..self.plan.orders {
+            for _ in 0..chance.within(0..=3) {
+                let time = chance.within(0..=self.storm);
+                let news = match chance.index(5) {
+                    0 | 1 => {
+                        let state = ["new", "good", "good", "bad"][chance.index(4)];
+                        News::State { order, state, seq: chance.within(1..=4) }
+                    }
+                    2 | 3 => News::Letter { order, n: chance.within(0..=2) },
+                    _ => News::Reference { order },
+                };
+                if chance.strikes(200) {
+                    let again = chance.within(time..=self.storm);
+                    self.at(again, Act::Tell(news.clone()));
+                }
+                self.at(time, Act::Tell(news));
+            }
+        }
+        self.some(chance, 12, |chance| {
+            let (product, level, seq) = (chance.index(3), chance.within(0..=9), chance.within(1..=9));
+            Act::Tell(News::Level { product, level, seq })
+        });
+    }
+
+    fn people(&mut self, chance: &mut Chance) {
+        self.some(chance, 40, |_| Act::Person);
+        if chance.strikes(250) {
+            let from = chance.within(0..=self.storm);
+            let until = chance.within(from..=self.storm) + SECOND;
+            self.at(from, Act::Word { pause: true });
+            self.at(until, Act::Word { pause: false });
+        }
     }
 
     fn break_nodes(&mut self, chance: &mut Chance) {

@@ -1,44 +1,42 @@
 //! One run: a world is set up, the plan befalls it, then everything is mended and time passes until nothing is left to do. One thread.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::time::Duration;
 
 use sagaline_definition::Definition;
-use sagaline_definition::model::Verb;
+use sagaline_definition::model::{Again, Step};
+use sagaline_engine::{Phase, PlaceState, Saga, TimerKind};
+use sagaline_log::simulated::EPOCH;
 use sagaline_log::simulated::Faults;
-use sagaline_log::{Log, LogError, NewTopic, Record};
-use sagaline_node::registry::{Apply, ApplyOptions, Catalogue};
-use sagaline_node::topics::{self, Inbox, Wanted};
-use sagaline_node::{Names, sealed};
-use sagaline_partition::{RULES_VERSION, view};
+use sagaline_log::{Log, LogError, Record};
+use sagaline_node::sealed;
+use sagaline_node::topics::Inbox;
+
+use sagaline_partition::view;
 use sagaline_schemas::hash::partition_of;
 use sagaline_schemas::proof::Key;
-use sagaline_schemas::record::{Body, Genesis};
-use sagaline_schemas::request::{CancelRequest, KeyTarget, Request, RequestBody, RequestTarget, RetryRequest};
-use sagaline_schemas::settings::Settings;
-use sagaline_schemas::{LogId, Millis, Offset, Partition, RequestId};
+use sagaline_schemas::record::Body;
+use sagaline_schemas::request::{CancelRequest, KeyTarget, Request, RequestBody, RequestTarget};
+use sagaline_schemas::{Digest, Millis, Offset, Partition, RequestId, SagaId};
 
 use crate::business::Business;
 use crate::courier::Courier;
+use crate::definitions::PARENT;
 use crate::forger::Forger;
 use crate::judge;
 use crate::node::Node;
 use crate::participant::Participant;
-use crate::plan::{Act, BREAKABLE, Plan};
+use crate::plan::{Act, BREAKABLE, News, Plan};
 use crate::scene::{Mutation, Scene, Totals, Violation};
+use crate::setup::{self, Story};
 
 const PARTICIPANTS: [&str; 3] = ["inventory", "payment", "shipping"];
-const COMMAND_PARTITIONS: u32 = 2;
+pub(crate) const COMMAND_PARTITIONS: u32 = 2;
 /// How long a mended world may take to come to rest: all retries of the definition lie within six hours.
 const PATIENCE: Millis = 48 * 3_600_000;
 /// Longest step: less than the gap after which an owner falls silent.
 const LONGEST_STEP: Millis = 4_000;
 /// How often, in calm, rest is looked for and a person has a look at stuck sagas.
 const LOOK_EVERY: Millis = 10_000;
-
-/// How often a person has a stuck saga tried again.
-const MOST_RETRIES: u32 = 2;
 
 /// The value of an output, and the partition where that is fixed.
 pub(crate) type Addressed = (Option<Partition>, Vec<u8>);
@@ -49,7 +47,10 @@ pub struct World {
     pub scene: Scene,
     pub(crate) key: Key,
     pub(crate) inbox: Inbox,
-    pub(crate) definition: Definition,
+    /// By digest.
+    pub(crate) definitions: BTreeMap<Digest, Definition>,
+    /// Whose sagas orders begin.
+    pub(crate) started: String,
     pub(crate) nodes: Vec<Node>,
     pub(crate) business: Business,
     /// Forged records, by inbox partition and offset, with what they are.
@@ -58,13 +59,17 @@ pub struct World {
     topics: BTreeMap<(String, Partition), BTreeSet<Vec<u8>>>,
     /// What refolds make: by channel, the partition where it is fixed, and the value.
     pub(crate) decided: BTreeMap<String, BTreeSet<Addressed>>,
-    /// Orders that were placed.
+    /// Orders that were placed, and how often.
     pub(crate) placed: BTreeMap<String, u32>,
+    /// Sagas that orders began.
+    pub(crate) begun: BTreeMap<String, u32>,
     participants: Vec<Participant>,
     courier: Courier,
     requests: Vec<(Partition, Record)>,
-    /// How often a person had a stuck saga tried again.
-    retried: BTreeMap<String, u32>,
+    /// How often, in calm, people had a look at a saga that needs them.
+    pub(crate) helped: BTreeMap<SagaId, u32>,
+    /// Versions of what people say of scopes.
+    pub(crate) words: i64,
     plan: Plan,
 }
 
@@ -91,7 +96,10 @@ fn play(seed: u64, scene: Scene, plan: Plan) -> Result<Totals, Violation> {
     let judged = world.run().and_then(|()| judge::judge(&mut world));
     let lasted = world.scene.elapsed();
     world.scene.totals.lasted = lasted;
-    judged.map_err(|what| Violation { seed, what, trail: world.scene.trail() })?;
+    judged.map_err(|what| {
+        let texts = world.scene.totals.texts.values().cloned().collect::<Vec<_>>().join("\n");
+        Violation { seed, what, trail: world.scene.trail(), texts }
+    })?;
     Ok(world.scene.totals)
 }
 
@@ -99,8 +107,12 @@ impl World {
     fn new(mut scene: Scene, plan: Plan) -> Self {
         let key = Key::new("simulated", [7; 32]);
         let log = scene.simulation.log();
-        let inbox = make_topics(&mut scene, &key, plan.partitions);
-        let definition = apply(&scene, &key, &inbox);
+        let inbox = setup::make_topics(&mut scene, &key, plan.partitions);
+        let definitions = setup::apply(&mut scene, &key, &inbox, plan.story);
+        let started = match plan.story {
+            Story::Orders => "order-fulfilment",
+            Story::Drawn => PARENT,
+        };
         let nodes = plan.skews.iter().enumerate();
         let nodes = nodes.map(|(n, skew)| Node::new(["ada", "bob"][n], *skew, &key, &inbox, &scene)).collect();
         Self {
@@ -110,16 +122,38 @@ impl World {
             business: Business::default(),
             forged: BTreeMap::new(),
             placed: BTreeMap::new(),
+            begun: BTreeMap::new(),
             topics: BTreeMap::new(),
             decided: BTreeMap::new(),
             requests: Vec::new(),
-            retried: BTreeMap::new(),
+            helped: BTreeMap::new(),
+            words: 0,
             scene,
             key,
             inbox,
-            definition,
+            definitions,
+            started: started.to_owned(),
             plan,
         }
+    }
+
+    /// What a saga runs by.
+    pub(crate) fn definition(&self, saga: &Saga) -> Result<&Definition, String> {
+        self.definitions
+            .get(&saga.definition)
+            .ok_or_else(|| format!("{} runs by a definition that nobody applied", saga.key))
+    }
+
+    /// Whether one of its words, or a person's, undoes something and goes on: then effects are undone in more than one sequence.
+    pub(crate) fn goes_aside(&self, saga: &Saga) -> bool {
+        let text = self.scene.totals.texts.values();
+        let drawn = text.clone().count() > 0;
+        saga.went_aside || drawn && text.into_iter().any(|text| text.contains("skip") || text.contains("back_to"))
+    }
+
+    /// Whether another saga may begin where the last of its key has ended.
+    pub(crate) fn begins_again(&self) -> bool {
+        self.definitions.values().any(|definition| definition.start.again == Again::Ended)
     }
 
     /// What lies in a topic's partition.
@@ -203,6 +237,9 @@ impl World {
         match act {
             Act::Order(number) => self.place(number),
             Act::Nonsense => self.place_nonsense(),
+            Act::Tell(news) => self.tell(&news),
+            Act::Person => self.somebody_acts(),
+            Act::Word { pause } => self.say_of_scope(pause),
             Act::Cancel(number) => self.cancel(number),
             Act::RepeatRequest => self.repeat_request(),
             Act::Crash { node, millis } => self.nodes[node].crash(&mut self.scene, now + millis),
@@ -242,10 +279,37 @@ impl World {
         let key = order_key(number);
         *self.placed.entry(key.clone()).or_default() += 1;
         self.scene.note(format!("order {key}"));
-        let event = format!(
-            r#"{{"type":"placed","order_id":"{key}","account":"a{number}","sku":"tea","quantity":2,"total":1000,"currency":"EUR","address":{{"street":"High Street 1","country":"DE"}}}}"#
-        );
-        self.send_order(event.into_bytes());
+        let event = match self.plan.story {
+            Story::Orders => format!(
+                r#"{{"type":"placed","order_id":"{key}","account":"a{number}","sku":"tea","quantity":2,"total":1000,"currency":"EUR","address":{{"street":"High Street 1","country":"DE"}}}}"#
+            ),
+            // The same number, the same order.
+            Story::Drawn => format!(
+                r#"{{"type":"placed","order_id":"{key}","product":"p{}","count":{},"open":{},"things":{},"starts_at":{}}}"#,
+                number % 3,
+                number % 5,
+                number.is_multiple_of(2),
+                [r#"["x","y"]"#, r#"["x"]"#, "[]", r#"["x","y","z"]"#][number % 4],
+                EPOCH + 20_000 * number as Millis,
+            ),
+        };
+        self.send("orders", event);
+    }
+
+    fn tell(&mut self, news: &News) {
+        let (topic, event) = match news {
+            News::State { order, state, seq } => {
+                ("news", format!(r#"{{"kind":"state","id":"{}","state":"{state}","seq":{seq}}}"#, order_key(*order)))
+            }
+            News::Level { product, level, seq } => {
+                ("rates", format!(r#"{{"product":"p{product}","level":{level},"seq":{seq}}}"#))
+            }
+            News::Letter { order, n } => ("letters", format!(r#"{{"id":"{}","n":{n}}}"#, order_key(*order))),
+            News::Reference { order } => ("refs", format!(r#"{{"ref":"r{}"}}"#, order_key(*order))),
+        };
+        self.scene.see("events told", 1);
+        self.scene.note(format!("told in {topic}: {event}"));
+        self.send(topic, event);
     }
 
     fn place_nonsense(&mut self) {
@@ -253,31 +317,35 @@ impl World {
             [r#"{"type":"placed"}"#, "no json", r#"{"type":"placed","order_id":""}"#, r#"{"type":"viewed"}"#];
         let event = nonsense[self.scene.chance.index(nonsense.len())];
         self.scene.strike("nonsense in a domain topic", event);
-        self.send_order(event.as_bytes().to_vec());
+        self.send("orders", event.to_owned());
     }
 
-    fn send_order(&mut self, value: Vec<u8>) {
-        let partition = self.scene.chance.index(2) as u32;
-        self.courier.send("orders", partition, Record { key: Vec::new(), value, headers: Vec::new() }, 0);
+    fn send(&mut self, topic: &str, event: String) {
+        let partitions = setup::DOMAIN.iter().find(|(name, _)| *name == topic).map_or(1, |(_, partitions)| *partitions);
+        let partition = self.scene.chance.index(partitions as usize) as u32;
+        let record = Record { key: Vec::new(), value: event.into_bytes(), headers: Vec::new() };
+        self.courier.send(topic, partition, record, 0);
     }
 
     fn cancel(&mut self, number: usize) {
         let body = RequestBody::Cancel(CancelRequest { reason: "changed my mind".to_owned() });
-        self.request(&order_key(number), body);
+        let key = order_key(number);
+        let target = KeyTarget { definition: self.started.clone(), key: key.clone() };
+        self.request(partition_of(&key, self.inbox.partitions), RequestTarget::Key(target), body);
     }
 
-    fn request(&mut self, key: &str, body: RequestBody) {
-        self.scene.note(format!("request for {key}: {body:?}"));
-        let target = KeyTarget { definition: self.definition.saga.clone(), key: key.to_owned() };
+    pub(crate) fn request(&mut self, partition: Partition, target: RequestTarget, body: RequestBody) {
+        self.scene.note(format!("request to {partition}, {target:?}: {body:?}"));
+        let (by, roles) =
+            [("eve", ""), ("ann", ""), ("bo", "role/clerk"), ("cy", "role/head")][self.scene.chance.index(4)];
         let request = Request {
             id: RequestId::from_bytes(self.scene.chance.bytes()),
-            by: "eve".to_owned(),
-            roles: vec![],
+            by: by.to_owned(),
+            roles: (!roles.is_empty()).then(|| roles.to_owned()).into_iter().collect(),
             issued: self.scene.now(),
-            target: RequestTarget::Key(target),
+            target,
             body,
         };
-        let partition = partition_of(key, self.inbox.partitions);
         let record = sealed::record(&self.key, self.inbox.log_id, partition, &Body::Request(request));
         self.requests.push((partition, record.clone()));
         self.courier.send("inbox", partition, record, 0);
@@ -293,32 +361,26 @@ impl World {
         self.courier.send("inbox", partition, record, 0);
     }
 
-    /// A person retries what is stuck; tells whether there is nothing left to wait for.
+    /// People look after what needs them; tells whether there is nothing left to wait for.
     fn look(&mut self) -> Result<bool, String> {
-        let mut stuck = Vec::new();
-        let mut rest = self.plan.acts.is_empty() && self.why_no_rest().is_empty();
+        let mut rest = self.plan.acts.is_empty() && self.what_is_under_way().is_empty();
+        let mut keys = BTreeSet::new();
         for partition in 0..self.inbox.partitions {
             for saga in self.sagas(partition)? {
-                if matches!(saga.phase, sagaline_engine::Phase::Stuck { .. }) {
-                    stuck.push(saga.key.clone());
-                }
-                rest &= !saga.goes_forward() && !saga.undoes();
+                rest &= !self.help(partition, &saga) && !self.runs(&saga);
+                keys.insert(saga.key);
             }
         }
-        for key in stuck {
-            // Then it is left as it is: being stuck for ever is allowed, as long as it shows.
-            let retried = self.retried.entry(key.clone()).or_default();
-            if *retried < MOST_RETRIES {
-                *retried += 1;
-                rest = false;
-                let retry = RetryRequest { step: None, input: None, reason: "again".to_owned() };
-                self.request(&key, RequestBody::Retry(retry));
-            }
-        }
-        Ok(rest)
+        Ok(rest && self.placed.keys().all(|key| keys.contains(key)))
     }
 
-    fn sagas(&self, partition: Partition) -> Result<Vec<sagaline_engine::Saga>, String> {
+    /// Whether it goes on by itself, some time.
+    fn runs(&self, saga: &Saga) -> bool {
+        matches!(saga.phase, Phase::Running { .. })
+            && !self.definition(saga).is_ok_and(|definition| rests_held(definition, saga))
+    }
+
+    pub(crate) fn sagas(&self, partition: Partition) -> Result<Vec<Saga>, String> {
         let owner = self.nodes[0].seats[partition as usize].owner.as_ref();
         let Some(owner) = owner else { return Ok(Vec::new()) };
         view::sagas(owner.reader().as_ref(), None, usize::MAX).map_err(|error| error.to_string())
@@ -329,8 +391,32 @@ impl World {
         reader.and_then(|mut reader| reader.bounds()).expect("nothing goes wrong in calm").1
     }
 
-    /// What is still awaited; empty: nothing, as far as the log and the machines show.
+    /// What is still awaited, by sagas and by machines.
     fn why_no_rest(&self) -> String {
+        let mut reasons = self.what_is_under_way();
+        let mut keys = BTreeSet::new();
+        for partition in 0..self.inbox.partitions {
+            for saga in self.sagas(partition).unwrap_or_default() {
+                if self.runs(&saga) {
+                    let Saga { id, key, phase, held, timers, .. } = &saga;
+                    let places: Vec<_> =
+                        saga.steps.iter().map(|step| step.state.places().iter().map(|place| &place.state)).collect();
+                    let places: Vec<Vec<_>> = places.into_iter().map(Iterator::collect).collect();
+                    let open: Vec<_> = saga.effects.iter().filter(|effect| effect.outcome.is_undecided()).collect();
+                    reasons.push(format!(
+                        "{id} {key} runs: {phase:?}, held {held:?}, places {places:?}, open {open:?}, timers {timers:?}"
+                    ));
+                }
+                keys.insert(saga.key);
+            }
+        }
+        let absent = self.placed.keys().filter(|key| !keys.contains(*key));
+        reasons.extend(absent.map(|key| format!("{key} has no saga")));
+        reasons.join("; ")
+    }
+
+    /// Empty: nothing, as far as the log and the machines show.
+    fn what_is_under_way(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         if !self.courier.is_idle() {
             reasons.push("letters are under way".to_owned());
@@ -350,6 +436,9 @@ impl World {
                     reasons.push(format!("partition {partition} is folded to {} of {end}", owner.position()));
                 }
                 let channels = view::channels(owner.reader().as_ref()).unwrap_or_default();
+                let gates = view::gates(owner.reader().as_ref()).unwrap_or_default();
+                let held = gates.iter().filter(|(_, gate)| gate.held > 0);
+                reasons.extend(held.map(|(subject, gate)| format!("{} wait before {subject}: {gate:?}", gate.held)));
                 reasons.extend(
                     channels
                         .iter()
@@ -358,89 +447,27 @@ impl World {
                 );
             }
         }
-        let lives = |key: &&String| {
-            let sagas = self.sagas(partition_of(key, self.inbox.partitions)).unwrap_or_default();
-            !sagas.iter().any(|saga| saga.key == **key)
-        };
-        for partition in 0..self.inbox.partitions {
-            let sagas = self.sagas(partition).unwrap_or_default();
-            let running = sagas.iter().filter(|saga| saga.goes_forward() || saga.undoes());
-            reasons
-                .extend(running.map(|saga| format!("{} runs: {:?}, timers {:?}", saga.key, saga.effects, saga.timers)));
-        }
-        reasons.extend(self.placed.keys().filter(lives).map(|key| format!("{key} has no saga")));
-        reasons.join("; ")
+        reasons
     }
+}
+
+/// Whether nothing is left to happen, because a place of it waits for a person, or behind its guard for the world to change: visibly, and
+/// perhaps for ever.
+pub(crate) fn rests_held(definition: &Definition, saga: &Saga) -> bool {
+    let steps = definition.steps.iter().zip(&saga.steps);
+    let places: Vec<_> =
+        steps.flat_map(|(step, run)| run.state.places().iter().map(move |place| (step, place))).collect();
+    let waits = |step: &Step, state: &PlaceState| match state {
+        PlaceState::Held { .. } | PlaceState::Guarded => true,
+        PlaceState::Active { effect } => step.guard.is_some() && saga.effects[*effect as usize].tries.resting,
+        _ => false,
+    };
+    saga.goes_forward()
+        && saga.timers.iter().all(|timer| timer.kind == TimerKind::AskFact)
+        && places.iter().any(|(step, place)| waits(step, &place.state))
+        && !places.iter().any(|(step, place)| place.state.takes_seat() && !waits(step, &place.state))
 }
 
 fn order_key(number: usize) -> String {
     format!("o-{number}")
-}
-
-fn make_topics(scene: &mut Scene, key: &Key, partitions: u32) -> Inbox {
-    let log = scene.simulation.log();
-    let settings = Settings { activation_delay: 0, ..Settings::default() };
-    let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let inbox = NewTopic {
-        name: "inbox".to_owned(),
-        partitions,
-        replicas: 1,
-        settings: vec![
-            setting("retention.ms", "-1"),
-            setting("retention.bytes", "-1"),
-            setting("cleanup.policy", "delete"),
-            setting("message.timestamp.type", "LogAppendTime"),
-            setting("unclean.leader.election.enable", "false"),
-            setting("max.message.bytes", "1114112"),
-        ],
-    };
-    log.create_topic(&inbox).expect("a new log takes a topic");
-    // The log id is the seed's, so that two runs of it are the same to the byte.
-    let log_id = LogId(scene.chance.bytes());
-    for partition in 0..partitions {
-        let genesis = Genesis {
-            log_id,
-            partition,
-            partitions,
-            topic: "inbox".to_owned(),
-            rules_version: RULES_VERSION,
-            settings: settings.clone(),
-            key_id: key.id().to_owned(),
-            key_fingerprint: key.fingerprint(),
-            wall: scene.now(),
-        };
-        let record = sealed::record(key, log_id, partition, &Body::Genesis(genesis));
-        scene.simulation.put("inbox", partition, record).expect("the topic was just made");
-    }
-    let orders = NewTopic { name: "orders".to_owned(), partitions: 2, replicas: 1, settings: Vec::new() };
-    log.create_topic(&orders).expect("a new log takes a topic");
-    let wanted = Wanted { partitions, replicas: 1, single_broker: true, participants: Vec::new(), settings };
-    topics::create(&log, &Names::new(""), key, &wanted).expect("a new log takes all topics")
-}
-
-/// The order example of the documentation, active from the start.
-fn apply(scene: &Scene, key: &Key, inbox: &Inbox) -> Definition {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/order-fulfilment");
-    let loaded = sagaline_language::load(&[folder]).unwrap_or_else(|error| panic!("{error}"));
-    let mut definition = loaded.definitions.values().next().expect("the folder holds one definition").clone();
-    if scene.mutation == Some(Mutation::ShortAttempts) {
-        for step in &mut definition.steps {
-            if let Verb::Call(call) = &mut step.verb {
-                call.retry.attempt_timeout = call.retry.attempt_timeout * 2 / 3;
-            }
-        }
-    }
-    let options = ApplyOptions {
-        contracts: loaded.contracts.iter().cloned().collect(),
-        definitions: vec![definition.clone()],
-        topics: Wanted { partitions: COMMAND_PARTITIONS, replicas: 1, single_broker: true, ..Wanted::default() },
-        by: "the simulation".to_owned(),
-    };
-    let log = std::sync::Arc::new(scene.simulation.log());
-    let begun = Apply::begin(log, &Names::new(""), key, inbox, &Catalogue::default(), &options);
-    let mut apply = begun.expect("nothing is known that could speak against it");
-    while apply.turn(Duration::ZERO).expect("nothing goes wrong yet").is_none() {
-        scene.simulation.advance(1);
-    }
-    definition
 }

@@ -31,7 +31,7 @@ pub enum Mutation {
 
 /// A property that did not hold, and how the run came there.
 #[derive(Debug, thiserror::Error)]
-#[error("seed {seed}: {what}\nlast events:\n{trail}\nagain: SEED={seed} cargo test -p sagaline-simulation")]
+#[error("seed {seed}: {what}\nlast events:\n{trail}\n{texts}\nagain: SEED={seed} cargo test -p sagaline-simulation")]
 pub struct Violation {
     /// The run.
     pub seed: u64,
@@ -39,6 +39,8 @@ pub struct Violation {
     pub what: String,
     /// What happened before, a line each.
     pub trail: String,
+    /// The definitions and contracts that were drawn.
+    pub texts: String,
 }
 
 /// What a run brought.
@@ -52,6 +54,10 @@ pub struct Totals {
     pub digests: Vec<Digest>,
     /// Sagas by how they ended, or that they are stuck.
     pub ends: BTreeMap<String, u64>,
+    /// Definitions and contracts that were drawn, by name.
+    pub texts: BTreeMap<String, String>,
+    /// Keywords and words by place that were drawn.
+    pub said: BTreeMap<String, u64>,
     /// Records in the inbox.
     pub inputs: u64,
     /// Outputs of the fold.

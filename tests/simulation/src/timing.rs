@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sagaline_definition::Definition;
+use sagaline_definition::model::{Compensate, Verb};
+use sagaline_schemas::command::Command;
 use sagaline_schemas::record::{Answer, Body, Kind, Progress};
-use sagaline_schemas::{EffectId, Millis, Offset, Position, hash, proof, schema};
+use sagaline_schemas::{Digest, EffectId, Millis, Offset, Position, hash, proof, schema};
 
 use crate::judge::Refold;
 use crate::orders::commands;
 
-/// The order definition's `attempt_timeout`, and the default's.
-const ATTEMPT_TIMEOUT: Millis = 30_000;
 /// Two clocks further apart let no time pass.
 const TOLERANCE: u64 = 60_000;
 
@@ -32,11 +33,12 @@ pub fn progresses(refold: &Refold) -> Vec<(Offset, Millis, Progress)> {
 
 /// I5: an attempt that follows a silent one was decided at a Progress whose clocks both stand at least the attempt's time behind both
 /// clocks of the Progress that acknowledged the silent one's command.
-pub fn timers_are_never_early(refold: &Refold) -> Result<(), String> {
+pub fn timers_are_never_early(refold: &Refold, definitions: &BTreeMap<Digest, Definition>) -> Result<(), String> {
     let progresses = progresses(refold);
     let answered = answers(refold);
     let mut last: BTreeMap<(EffectId, bool), (Position, String)> = BTreeMap::new();
     for ((position, command), channel) in commands(refold)?.into_iter().zip(channels(refold)) {
+        let Some(timeout) = attempt_timeout(&command, refold, definitions) else { continue };
         let lane = (command.effect_id, command.address.kind == Kind::Compensate);
         let before = last.insert(lane, (position, channel));
         let Some((sent, channel)) = before.filter(|_| position.timer > 0) else { continue };
@@ -64,7 +66,7 @@ pub fn timers_are_never_early(refold: &Refold) -> Result<(), String> {
             ));
         };
         let (now, base) = (fired.wall.min(*timestamp), base.wall.max(*base_timestamp));
-        if silent && now < base + ATTEMPT_TIMEOUT {
+        if silent && now < base + timeout {
             return Err(format!(
                 "I5: {} was decided {} ms after the attempt before was sent",
                 command.command_id,
@@ -73,6 +75,20 @@ pub fn timers_are_never_early(refold: &Refold) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// How long an attempt may take by its saga's definition as it was written; none: it is no attempt at an effect.
+fn attempt_timeout(command: &Command, refold: &Refold, definitions: &BTreeMap<Digest, Definition>) -> Option<Millis> {
+    let saga = refold.sagas.iter().find(|saga| saga.id == command.address.saga)?;
+    let step = definitions.get(&saga.definition)?.steps.iter().find(|step| step.step == command.address.step)?;
+    match (&step.verb, command.address.kind) {
+        (Verb::Call(call), Kind::Do) => Some(call.retry.attempt_timeout),
+        (Verb::Call(call), Kind::Compensate) => match &call.compensate {
+            Compensate::By { retry, .. } => Some(retry.attempt_timeout),
+            Compensate::Never | Compensate::Reads => None,
+        },
+        _ => None,
+    }
 }
 
 /// Whatever the backlog answers never times out: nothing is tried again behind an answer in the log.

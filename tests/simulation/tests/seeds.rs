@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sagaline_simulation::{Totals, Violation, simulate, simulate_outage};
+use sagaline_simulation::{Totals, Violation, coverage, simulate, simulate_outage};
 
 /// What a plain `cargo test` plays.
 const FEW: u64 = 200;
@@ -38,7 +38,14 @@ fn every_seed_holds_what_is_promised() {
     print(&runs);
     let struck = |kind: &str| runs.iter().any(|run| run.faults.contains_key(kind));
     let seen = |kind: &str| runs.iter().any(|run| run.seen.get(kind).is_some_and(|times| *times > 0));
-    for kind in ["attempts again", "undoing attempts again", "nothing was there to undo"] {
+    for said in coverage::keywords().into_iter().chain(coverage::places()) {
+        assert!(
+            runs.iter().any(|run| run.said.contains_key(&said)),
+            "`{said}` was never drawn: the runs show less than they say"
+        );
+    }
+    for kind in ["attempts again", "undoing attempts again", "nothing was there to undo", "child sagas", "people acted"]
+    {
         assert!(seen(kind), "{kind}: never seen, so the runs show less than they say");
     }
     for kind in ["coordinator crashed", "coordinator asleep", "answer lost", "forged record", "old record comes again"]
@@ -64,9 +71,11 @@ fn print(runs: &[Totals]) {
     let mut faults: BTreeMap<&str, u64> = BTreeMap::new();
     let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut said: BTreeMap<&str, u64> = BTreeMap::new();
     for run in runs {
         run.seen.iter().for_each(|(kind, times)| *seen.entry(kind).or_default() += times);
         run.faults.iter().for_each(|(kind, times)| *faults.entry(kind).or_default() += times);
+        run.said.iter().for_each(|(what, times)| *said.entry(what).or_default() += times);
         run.ends.iter().for_each(|(end, times)| *ends.entry(end).or_default() += times);
     }
     println!("{} seeds", runs.len());
@@ -81,6 +90,7 @@ fn print(runs: &[Totals]) {
     faults.iter().for_each(|(kind, times)| println!("{times:>9}  fault: {kind}"));
     seen.iter().for_each(|(kind, times)| println!("{times:>9}  seen: {kind}"));
     ends.iter().for_each(|(end, times)| println!("{times:>9}  sagas: {end}"));
+    said.iter().for_each(|(said, times)| println!("{times:>9}  drawn: {said}"));
 }
 
 fn median(runs: &[Totals], of: impl Fn(&Totals) -> u64) -> u64 {
