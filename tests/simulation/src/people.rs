@@ -15,8 +15,8 @@ use crate::run::World;
 /// How often, in calm, people try to get one saga going again before they leave it as it is: being stuck for ever is allowed, as long as it
 /// shows.
 const MOST_HELP: u32 = 4;
-/// And until when they try to close one whose parent waits for it.
-const MOST_CLOSING: u32 = 20;
+/// And one whose parent waits for it, which they close in the end.
+const MOST_CLOSING: u32 = 60;
 /// What a scope's word may be about.
 const SCOPES: [&str; 4] = ["participant/inventory", "participant/payment", "definition/drawn", "all"];
 
@@ -47,19 +47,16 @@ impl World {
         if wishes.is_empty() {
             return false;
         }
-        let is_waited_for = saga.parent.is_some() && matches!(saga.phase, Phase::Stuck { .. });
         let helped = self.helped.entry(saga.id).or_default();
-        if *helped >= MOST_HELP && !is_waited_for {
+        // A parent would wait for its child for ever.
+        if *helped >= if saga.parent.is_some() { MOST_CLOSING } else { MOST_HELP } {
             return false;
         }
         *helped += 1;
-        let body = match *helped {
-            0..=MOST_HELP => wishes.swap_remove(self.scene.chance.index(wishes.len())),
-            // A parent would wait for ever.
-            ..=MOST_CLOSING if is_waited_for => {
-                RequestBody::Close(CloseRequest { reason: "enough".to_owned(), evidence: "seen".to_owned() })
-            }
-            _ => return false,
+        let body = if *helped > MOST_HELP && helped.is_multiple_of(2) {
+            RequestBody::Close(CloseRequest { reason: "enough".to_owned(), evidence: "seen".to_owned() })
+        } else {
+            wishes.swap_remove(self.scene.chance.index(wishes.len()))
         };
         self.ask(partition, saga, body);
         true
@@ -81,7 +78,7 @@ impl World {
             wishes.push(RequestBody::Retry(RetryRequest { step: None, input: None, reason: reason() }));
             wishes.extend(self.truths(saga));
         }
-        if !matches!(saga.phase, Phase::Running { .. }) {
+        if !saga.goes_forward() {
             return wishes;
         }
         for (target, state) in self.places(saga) {

@@ -451,7 +451,7 @@ impl World {
     }
 }
 
-/// Whether nothing is left to happen, because a place of it waits for a person, or behind its guard for the world to change: visibly, and
+/// Whether nothing is left to happen, because it or a place of it waits for a person, or behind its guard for the world to change: visibly, and
 /// perhaps for ever.
 pub(crate) fn rests_held(definition: &Definition, saga: &Saga) -> bool {
     let steps = definition.steps.iter().zip(&saga.steps);
@@ -464,7 +464,7 @@ pub(crate) fn rests_held(definition: &Definition, saga: &Saga) -> bool {
     };
     saga.goes_forward()
         && saga.timers.iter().all(|timer| timer.kind == TimerKind::AskFact)
-        && places.iter().any(|(step, place)| waits(step, &place.state))
+        && (saga.held.is_some() || places.iter().any(|(step, place)| waits(step, &place.state)))
         && !places.iter().any(|(step, place)| place.state.takes_seat() && !waits(step, &place.state))
 }
 
