@@ -133,8 +133,7 @@ impl Turn<'_> {
         let items = match (&step.for_each, &holds) {
             (Some(each), Ok(true)) => each.list.eval(&names).map_err(|error| error.to_string()).and_then(|list| {
                 let Value::List(items) = list else { return Err(format!("{}: this is no list", each.list.source())) };
-                let (count, most) = (items.len(), each.most as usize);
-                if count > most { Err(format!("the list has {count} items, `most` allows {most}")) } else { Ok(items) }
+                Ok(items)
             }),
             _ => Ok(Vec::new()),
         };
@@ -145,8 +144,21 @@ impl Turn<'_> {
                 self.saga.steps[number as usize].state = StepState::Skipped;
                 self.fact(Fact::Skipped { step: number });
             }
-            (Ok(true), Ok(items)) => self.open_places(number, items),
+            (Ok(true), Ok(items)) => match &step.for_each {
+                Some(each) if items.len() > each.most as usize => self.refuse_list(number, items.len(), each.most),
+                Some(_) | None => self.open_places(number, items),
+            },
         }
+    }
+
+    /// A list that is too long is a failure of the step, like whatever can't be decided: one place without an item stands for it.
+    fn refuse_list(&mut self, number: u32, count: usize, most: u32) {
+        let run = &mut self.saga.steps[number as usize];
+        let place = Place { item: None, input: None, round: run.round, state: PlaceState::Waiting };
+        run.state = StepState::Begun { places: vec![place] };
+        let step = self.step(number).step.clone();
+        let error = format!("the list has {count} items, `most` allows {most}");
+        self.owe(At { step: number, item: 0 }, Cause::Failed { step, error }, None);
     }
 
     fn open_places(&mut self, number: u32, items: Vec<Value>) {

@@ -9,7 +9,7 @@ use sagaline_schemas::{RequestId, Value};
 
 use crate::fact::Fact;
 use crate::ledger::{Outcome, Undo};
-use crate::saga::{Cause, Direction, Held, Phase, PlaceState, Stuck, Vote};
+use crate::saga::{Cause, Direction, Held, Phase, PlaceState, StepState, Stuck, Vote};
 use crate::told::Told;
 use crate::turn::{At, Rejected, Turn};
 
@@ -319,6 +319,11 @@ impl Turn<'_> {
                 self.effect(effect).outcome = Outcome::Decided;
                 self.effect(effect).tries.resting = true;
                 self.place(at).state = PlaceState::Active { effect };
+                Ok(())
+            }
+            // The list was too long: it is looked at once more.
+            (None, _) if self.step(at.step).for_each.is_some() && self.place(at).item.is_none() => {
+                self.saga.steps[at.step as usize].state = StepState::Waiting;
                 Ok(())
             }
             (None, input) => {

@@ -3,7 +3,7 @@
 use expect_test::expect;
 use sagaline_definition::model::{Definition, ForEach, Word};
 
-use super::stage::{call_mut, chain, check, child, definition, expr};
+use super::stage::{call_mut, chain, check, child, definition, expr, fact};
 
 /// a, then b for each of these, then c with what came of them.
 fn each(list: &str, at_once: u32, enough: Option<u32>) -> Definition {
@@ -38,14 +38,43 @@ fn as_many_at_once_as_allowed_and_results_in_order() {
         ok c         -> Completed
     "#]],
     );
+}
+
+#[test]
+fn a_list_that_is_too_long_is_a_failure_of_the_step() {
+    let mut made = each("[1, 2, 3, 4, 5]", 2, None);
     check(
-        &each("[1, 2, 3, 4, 5]", 2, None),
-        "ok a; cancel; undone a",
+        &made,
+        "ok a; undone a",
         &expect![[r#"
         start        -> a
-        ok a         -> stuck: an expression of b has no value: the list has 5 items, `most` allows 4
-        cancel       -> turns back, un-a
-        undone a     -> Cancelled
+        ok a         -> turns back, un-a
+        undone a     -> Compensated
+    "#]],
+    );
+    call_mut(&mut made, 1).failed = Word::Skip;
+    check(
+        &made,
+        "ok a; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a         -> c([null]), skips b/0
+        ok c         -> Completed
+    "#]],
+    );
+    made = each("facts.n == 1 ? [1] : [1, 2, 3, 4, 5]", 2, None);
+    made.facts = vec![fact("n", sagaline_schemas::Value::Int(0))];
+    call_mut(&mut made, 1).failed = Word::Hold;
+    check(
+        &made,
+        "ok a; told n 1; retry b/0; ok b/0; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a         -> holds b/0
+        told n 1     ->
+        retry b/0    -> b/0(10)
+        ok b/0       -> c([1])
+        ok c         -> Completed
     "#]],
     );
 }
