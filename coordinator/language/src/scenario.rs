@@ -17,8 +17,8 @@ use crate::literal;
 use crate::report::{Checked, Problems, Report};
 use crate::yaml::{self, Entry, Node};
 
-pub use happening::{Happening, What};
-pub use reply::{Reply, Says};
+pub use happening::{HAPPENING, Happening, What};
+pub use reply::{REPLY, Reply, Says};
 
 /// A file of scenarios.
 #[derive(Clone, Debug, PartialEq)]

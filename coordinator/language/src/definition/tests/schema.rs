@@ -1,6 +1,8 @@
 //! The JSON Schemas in docs/schema say what the parser says: the same keys everywhere, and every example is valid.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use sagaline_schemas::Value;
 
@@ -9,10 +11,12 @@ use super::*;
 use crate::definition::tables;
 use crate::literal;
 use crate::report::Problems;
+use crate::scenario;
 use crate::yaml;
 
 const DEFINITION: &str = include_str!("../../../../../docs/schema/definition.schema.json");
 const CONTRACT: &str = include_str!("../../../../../docs/schema/contract.schema.json");
+const TEST: &str = include_str!("../../../../../docs/schema/test.schema.json");
 
 fn schema(text: &str) -> Value {
     Value::parse(text.as_bytes()).expect("a schema is JSON")
@@ -40,6 +44,17 @@ fn schemas_have_the_keys_of_the_parser() {
     assert_eq!(properties(&definition, "step"), set(tables::step_keys()));
     for (name, keys) in &tables::CONTRACT {
         assert_eq!(properties(&contract, name), set(keys.known.iter().copied()), "{name}");
+    }
+}
+
+#[test]
+fn the_schema_of_tests_has_the_keys_of_the_parser() {
+    let schema = schema(TEST);
+    for (name, keys) in [("", scenario::FILE), ("test", scenario::TEST), ("expect", scenario::EXPECT)] {
+        assert_eq!(properties(&schema, name), set(keys.known.iter().copied()), "{name}");
+    }
+    for (name, keys) in [("reply_map", scenario::REPLY), ("happening", scenario::HAPPENING)] {
+        assert_eq!(properties(&schema, name), set(keys.known.iter().copied()), "{name}");
     }
 }
 
@@ -113,6 +128,7 @@ fn is_of(name: &str, value: &Value) -> bool {
         "array" => matches!(value, Value::List(_)),
         "string" => matches!(value, Value::String(_)),
         "boolean" => matches!(value, Value::Bool(_)),
+        "null" => matches!(value, Value::Null),
         "integer" => matches!(value, Value::Int(_)),
         "number" => matches!(value, Value::Int(_) | Value::Float(_)),
         other => panic!("no JSON type `{other}`"),
@@ -131,6 +147,46 @@ fn every_example_is_valid() {
     for text in texts {
         let schema = if text.trim_start().starts_with("participant:") { CONTRACT } else { DEFINITION };
         assert_eq!(complaints(schema, text), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn the_tests_of_the_stories_are_valid() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let mut seen = 0;
+    for folder in fs::read_dir(examples).expect("the examples can be read") {
+        for file in fs::read_dir(folder.expect("an entry").path()).expect("a folder") {
+            let path = file.expect("an entry").path();
+            if path.to_string_lossy().ends_with(".test.yaml") {
+                let text = fs::read_to_string(&path).expect("a file");
+                assert_eq!(complaints(TEST, &text), Vec::<String>::new(), "{}", path.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 5, "{seen} files of tests");
+}
+
+#[test]
+fn tests_that_the_parser_refuses_are_not_valid() {
+    let test = |rest: &str| format!("definition: a.yaml\ntests: [{{ test: a, {rest} }}]\n");
+    let wrong = [
+        "definition: a.yaml\n".to_owned(),
+        test("input: 1"),
+        test("expect: { ends: completed }"),
+        test("expect: { end: done }"),
+        test("expect: { world: { a: gone } }"),
+        test("expect: {}, replies: { a: { ok: 1, refused: B } }"),
+        test("expect: {}, replies: { a: { ok: 1, times: 0 } }"),
+        test("expect: {}, replies: { a: { after: 1s } }"),
+        test("expect: {}, happens: [{ fact: a, value: 1 }]"),
+        test("expect: {}, happens: [{ at: 1s }]"),
+        test("expect: {}, happens: [{ at: 1s, down: payment }]"),
+        test("expect: {}, happens: [{ at: 1s, decide: a }]"),
+    ];
+    for text in wrong {
+        assert!(!complaints(TEST, &text).is_empty(), "{text}");
+        assert!(scenario::scenarios("a.test.yaml", &text).is_err(), "{text}");
     }
 }
 
