@@ -178,7 +178,8 @@ fn a_forged_token_is_set_aside_and_the_true_one_still_counts() {
     assert_eq!(stage.shown("P-1")["saga"]["status"], "running");
     stage.noted(&token, &succeeded("true"));
     stage.token("book");
-    assert_eq!(stage.shown("P-1")["saga"]["report"]["effects"][0]["detail"], json!({ "reference": "true" }));
+    // A command leaves before what decided it is committed, and so to be seen.
+    wait_until(|| stage.shown("P-1")["saga"]["report"]["effects"][0]["detail"] == json!({ "reference": "true" }));
 }
 
 #[test]

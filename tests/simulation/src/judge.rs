@@ -267,6 +267,10 @@ fn the_report_is_the_world(world: &World, orders: &Orders, saga: &Saga) -> Resul
         }
         let id = hash::effect_id(saga.id, &effect.step, &effect.items, effect.round);
         let stands = world.business.deed(id).stands();
+        let went_back = matches!(report.end, Some(End::Compensated | End::Cancelled));
+        if stands && went_back && call.compensate != Compensate::Never {
+            return Err(format!("I2: {} {} ended {:?}, and {} stands", saga.id, saga.key, report.end, effect.step));
+        }
         match effect.stands {
             Some(said) if said != stands => {
                 return Err(format!(

@@ -135,7 +135,7 @@ impl Plan {
         draft.break_nodes(chance);
         draft.break_topics(chance);
         draft.some(chance, 12, |_| Act::Forge);
-        draft.some(chance, 15, |_| Act::Echo);
+        draft.some(chance, 60, |_| Act::Echo);
         draft.plan
     }
 

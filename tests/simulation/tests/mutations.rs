@@ -4,8 +4,8 @@ use sagaline_simulation::{Mutation, simulate};
 
 /// Plays seeds until a check turns red; gives what it says.
 fn found(mutation: Mutation) -> String {
-    let mut violations = (0..400).filter_map(|seed| simulate(seed, Some(mutation)).err());
-    let violation = violations.next().unwrap_or_else(|| panic!("{mutation:?} is not seen in 400 seeds"));
+    let mut violations = (0..200).filter_map(|seed| simulate(seed, Some(mutation)).err());
+    let violation = violations.next().unwrap_or_else(|| panic!("{mutation:?} is not seen in 200 seeds"));
     println!("{mutation:?}: seed {}: {}", violation.seed, violation.what);
     violation.what
 }
