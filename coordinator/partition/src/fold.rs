@@ -129,11 +129,7 @@ impl Partition {
             committed: 0,
             fire_from: None,
         };
-        partition.waiting = partition.read_waiting()?;
-        partition.unanswered = partition.read_unanswered()?;
-        partition.gates = partition.read_gates()?;
-        partition.channels = partition.read_channels()?;
-        partition.committed = partition.next();
+        partition.read_caches()?;
         if let Some(meta) = &partition.meta {
             partition.check_key(&meta.key_id, meta.key_fingerprint)?;
             check_rules(meta.rules_version)?;
@@ -328,13 +324,18 @@ impl Partition {
         self.published.clear();
         self.next_due = None;
         self.fire_from = None;
+        self.tokens.clear();
+        self.last_value = None;
         self.meta = self.over.read::<Meta>(Family::Meta, keys::META)?;
+        self.read_caches()
+    }
+
+    /// What of the store is held in memory, as it was committed.
+    fn read_caches(&mut self) -> Result<(), StoreError> {
         self.waiting = self.read_waiting()?;
         self.unanswered = self.read_unanswered()?;
-        self.tokens.clear();
         self.gates = self.read_gates()?;
         self.channels = self.read_channels()?;
-        self.last_value = None;
         self.committed = self.next();
         Ok(())
     }
