@@ -6,7 +6,7 @@ use crate::fields::{Fields, Keys, list, one_or_more, parsed, text};
 use crate::lexical;
 use crate::literal;
 use crate::report::Problems;
-use crate::yaml::{Kind, Node};
+use crate::yaml::{self, Entry, Node, Scalar};
 
 /// Something that happens.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,11 +77,27 @@ pub const HAPPENING: Keys = Keys {
     ],
 };
 
-/// Happenings that are one key and its text.
-const REASONS: [(&str, Made); 4] =
-    [("cancel", What::Cancel), ("skip", What::Skip), ("close", What::Close), ("hold", What::Hold)];
+/// One thing that can happen: its key, the keys that say more of it, and how they are read.
+struct Kind {
+    key: &'static str,
+    more: &'static [&'static str],
+    read: Read,
+}
 
-type Made = fn(String) -> What;
+type Read = fn(&Fields<'_>, &Entry, &mut Problems) -> Option<What>;
+
+const KINDS: [Kind; 10] = [
+    Kind { key: "fact", more: &["value", "seq"], read: fact },
+    Kind { key: "event", more: &["data"], read: event },
+    Kind { key: "decide", more: &["choice", "by", "roles"], read: decide },
+    Kind { key: "cancel", more: &[], read: |_, entry, problems| Some(What::Cancel(said(entry, problems)?)) },
+    Kind { key: "retry", more: &[], read: retry },
+    Kind { key: "skip", more: &[], read: |_, entry, problems| Some(What::Skip(said(entry, problems)?)) },
+    Kind { key: "close", more: &[], read: |_, entry, problems| Some(What::Close(said(entry, problems)?)) },
+    Kind { key: "hold", more: &[], read: |_, entry, problems| Some(What::Hold(said(entry, problems)?)) },
+    Kind { key: "release", more: &[], read: |_, _, _| Some(What::Release) },
+    Kind { key: "down", more: &["lasts"], read: down },
+];
 
 const EXAMPLE: &str = "write { at: 2h, fact: status, value: cancelled }, or event, decide, cancel, retry, skip, close, hold, release, down";
 
@@ -100,53 +116,80 @@ fn happening(node: &Node, problems: &mut Problems) -> Option<Happening> {
     Some(Happening { at: at?, what: what? })
 }
 
+/// One thing happens, and each key belongs to it.
 fn what(fields: &Fields<'_>, problems: &mut Problems) -> Option<What> {
-    let reads = |key: &str, problems: &mut Problems| {
-        fields.get(key).map(|node| text(node, &format!("`{key}`"), problems).map(str::to_owned))
+    let mut said: Vec<(&Kind, &Entry)> =
+        KINDS.iter().filter_map(|kind| Some((kind, fields.entry(kind.key)?))).collect();
+    said.sort_by_key(|(_, entry)| entry.key_span.start);
+    let (kind, entry) = match said[..] {
+        [] => {
+            problems.error(fields.span, "nothing happens here", EXAMPLE);
+            return None;
+        }
+        [one] => one,
+        [(first, _), (second, entry), ..] => {
+            let message = format!("`{}` and `{}` are two happenings", first.key, second.key);
+            problems.error(
+                entry.key_span,
+                message,
+                "write each in braces of its own: those of one moment happen in file order",
+            );
+            return None;
+        }
     };
-    let value = |key: &str, problems: &mut Problems| {
-        fields.get(key).map_or(Some(Value::Null), |node| literal::value(node, problems))
-    };
-    if let Some(fact) = reads("fact", problems) {
-        let seq = fields.get("seq").map(|node| parsed(node, "version", whole, problems));
-        let value = value("value", problems);
-        return Some(What::Fact { fact: fact?, value: value?, seq: seq.map_or(Some(None), |seq| seq.map(Some))? });
-    }
-    if let Some(step) = reads("event", problems) {
-        return Some(What::Event { step: step?, data: value("data", problems)? });
-    }
-    if let Some(step) = reads("decide", problems) {
-        return decide(fields, step?, problems);
-    }
-    if let Some(participant) = reads("down", problems) {
-        let lasts = fields.required("lasts", "lasts: 4h", problems);
-        let lasts = lasts.and_then(|node| parsed(node, "duration", lexical::duration, problems));
-        return Some(What::Down { participant: participant?, lasts: lasts? });
-    }
-    if let Some(node) = fields.get("retry") {
-        let all = matches!(&node.kind, Kind::Scalar(scalar) if scalar.text() == "all" || scalar.text().is_empty());
-        return Some(What::Retry(if all { None } else { Some(text(node, "`retry`", problems)?.to_owned()) }));
-    }
-    if fields.get("release").is_some() {
-        return Some(What::Release);
-    }
-    for (key, made) in REASONS {
-        if let Some(reason) = reads(key, problems) {
-            return Some(made(reason?));
+    for key in HAPPENING.known {
+        let of = KINDS.iter().find(|kind| kind.more.contains(key)).filter(|of| of.key != kind.key);
+        if let (Some(of), Some(stray)) = (of, fields.entry(key)) {
+            let message = format!("`{key}` says nothing of `{}`", kind.key);
+            problems.error(stray.key_span, message, format!("take it out; it belongs to `{}`", of.key));
         }
     }
-    problems.error(fields.span, "nothing happens here", EXAMPLE);
-    None
+    (kind.read)(fields, entry, problems)
 }
 
-fn decide(fields: &Fields<'_>, step: String, problems: &mut Problems) -> Option<What> {
+/// The text of an entry.
+fn said(entry: &Entry, problems: &mut Problems) -> Option<String> {
+    text(&entry.value, &format!("`{}`", entry.key), problems).map(str::to_owned)
+}
+
+/// The value of a key; null where it is left out.
+fn value(fields: &Fields<'_>, key: &str, problems: &mut Problems) -> Option<Value> {
+    fields.get(key).map_or(Some(Value::Null), |node| literal::value(node, problems))
+}
+
+fn fact(fields: &Fields<'_>, entry: &Entry, problems: &mut Problems) -> Option<What> {
+    let fact = said(entry, problems);
+    let seq = fields.get("seq").map(|node| parsed(node, "version", whole, problems));
+    let value = value(fields, "value", problems);
+    Some(What::Fact { fact: fact?, value: value?, seq: seq.map_or(Some(None), |seq| seq.map(Some))? })
+}
+
+fn event(fields: &Fields<'_>, entry: &Entry, problems: &mut Problems) -> Option<What> {
+    Some(What::Event { step: said(entry, problems)?, data: value(fields, "data", problems)? })
+}
+
+fn down(fields: &Fields<'_>, entry: &Entry, problems: &mut Problems) -> Option<What> {
+    let participant = said(entry, problems);
+    let lasts = fields.required("lasts", "lasts: 4h", problems);
+    let lasts = lasts.and_then(|node| parsed(node, "duration", lexical::duration, problems));
+    Some(What::Down { participant: participant?, lasts: lasts? })
+}
+
+fn retry(_: &Fields<'_>, entry: &Entry, problems: &mut Problems) -> Option<What> {
+    let all = |scalar: &Scalar| scalar.text() == "all" || scalar.text().is_empty();
+    let all = matches!(&entry.value.kind, yaml::Kind::Scalar(scalar) if all(scalar));
+    Some(What::Retry(if all { None } else { Some(said(entry, problems)?) }))
+}
+
+fn decide(fields: &Fields<'_>, entry: &Entry, problems: &mut Problems) -> Option<What> {
+    let step = said(entry, problems);
     let choice = fields.required("choice", "choice: approve", problems);
     let choice = choice.and_then(|node| text(node, "`choice`", problems));
     let by = fields.get("by").map_or(Some("somebody"), |node| text(node, "`by`", problems));
     let roles = fields.get("roles").map(one_or_more).unwrap_or_default();
     let roles: Vec<Option<&str>> = roles.iter().map(|role| text(role, "a role", problems)).collect();
     let roles = roles.into_iter().map(|role| role.map(str::to_owned)).collect::<Option<Vec<String>>>();
-    Some(What::Decide { step, choice: choice?.to_owned(), by: by?.to_owned(), roles: roles? })
+    Some(What::Decide { step: step?, choice: choice?.to_owned(), by: by?.to_owned(), roles: roles? })
 }
 
 fn whole(text: &str) -> Result<i64, String> {

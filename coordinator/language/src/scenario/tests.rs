@@ -86,6 +86,22 @@ fn mistakes_have_places() {
     "#]],
     );
     wrong(
+        "{ at: 4h, retry: all }",
+        "{ at: 4h, skip: charge, cancel: a }",
+        &expect![[r#"
+        order.test.yaml:16:33: error: `skip` and `cancel` are two happenings
+            help: write each in braces of its own: those of one moment happen in file order
+    "#]],
+    );
+    wrong(
+        "{ at: 4h, retry: all }",
+        "{ at: 4h, retry: all, lasts: 4h }",
+        &expect![[r#"
+        order.test.yaml:16:31: error: `lasts` says nothing of `retry`
+            help: take it out; it belongs to `down`
+    "#]],
+    );
+    wrong(
         "choice: approve, ",
         "",
         &expect![[r#"

@@ -108,12 +108,25 @@ fn broken(rule: &str, wanted: &Value, schema: &Value, root: &Value, value: &Valu
         ("minItems", Value::Int(least), Value::List(items)) => complaint((items.len() as i64) < *least),
         ("maxItems", Value::Int(most), Value::List(items)) => complaint((items.len() as i64) > *most),
         ("minProperties", Value::Int(least), Value::Map(map)) => complaint((map.len() as i64) < *least),
+        ("maxProperties", Value::Int(most), Value::Map(map)) => complaint((map.len() as i64) > *most),
+        ("dependentRequired", Value::Map(needs), Value::Map(map)) => {
+            let met = |needed: &Value| matches!(needed, Value::List(keys) if keys.iter().all(|key| matches!(key, Value::String(key) if map.contains_key(key))));
+            complaint(needs.iter().any(|(key, needed)| map.contains_key(key) && !met(needed)))
+        }
         ("minimum", Value::Int(least), Value::Int(n)) => complaint(n < least),
         ("maximum", Value::Int(most), Value::Int(n)) => complaint(n > most),
         // Patterns are for editors: the parser's own grammar of each scalar has its tests.
         ("pattern" | "description" | "title" | "default" | "$schema" | "$defs", _, _) => Vec::new(),
         (
-            "required" | "properties" | "additionalProperties" | "items" | "minItems" | "maxItems" | "minProperties",
+            "required"
+            | "properties"
+            | "additionalProperties"
+            | "items"
+            | "minItems"
+            | "maxItems"
+            | "minProperties"
+            | "maxProperties"
+            | "dependentRequired",
             _,
             _,
         )
@@ -183,6 +196,10 @@ fn tests_that_the_parser_refuses_are_not_valid() {
         test("expect: {}, happens: [{ at: 1s }]"),
         test("expect: {}, happens: [{ at: 1s, down: payment }]"),
         test("expect: {}, happens: [{ at: 1s, decide: a }]"),
+        test("expect: {}, happens: [{ at: 1s, cancel: a, skip: b }]"),
+        test("expect: {}, happens: [{ at: 1s, cancel: a, lasts: 4h }]"),
+        test("expect: {}, happens: [{ at: 1s, event: a, value: 1 }]"),
+        test("expect: { commands: [{ a: 1, b: 2 }] }"),
     ];
     for text in wrong {
         assert!(!complaints(TEST, &text).is_empty(), "{text}");
