@@ -1,17 +1,28 @@
-//! The graph of a definition as SVG: layers from top to bottom, a box for each step, the pivot marked, and the way back if one is given.
+//! The graph of a definition as SVG: rows from top to bottom, a box for each step, the pivot marked, and the way back if one is given. Where
+//! boxes stand says `layout.rs`, where the way back runs `way_back.rs`; here is only drawn.
 
-use std::collections::BTreeMap;
+mod layout;
+mod way_back;
+
 use std::fmt::Write;
 
 use sagaline_definition::model::{Definition, Sleep, Step, StepIndex, Verb};
 
 use crate::plan::Plan;
+use layout::{HEIGHT, Layout, Of, layout};
+use way_back::{Frame, WayBack};
 
-const WIDTH: f64 = 190.0;
-const HEIGHT: f64 = 54.0;
-const GAP: (f64, f64) = (36.0, 46.0);
+/// Least room between two rows.
+const GAP: f64 = 46.0;
 const MARGIN: f64 = 32.0;
-const TITLE: f64 = 64.0;
+const TITLE: f64 = 56.0;
+/// A box is as wide as its name, and within these as its verb.
+const WIDTHS: (f64, f64) = (150.0, 300.0);
+/// Left and right of a box's texts.
+const PADDING: f64 = 16.0;
+const NAME: f64 = 14.0;
+const VERB: f64 = 11.0;
+const MARK: f64 = 10.0;
 
 const STYLE: &str = "\
 text{font-family:'DejaVu Sans',Verdana,sans-serif;fill:#1b2733}\
@@ -19,208 +30,191 @@ text{font-family:'DejaVu Sans',Verdana,sans-serif;fill:#1b2733}\
 .note{font-size:12px;fill:#55636f}.box{fill:#fff;stroke:#8a99a8;stroke-width:1.4}\
 .effect{fill:#eef5fb;stroke:#3a76a8}.people{fill:#fdf6e3;stroke:#b58a1f}.pivot{stroke-width:3.5;stroke:#1b2733}\
 .failed{fill:#fbe3e1;stroke:#b3261e;stroke-width:2.4}.undone{fill:#fdeee0;stroke:#c8671a;stroke-width:2.4}\
-.edge{fill:none;stroke:#8a99a8;stroke-width:1.5}.back{fill:none;stroke:#c8671a;stroke-width:2.4;stroke-dasharray:7 4}\
+.edge{fill:none;stroke:#8a99a8;stroke-width:1.5}\
+.back{fill:none;stroke:#c8671a;stroke-width:2;stroke-dasharray:6 4;stroke-linejoin:round}\
 .badge{fill:#c8671a}.number{font-size:12px;font-weight:700;fill:#fff}.mark{font-size:10px;font-weight:700}";
 
 /// Draws it. With a plan, what is undone is numbered in its order.
 pub fn draw(definition: &Definition, plan: Option<&Plan>) -> String {
-    let places = places(definition);
-    let (columns, rows) = places.values().fold((0, 0), |(x, y), at| (x.max(at.of), y.max(at.row + 1)));
-    let width = MARGIN * 2.0 + columns as f64 * (WIDTH + GAP.0) - GAP.0 + 60.0;
-    let width = width.max(460.0);
-    let height = TITLE + MARGIN * 2.0 + rows as f64 * (HEIGHT + GAP.1) - GAP.1 + 26.0;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n\
-         <style>{STYLE}</style>\n\
-         <defs><marker id=\"a\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\">\
-         <path d=\"M0 0L10 5L0 10z\" fill=\"#8a99a8\"/></marker>\
-         <marker id=\"b\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\">\
-         <path d=\"M0 0L10 5L0 10z\" fill=\"#c8671a\"/></marker></defs>\n\
-         <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n"
-    );
-    let middle = |at: &Place| (at.x(columns, width), at.y());
-    title(&mut svg, definition, plan);
-    for (number, step) in definition.steps.iter().enumerate() {
-        for before in &step.after {
-            edge(&mut svg, middle(&places[before]), middle(&places[&number]));
-        }
+    let labels: Vec<Label> =
+        definition.steps.iter().enumerate().map(|(number, step)| Label::of(step, number, plan)).collect();
+    let mut layout = layout(definition, |step| labels[step].width());
+    layout.places.iter_mut().for_each(|place| place.x += MARGIN);
+    let undone = plan.into_iter().flat_map(|plan| plan.undone.iter().map(|(_, step, _)| *step));
+    let path: Vec<StepIndex> = plan.into_iter().map(|plan| plan.failed).chain(undone).collect();
+    let way = WayBack::through(&layout, &path);
+    let title = title(definition, plan);
+    let (rows, bottom) = rows(&way, layout.rows.len());
+    let right = layout.right();
+    let texts = width(&title.0, 17.0).max(width(&title.1, 12.0) * 0.9) + 2.0 * MARGIN;
+    let size = ((right + way.beside() + MARGIN).max(texts).ceil(), (bottom + MARGIN).ceil());
+    let mut svg = String::new();
+    opening(&mut svg, size, &title);
+    edges(&mut svg, &layout, &rows);
+    let frame = Frame { rows: &rows, top: TITLE, right };
+    for hop in &way.hops {
+        let corners: Vec<String> = hop.corners(&layout, &frame).iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
+        let _ = writeln!(svg, "<path class=\"back\" marker-end=\"url(#b)\" d=\"M{}\"/>", corners.join("L"));
     }
-    if let Some(plan) = plan {
-        let mut from = middle(&places[&plan.failed]);
-        for (_, step, _) in &plan.undone {
-            let to = middle(&places[step]);
-            way_back(&mut svg, from, to);
-            from = to;
-        }
-    }
-    for (number, step) in definition.steps.iter().enumerate() {
-        draw_step(&mut svg, step, number, middle(&places[&number]), plan);
+    for (number, (step, label)) in definition.steps.iter().zip(&labels).enumerate() {
+        let place = &layout.places[number];
+        draw_step(&mut svg, (step, label), (place.x, rows[place.row].0, place.width));
     }
     svg.push_str("</svg>\n");
     svg
 }
 
-/// Where a step stands: its row, and its column of so many in that row.
-struct Place {
-    row: usize,
-    column: usize,
-    of: usize,
+/// Top and bottom of each row, and where the last gap ends.
+fn rows(way: &WayBack, count: usize) -> (Vec<(f64, f64)>, f64) {
+    let (mut rows, mut y) = (Vec::new(), TITLE);
+    for row in 0..count {
+        let gap = if row == 0 { MARGIN } else { GAP };
+        let top = y + gap + way.room(row);
+        y = top + HEIGHT;
+        rows.push((top, y));
+    }
+    (rows, y + way.room(count))
 }
 
-impl Place {
-    fn x(&self, _columns: usize, width: f64) -> f64 {
-        let row = self.of as f64 * (WIDTH + GAP.0) - GAP.0;
-        (width - row) / 2.0 + self.column as f64 * (WIDTH + GAP.0) + WIDTH / 2.0
-    }
+/// The name, and what fails.
+fn title(definition: &Definition, plan: Option<&Plan>) -> (String, String) {
+    let name = format!("{} {}", definition.saga, definition.version);
+    let Some(plan) = plan else { return (name, String::new()) };
+    let step = &definition.steps[plan.failed].step;
+    let undone = match plan.undone.len() {
+        0 => "nothing is undone".to_owned(),
+        1 => "one effect is undone".to_owned(),
+        count => format!("{count} effects are undone, in the order of the numbers"),
+    };
+    (name, format!("If {step} fails, {undone}. Then: {}", plan.end))
+}
 
-    fn y(&self) -> f64 {
-        TITLE + MARGIN + self.row as f64 * (HEIGHT + GAP.1) + HEIGHT / 2.0
+fn opening(svg: &mut String, (width, height): (f64, f64), (name, note): &(String, String)) {
+    let arrow = |id: &str, colour: &str| {
+        format!(
+            "<marker id=\"{id}\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\">\
+             <path d=\"M0 0L10 5L0 10z\" fill=\"{colour}\"/></marker>"
+        )
+    };
+    let _ = write!(
+        svg,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n\
+         <style>{STYLE}</style>\n<defs>{}{}</defs>\n<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n\
+         <text class=\"title\" x=\"{MARGIN}\" y=\"34\">{}</text>\n",
+        arrow("a", "#8a99a8"),
+        arrow("b", "#c8671a"),
+        escaped(name)
+    );
+    if !note.is_empty() {
+        let _ = writeln!(svg, "<text class=\"note\" x=\"{MARGIN}\" y=\"56\">{}</text>", escaped(note));
     }
 }
 
-/// A row for each longest way from the start; within a row in the order of what comes before.
-fn places(definition: &Definition) -> BTreeMap<StepIndex, Place> {
-    let mut rows: BTreeMap<StepIndex, usize> = BTreeMap::new();
-    for _ in 0..definition.steps.len() {
-        for (number, step) in definition.steps.iter().enumerate() {
-            let row = step.after.iter().map(|before| rows.get(before).copied().unwrap_or(0) + 1).max().unwrap_or(0);
-            rows.insert(number, row);
+/// From the bottom of a box to the top of the next, straight through the rows between.
+fn edges(svg: &mut String, layout: &Layout, rows: &[(f64, f64)]) {
+    for (from, to) in &layout.links {
+        let (from, to) = (&layout.places[*from], &layout.places[*to]);
+        let (a, top) = (rows[from.row].1, rows[to.row].0);
+        let (b, end) = match to.of {
+            Of::Step(_) => (top - 2.0, " marker-end=\"url(#a)\""),
+            Of::Edge => (top, ""),
+        };
+        let bend = (b - a) / 2.0;
+        let through = if to.of == Of::Edge { format!("L{:.1} {:.1}", to.x, rows[to.row].1) } else { String::new() };
+        let _ = writeln!(
+            svg,
+            "<path class=\"edge\"{end} d=\"M{0:.1} {a:.1}C{0:.1} {1:.1} {2:.1} {3:.1} {2:.1} {b:.1}{through}\"/>",
+            from.x,
+            a + bend,
+            to.x,
+            b - bend,
+        );
+    }
+}
+
+/// What stands in a box, and how it is marked.
+struct Label {
+    name: String,
+    verb: String,
+    marks: String,
+    class: String,
+    /// Its numbers on the way back.
+    numbers: String,
+}
+
+impl Label {
+    fn of(step: &Step, number: StepIndex, plan: Option<&Plan>) -> Self {
+        let undone = plan.into_iter().flat_map(|plan| &plan.undone);
+        let order: Vec<usize> = (1..).zip(undone).filter(|(_, (_, step, _))| *step == number).map(|(n, _)| n).collect();
+        let fails = plan.is_some_and(|plan| plan.failed == number);
+        let marks = [
+            (fails, "FAILS"),
+            (step.pivot, "PIVOT"),
+            (step.condition.is_some(), "IF"),
+            (step.for_each.is_some(), "FOR EACH"),
+        ];
+        let classes = [(step.pivot, " pivot"), (fails, " failed"), (!fails && !order.is_empty(), " undone")];
+        Self {
+            name: step.step.clone(),
+            verb: fitting(&verb(step), VERB, WIDTHS.1 - PADDING),
+            marks: said(&marks).join(" · "),
+            class: format!("{}{}", kind(step), said(&classes).concat()),
+            numbers: numbers(&order),
         }
     }
-    let mut placed: BTreeMap<StepIndex, Place> = BTreeMap::new();
-    let last = rows.values().max().copied().unwrap_or(0);
-    for row in 0..=last {
-        let mut here: Vec<StepIndex> = rows.iter().filter(|(_, of)| **of == row).map(|(step, _)| *step).collect();
-        let pull = |step: &StepIndex| {
-            let before = &definition.steps[*step].after;
-            let columns = before.iter().filter_map(|before| placed.get(before));
-            let sum: f64 = columns.map(|place| (place.column as f64 + 0.5) / place.of as f64).sum();
-            (sum / before.len().max(1) as f64 * 1_000.0) as i64
-        };
-        here.sort_by_key(|step| (pull(step), *step));
-        let of = here.len();
-        placed.extend(here.into_iter().enumerate().map(|(column, step)| (step, Place { row, column, of })));
-    }
-    placed
-}
 
-fn title(svg: &mut String, definition: &Definition, plan: Option<&Plan>) {
-    let name = escaped(&format!("{} {}", definition.saga, definition.version));
-    let _ = writeln!(svg, "<text class=\"title\" x=\"{MARGIN}\" y=\"34\">{name}</text>");
-    if let Some(plan) = plan {
-        let step = &definition.steps[plan.failed].step;
-        let text = match plan.undone.len() {
-            0 => format!("If {step} fails, nothing is undone. End: {}", plan.end),
-            count => format!("If {step} fails, {count} are undone in this order. End: {}", plan.end),
-        };
-        let _ = writeln!(svg, "<text class=\"note\" x=\"{MARGIN}\" y=\"56\">{}</text>", escaped(&text));
+    fn width(&self) -> f64 {
+        let texts = [(&self.name, NAME), (&self.verb, VERB), (&self.marks, MARK)];
+        let widest = texts.map(|(text, size)| width(text, size)).into_iter().fold(0.0, f64::max);
+        (widest + PADDING).max(WIDTHS.0).ceil()
     }
 }
 
-fn edge(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
-    let (a, b) = (from.1 + HEIGHT / 2.0, to.1 - HEIGHT / 2.0 - 2.0);
-    let bend = (b - a) / 2.0;
-    let _ = writeln!(
-        svg,
-        "<path class=\"edge\" marker-end=\"url(#a)\" d=\"M{} {a}C{} {} {} {} {} {b}\"/>",
-        from.0,
-        from.0,
-        a + bend,
-        to.0,
-        b - bend,
-        to.0
-    );
+fn said<'a>(words: &[(bool, &'a str)]) -> Vec<&'a str> {
+    words.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect()
 }
 
-/// From one step to the next that is undone: along the right side of the boxes, or from side to side within a row.
-fn way_back(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
-    if from == to {
-        return;
+/// `2`, `2–5`, or `2, 5` where others lie between.
+fn numbers(order: &[usize]) -> String {
+    match order {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first, .., last] if last - first + 1 == order.len() => format!("{first}–{last}"),
+        many => many.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
     }
-    let side = if to.0 < from.0 { -1.0 } else { 1.0 };
-    let (start, through, end) = if from.1 == to.1 && (from.0 - to.0).abs() < WIDTH + GAP.0 + 1.0 {
-        let (a, b) = (from.0 + side * WIDTH / 2.0, to.0 - side * (WIDTH / 2.0 + 3.0));
-        ((a, from.1), [(a, from.1), (b, to.1)], (b, to.1))
-    } else if from.1 == to.1 {
-        // Below the boxes between the two.
-        let (a, low) = (from.1 + HEIGHT / 2.0, from.1 + HEIGHT / 2.0 + GAP.1 * 0.6);
-        ((from.0, a), [(from.0, low), (to.0, low)], (to.0, a + 3.0))
-    } else {
-        let (a, b) = (from.0 + WIDTH / 2.0, to.0 + WIDTH / 2.0 + 3.0);
-        let out = a.max(b) + 34.0;
-        ((a, from.1), [(out, from.1), (out, to.1)], (b, to.1))
-    };
-    let [first, second] = through;
-    let _ = writeln!(
-        svg,
-        "<path class=\"back\" marker-end=\"url(#b)\" d=\"M{} {}C{} {} {} {} {} {}\"/>",
-        start.0, start.1, first.0, first.1, second.0, second.1, end.0, end.1
-    );
 }
 
-fn draw_step(svg: &mut String, step: &Step, number: StepIndex, at: (f64, f64), plan: Option<&Plan>) {
-    let (x, y) = (at.0 - WIDTH / 2.0, at.1 - HEIGHT / 2.0);
-    let order: Vec<usize> = plan
-        .iter()
-        .flat_map(|plan| &plan.undone)
-        .enumerate()
-        .filter(|(_, (_, step, _))| *step == number)
-        .map(|(order, _)| order + 1)
-        .collect();
-    let mut class = String::from(kind(step));
-    if step.pivot {
-        class.push_str(" pivot");
+/// In a group of its own, whose first text lies in its first rectangle, as all but the number does.
+fn draw_step(svg: &mut String, (step, label): (&Step, &Label), (x, y, width): (f64, f64, f64)) {
+    let left = x - width / 2.0;
+    let Label { name, verb: short, marks, class, numbers } = label;
+    let whole = escaped(&format!("{}: {}", step.step, verb(step)));
+    let _ = writeln!(
+        svg,
+        "<g class=\"step\"><title>{whole}</title>\n\
+         <rect class=\"box {class}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{HEIGHT}\" rx=\"7\"/>"
+    );
+    let lines = if marks.is_empty() { [29.0, 48.0, 0.0] } else { [22.0, 39.0, 56.0] };
+    for ((kind, text), down) in [("name", name), ("verb", short), ("mark", marks)].into_iter().zip(lines) {
+        if !text.is_empty() {
+            let (y, text) = (y + down, escaped(text));
+            let _ =
+                writeln!(svg, "<text class=\"{kind}\" text-anchor=\"middle\" x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>");
+        }
     }
-    if plan.is_some_and(|plan| plan.failed == number) {
-        class.push_str(" failed");
-    } else if !order.is_empty() {
-        class.push_str(" undone");
-    }
-    let _ = writeln!(
-        svg,
-        "<rect class=\"box {class}\" x=\"{x}\" y=\"{y}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"7\"/>"
-    );
-    let _ = writeln!(
-        svg,
-        "<text class=\"name\" text-anchor=\"middle\" x=\"{}\" y=\"{}\">{}</text>",
-        at.0,
-        at.1 - 4.0,
-        escaped(&fitting(&step.step, 21))
-    );
-    let _ = writeln!(
-        svg,
-        "<text class=\"verb\" text-anchor=\"middle\" x=\"{}\" y=\"{}\">{}</text>",
-        at.0,
-        at.1 + 15.0,
-        escaped(&fitting(&verb(step), 30))
-    );
-    let mark = [(step.pivot, "PIVOT"), (step.condition.is_some(), "IF"), (step.for_each.is_some(), "EACH")];
-    let marks: Vec<&str> = mark.into_iter().filter(|(has, _)| *has).map(|(_, mark)| mark).collect();
-    if !marks.is_empty() {
+    if !numbers.is_empty() {
+        let wide = 14.0 + self::width(numbers, 12.0);
         let _ = writeln!(
             svg,
-            "<text class=\"mark\" text-anchor=\"end\" x=\"{}\" y=\"{}\">{}</text>",
-            x + WIDTH - 4.0,
-            y - 4.0,
-            marks.join(" · ")
+            "<rect class=\"badge\" x=\"{:.1}\" y=\"{:.1}\" width=\"{wide:.1}\" height=\"20\" rx=\"10\"/>\n\
+             <text class=\"number\" text-anchor=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{numbers}</text>",
+            left - 10.0,
+            y - 10.0,
+            left - 10.0 + wide / 2.0,
+            y + 4.0
         );
     }
-    if let (Some(first), Some(last)) = (order.first(), order.last()) {
-        let label = if first == last { first.to_string() } else { format!("{first}–{last}") };
-        let wide = 20.0 + 7.0 * label.len().saturating_sub(1) as f64;
-        let _ = writeln!(
-            svg,
-            "<rect class=\"badge\" x=\"{}\" y=\"{}\" width=\"{wide}\" height=\"20\" rx=\"10\"/>",
-            x - 10.0,
-            y - 9.0
-        );
-        let _ = writeln!(
-            svg,
-            "<text class=\"number\" text-anchor=\"middle\" x=\"{}\" y=\"{}\">{label}</text>",
-            x - 10.0 + wide / 2.0,
-            y + 5.0
-        );
-    }
+    svg.push_str("</g>\n");
 }
 
 fn kind(step: &Step) -> &'static str {
@@ -244,8 +238,31 @@ fn verb(step: &Step) -> String {
     }
 }
 
-fn fitting(text: &str, most: usize) -> String {
-    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
+/// At least as wide as it will be drawn, in the bold letters of the fonts that are asked for.
+fn width(text: &str, size: f64) -> f64 {
+    let letter = |letter: char| match letter {
+        'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | ' ' => 0.42,
+        'f' | 'r' | 't' | '(' | ')' | '[' | ']' | '-' => 0.52,
+        'm' | 'w' | 'M' | 'W' | '%' | '@' | '…' => 1.1,
+        'A'..='Z' | '=' | '+' | '<' | '>' | '&' => 0.86,
+        _ => 0.74,
+    };
+    text.chars().map(letter).sum::<f64>() * size
+}
+
+/// As much of a text as fits.
+fn fitting(text: &str, size: f64, most: f64) -> String {
+    if width(text, size) <= most {
+        return text.to_owned();
+    }
+    let mut cut = String::new();
+    for letter in text.chars() {
+        if width(&cut, size) + width("M…", size) > most {
+            break;
+        }
+        cut.push(letter);
+    }
+    format!("{}…", cut.trim_end())
 }
 
 fn escaped(text: &str) -> String {

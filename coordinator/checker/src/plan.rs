@@ -193,8 +193,9 @@ impl Plan {
         text.push_str(&format!("      and then: {}\n", self.end));
         if let Verb::Call(call) = &step.verb
             && call.failed != Word::Compensate
+            && !self.undone.is_empty()
         {
-            text.push_str("      (its `failed` says something else than to go back)\n");
+            text.push_str("      (once it is known that it did not happen; before that, its `failed` decides)\n");
         }
         text
     }

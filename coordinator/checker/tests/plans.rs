@@ -40,7 +40,6 @@ fn after_the_pivot_nothing_is_undone() {
               nothing is undone
               what stays: a, b
               and then: stuck: it waits for a person
-              (its `failed` says something else than to go back)
     "#]]
     .assert_eq(&plan.text(&definition));
 }
