@@ -81,7 +81,7 @@ impl Hop {
         let (from, to) = (&layout.places[self.from], &layout.places[self.to]);
         let (out, into) = (from.x + from.width * 0.36, to.x + to.width * 0.22);
         let leaves_up = self.leaves.0 == from.row;
-        let arrives_up = to.row < from.row || to.row == from.row;
+        let arrives_up = to.row <= from.row;
         let (top, bottom) = frame.rows[from.row];
         let start = if leaves_up { top } else { bottom };
         let (top, bottom) = frame.rows[to.row];
