@@ -182,7 +182,7 @@ impl Turn<'_> {
 }
 
 /// Which answers a command can have.
-fn fits(kind: Kind, answer: &Answer) -> bool {
+pub(crate) fn fits(kind: Kind, answer: &Answer) -> bool {
     match (kind, answer) {
         (_, Answer::Failed(_) | Answer::Working(_) | Answer::Mark(_)) => true,
         (Kind::Do, Answer::Succeeded(_) | Answer::Refused(_)) => true,
@@ -194,7 +194,7 @@ fn fits(kind: Kind, answer: &Answer) -> bool {
     }
 }
 
-fn answer_kind(answer: &Answer) -> (&'static str, AnswerKind) {
+pub(crate) fn answer_kind(answer: &Answer) -> (&'static str, AnswerKind) {
     match answer {
         Answer::Succeeded(_) => ("Succeeded", AnswerKind::Succeeded),
         Answer::Refused(said) => ("Refused", AnswerKind::Refused { code: said.code.clone() }),

@@ -344,7 +344,8 @@ impl Turn<'_> {
         if seq.zip(known).is_some_and(|(seq, known)| seq <= known) {
             return Err(format!("version {} is known already: give a higher one, or none", known.unwrap_or(0)));
         }
-        self.take_told(fact as u32, Told { value, seq }, Some(person.by.clone()));
+        let at = self.moment.log_time;
+        self.take_told(fact as u32, Told { value, seq, at }, Some(person.by.clone()));
         Ok(())
     }
 

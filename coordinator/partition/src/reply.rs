@@ -36,7 +36,7 @@ impl Partition {
             About::Effect(effect) => {
                 Input::Answer { effect, kind: address.kind, attempt: address.attempt, answer, instance }
             }
-            About::Fact(fact) => Input::FactAnswer { fact, answer },
+            About::Fact(fact) => Input::FactAnswer { fact, attempt: address.attempt, answer },
         };
         if let Turned::Rejected(detail) = self.turn(address.saga, input)? {
             return self.park(record.value, ParkedReason::Refused, detail);

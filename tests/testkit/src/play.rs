@@ -25,7 +25,7 @@ const MOST: u32 = 1_000_000;
 enum Due {
     Answer { effect: u32, kind: Kind, attempt: u32, says: Says },
     Child { effect: u32, end: End, result: Value },
-    Asked { fact: u32, answer: Value },
+    Asked { fact: u32, attempt: u32, answer: Value },
     Happens(What),
     Up(String),
 }
@@ -144,9 +144,9 @@ impl<'a> Play<'a> {
                 let child = Some(SagaId::from_bytes([8; 16]));
                 self.take(Input::ChildEnded { at, end, child, result: Bytes(result.to_json()), reason: String::new() });
             }
-            Due::Asked { fact, answer } => {
+            Due::Asked { fact, attempt, answer } => {
                 let answer = Answer::Succeeded(Succeeded { result: Bytes(answer.to_json()) });
-                self.take(Input::FactAnswer { fact, answer });
+                self.take(Input::FactAnswer { fact, attempt, answer });
             }
             Due::Up(participant) => {
                 self.doors.0.remove(&participant);
@@ -195,7 +195,7 @@ impl<'a> Play<'a> {
         let versioned = self.stage.definition.facts[fact].seq.is_some();
         let next = self.saga.facts[fact].seq.unwrap_or(0) + 1;
         let seq = seq.or_else(|| versioned.then_some(next));
-        Some(Input::Told { fact: fact as u32, told: Told { value: Bytes(value.to_json()), seq } })
+        Some(Input::Told { fact: fact as u32, told: Told { value: Bytes(value.to_json()), seq, at: self.now } })
     }
 
     /// What people see when they decide.
@@ -241,7 +241,7 @@ impl<'a> Play<'a> {
                 let reply = self.stage.answer(&command);
                 self.commanded(&Command { attempt: 1, ..command });
                 if let Says::Ok(answer) = reply.says {
-                    self.schedule(self.now + reply.after, Due::Asked { fact, answer });
+                    self.schedule(self.now + reply.after, Due::Asked { fact, attempt, answer });
                 }
             }
             Outgoing::Queued { .. } | Outgoing::Ended { .. } | Outgoing::Bind { .. } => {}

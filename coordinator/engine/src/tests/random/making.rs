@@ -150,7 +150,7 @@ pub fn input(choices: &mut Choices<'_>, stage: &mut Stage) -> Option<Input> {
         6 | 7 => return timer(choices, stage),
         8 => return sent(choices, stage),
         9 => {
-            let told = |value: &str| Told { value: Bytes::from(value), seq: None };
+            let told = |value: &str| Told { value: Bytes::from(value), seq: None, at: stage.now };
             match choices.below(2) {
                 0 => Input::Told { fact: 0, told: told(choices.of(&["true", "false"])) },
                 _ => Input::Told { fact: 1, told: told(choices.of(&["0", "1", "2", "3"])) },
