@@ -52,7 +52,7 @@ impl Stage {
                 let newest = self.saga.facts[fact as usize].asked;
                 let attempt = attempt.first().map_or(newest, |attempt| attempt.parse().unwrap());
                 let answer = match *value {
-                    "failed" => Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None }),
+                    "failed" => Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None, outage: false }),
                     "undone" => Answer::Compensated(Compensated { result: None }),
                     "working" => Answer::Working(Working { until: 1 }),
                     value => Answer::Succeeded(Succeeded { result: Bytes::from(value) }),
@@ -276,10 +276,16 @@ impl Stage {
             ("no", [_, code]) => {
                 (Kind::Do, Answer::Refused(Refused { code: (*code).to_owned(), detail: String::new() }))
             }
-            ("fail", [_]) => (self.kind(effect), Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None })),
+            ("fail", [_]) => {
+                (self.kind(effect), Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None, outage: false }))
+            }
             ("fail", [_, after]) => {
                 let retry_after = Some(after.parse().unwrap());
-                (self.kind(effect), Answer::Failed(Failed { error: "oh".to_owned(), retry_after }))
+                (self.kind(effect), Answer::Failed(Failed { error: "oh".to_owned(), retry_after, outage: false }))
+            }
+            ("out", [_]) => {
+                let error = "the bank is down".to_owned();
+                (self.kind(effect), Answer::Failed(Failed { error, retry_after: None, outage: true }))
             }
             ("working", [_, until]) => (self.kind(effect), Answer::Working(Working { until: until.parse().unwrap() })),
             ("undone", [_]) => (Kind::Compensate, Answer::Compensated(Compensated { result: None })),
