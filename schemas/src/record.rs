@@ -283,6 +283,8 @@ avro_record! {
         pub error: String,
         /// Not before this many milliseconds; none: the step's own backoff.
         pub retry_after: Option<i64>,
+        /// What all commands of this participant need is away, not only what this one needs: the attempt is given back.
+        pub outage: bool = false,
     }
 }
 

@@ -7,7 +7,8 @@ use std::hash::Hash;
 
 use sagaline_definition::model::{Compensate, Definition, Step, Verb};
 use sagaline_engine::{
-    Cause, Direction, Effect, Goal, LoopFrom, Outcome, Phase, PlaceState, Saga, StepState, Stuck, TimerStart, Tries,
+    Asking, Cause, Direction, Effect, Goal, LoopFrom, Outcome, Phase, PlaceState, Saga, StepState, Stuck, TimerStart,
+    Tries,
 };
 use sagaline_schemas::wire::{Bytes, Wire};
 use xxhash_rust::xxh3::Xxh3;
@@ -118,6 +119,7 @@ fn forget_times(saga: &mut Saga) {
     for fact in &mut saga.facts {
         fact.seq = fact.seq.map(|_| 0);
         fact.asked = 0;
+        fact.asking = Asking::Idle;
     }
     for run in &mut saga.steps {
         let StepState::Begun { places } = &mut run.state else { continue };

@@ -2,8 +2,8 @@
 
 use sagaline_definition::model::{Definition, Verb};
 use sagaline_engine::{
-    Asked, ChildWord, Direction, Fact, HistoryHead, Input, Limits, Moment, OpenGates, Outgoing, Phase, PlaceName,
-    PlaceState, Saga, Spot, TimerKind, TimerStart, Told, Transition, turn,
+    Asked, Asking, ChildWord, Direction, Fact, HistoryHead, Input, Limits, Moment, OpenGates, Outgoing, Phase,
+    PlaceName, PlaceState, Saga, Spot, TimerKind, TimerStart, Told, Transition, turn,
 };
 use sagaline_schemas::record::{Answer, End, Kind};
 use sagaline_schemas::request::Finding;
@@ -269,15 +269,18 @@ impl Scene {
         Input::Timer { kind, at }
     }
 
-    fn told(&self, setting: &Setting, fact: u32, news: &Value) -> Input {
+    fn told(&mut self, setting: &Setting, fact: u32, news: &Value) -> Input {
         let clause = &setting.definition.facts[fact as usize];
         let value = Bytes(news.to_json());
         if clause.ask.is_some() {
             let answer = Answer::Succeeded(sagaline_schemas::record::Succeeded { result: value });
-            return Input::FactAnswer { fact, answer };
+            // It was asked once more just now.
+            let state = &mut self.saga.facts[fact as usize];
+            state.asking = Asking::Open;
+            return Input::FactAnswer { fact, attempt: state.asked, answer };
         }
         let seq = clause.seq.as_ref().map(|_| self.saga.facts[fact as usize].seq.unwrap_or(0) + 1);
-        Input::Told { fact, told: Told { value, seq } }
+        Input::Told { fact, told: Told { value, seq, at: NOW } }
     }
 
     /// By somebody who may decide. `current`: they have seen what is shown now.

@@ -188,7 +188,7 @@ impl Said {
                 code: codes.get(usize::from(number)).cloned().unwrap_or_else(|| OTHER_CODE.to_owned()),
                 detail: String::new(),
             }),
-            Self::Failed => Answer::Failed(Failed { error: "it failed".to_owned(), retry_after }),
+            Self::Failed => Answer::Failed(Failed { error: "it failed".to_owned(), retry_after, outage: false }),
             Self::Undone => Answer::Compensated(Compensated { result: None }),
             Self::NothingThere => Answer::NothingThere(NothingThere {}),
             Self::Marked => Answer::Mark(Mark { mark: MarkKind::Tombstoned }),

@@ -126,7 +126,7 @@ impl Answering {
 }
 
 fn answer(contract: &Contract, command: &Command) -> Answer {
-    let failed = |error: String| Answer::Failed(Failed { error, retry_after: None });
+    let failed = |error: String| Answer::Failed(Failed { error, retry_after: None, outage: false });
     let Some(operation) = contract.operations.get(&command.operation) else {
         return failed(format!("the contract of {} has no operation {}", contract.participant, command.operation));
     };

@@ -1,6 +1,6 @@
 //! What a participant's answer does to the ledger, and what the saga makes of the change.
 
-use sagaline_schemas::record::{Answer, Kind, Mark, MarkKind};
+use sagaline_schemas::record::{Answer, Failed, Kind, Mark, MarkKind};
 
 use crate::attempts::{LONGEST_PATIENCE, timers};
 use crate::fact::{AnswerKind, Fact};
@@ -42,7 +42,7 @@ impl Turn<'_> {
             Answer::Succeeded(said) => self.news(effect, News::Succeeded(said.result)),
             Answer::Refused(said) => self.news(effect, News::Refused { code: said.code, detail: said.detail }),
             Answer::Mark(Mark { mark: MarkKind::Forgotten }) => self.news(effect, News::Forgotten),
-            Answer::Failed(said) if newest => self.failed(effect, Kind::Do, said.retry_after, &said.error),
+            Answer::Failed(said) if newest => self.failed(effect, Kind::Do, &said),
             Answer::Working(said) if newest => self.working(effect, Kind::Do, said.until),
             _ => self.effect(effect).repeats += 1,
         }
@@ -55,20 +55,23 @@ impl Turn<'_> {
             Answer::Mark(Mark { mark: MarkKind::Forgotten }) => {
                 self.undo_news(effect, UndoNews::UsedUp, "the participant no longer remembers the effect");
             }
-            Answer::Failed(said) if newest => self.failed(effect, Kind::Compensate, said.retry_after, &said.error),
+            Answer::Failed(said) if newest => self.failed(effect, Kind::Compensate, &said),
             Answer::Working(said) if newest => self.working(effect, Kind::Compensate, said.until),
             _ => self.effect(effect).repeats += 1,
         }
     }
 
     /// The newest attempt says that it brought nothing. While the wait for the next one runs, it has said so before.
-    pub fn failed(&mut self, effect: u32, kind: Kind, retry_after: Option<i64>, error: &str) {
+    pub fn failed(&mut self, effect: u32, kind: Kind, said: &Failed) {
         if !self.awaits_answer(effect, kind) {
             self.effect(effect).repeats += 1;
             return;
         }
-        let not_before = retry_after.unwrap_or(0).clamp(0, LONGEST_PATIENCE);
-        self.attempt_failed(effect, kind, not_before, error);
+        if said.outage {
+            return self.give_back(effect, kind);
+        }
+        let not_before = said.retry_after.unwrap_or(0).clamp(0, LONGEST_PATIENCE);
+        self.attempt_failed(effect, kind, not_before, &said.error);
     }
 
     /// The attempt takes longer: its clock moves.
@@ -182,7 +185,7 @@ impl Turn<'_> {
 }
 
 /// Which answers a command can have.
-fn fits(kind: Kind, answer: &Answer) -> bool {
+pub(crate) fn fits(kind: Kind, answer: &Answer) -> bool {
     match (kind, answer) {
         (_, Answer::Failed(_) | Answer::Working(_) | Answer::Mark(_)) => true,
         (Kind::Do, Answer::Succeeded(_) | Answer::Refused(_)) => true,
@@ -194,10 +197,11 @@ fn fits(kind: Kind, answer: &Answer) -> bool {
     }
 }
 
-fn answer_kind(answer: &Answer) -> (&'static str, AnswerKind) {
+pub(crate) fn answer_kind(answer: &Answer) -> (&'static str, AnswerKind) {
     match answer {
         Answer::Succeeded(_) => ("Succeeded", AnswerKind::Succeeded),
         Answer::Refused(said) => ("Refused", AnswerKind::Refused { code: said.code.clone() }),
+        Answer::Failed(said) if said.outage => ("Failed", AnswerKind::Unavailable { error: said.error.clone() }),
         Answer::Failed(said) => ("Failed", AnswerKind::Failed { error: said.error.clone() }),
         Answer::Working(said) => ("Working", AnswerKind::Working { until: said.until }),
         Answer::Compensated(_) => ("Compensated", AnswerKind::Compensated),

@@ -1,7 +1,7 @@
 //! Attempts at an effect and at its undoing: attempt n fails -> wait(n) -> attempt n + 1, until the policy's attempts or total time are used up.
 //! wait(n) = min(cap, backoff * factor^(n-1)), of which the jitter leaves a part to a hash of the next command's id: deterministic for a
 //! replay, spread over sagas (AWS Architecture Blog, "Exponential Backoff and Jitter"). A participant that is down uses up nothing: what it did
-//! not answer waits, and the policy begins anew when it is back.
+//! not answer waits, and the policy begins anew when it is back. One that says itself that it is out gets that attempt back, and no other.
 
 use sagaline_definition::model::{Compensate, Jitter, Policy};
 use sagaline_schemas::hash;
@@ -202,6 +202,12 @@ impl Turn<'_> {
             0 => self.next_attempt(effect, kind),
             wait => self.arm_after(timers(kind).1, Some(spot), wait),
         }
+    }
+
+    /// Nobody could have answered better: the attempt is due again, and waits for its participant (docs/adr/0008-outage-answer.md).
+    pub fn give_back(&mut self, effect: u32, kind: Kind) {
+        self.stop_clock(effect, kind);
+        self.tries(effect, kind).give_back();
     }
 
     /// The wait is over. The total time may be, too: then this was the last chance for a late answer.

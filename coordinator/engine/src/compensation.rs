@@ -193,14 +193,14 @@ impl Turn<'_> {
             }
             Goal::Again { step, .. } => {
                 for step in loops::from_here(self.definition, step) {
-                    self.begin_anew(step);
+                    self.begin_step_anew(step);
                 }
             }
         }
     }
 
-    /// The step has not begun, in a new round.
-    fn begin_anew(&mut self, step: u32) {
+    /// The step has not begun, in a new round: what it looks at once, it looks at once more.
+    pub fn begin_step_anew(&mut self, step: u32) {
         let run = &mut self.saga.steps[step as usize];
         let places = run.state.places().iter().map(|place| place.round);
         run.round = places.chain([run.round]).max().unwrap_or(run.round) + 1;

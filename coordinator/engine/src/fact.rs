@@ -34,6 +34,11 @@ wire_enum! {
             /// Whether it happened.
             happened: Happened,
         },
+        /// What all commands of the participant need is away.
+        Unavailable {
+            /// For people.
+            error: String,
+        },
         /// The effect store held a mark instead of an answer.
         Marked {
             /// Which.

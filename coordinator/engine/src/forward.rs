@@ -161,6 +161,11 @@ impl Turn<'_> {
         self.owe(At { step: number, item: 0 }, Cause::Failed { step, error }, None);
     }
 
+    /// Whether the place is that one.
+    pub fn stands_for_list(&mut self, at: At) -> bool {
+        self.step(at.step).for_each.is_some() && self.place(at).item.is_none()
+    }
+
     fn open_places(&mut self, number: u32, items: Vec<Value>) {
         let step = self.step(number);
         let round = self.saga.steps[number as usize].round;

@@ -37,7 +37,7 @@ pub use ledger::{Outcome, Undo};
 pub use probe::NEVER_HAPPENED;
 pub use request::{Asked, PlaceName};
 pub use saga::{
-    Approval, BoundAlias, Cause, Direction, Effect, FactState, Goal, Held, HistoryHead, KnownBy, Letter, Loop,
+    Approval, Asking, BoundAlias, Cause, Direction, Effect, FactState, Goal, Held, HistoryHead, KnownBy, Letter, Loop,
     LoopFrom, Parent, Phase, Place, PlaceState, Probing, Route, Saga, Spot, StepRun, StepState, Stuck, Timer,
     TimerKind, TimerStart, Tries, Vote,
 };

@@ -37,7 +37,7 @@ impl<'a> Turn<'a> {
             // What was found before may have changed since.
             Answer::Probed(_) if ensures && of_an_earlier_look => self.effect(effect).repeats += 1,
             Answer::Probed(said) => self.probed(effect, said),
-            Answer::Failed(said) if newest => self.failed(effect, Kind::Probe, said.retry_after, &said.error),
+            Answer::Failed(said) if newest => self.failed(effect, Kind::Probe, &said),
             Answer::Working(said) if newest => self.working(effect, Kind::Probe, said.until),
             _ => self.effect(effect).repeats += 1,
         }

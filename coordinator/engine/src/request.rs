@@ -9,7 +9,7 @@ use sagaline_schemas::{RequestId, Value};
 
 use crate::fact::Fact;
 use crate::ledger::{Outcome, Undo};
-use crate::saga::{Cause, Direction, Held, Phase, PlaceState, StepState, Stuck, Vote};
+use crate::saga::{Cause, Direction, Held, Phase, PlaceState, Stuck, Vote};
 use crate::told::Told;
 use crate::turn::{At, Rejected, Turn};
 
@@ -321,9 +321,11 @@ impl Turn<'_> {
                 self.place(at).state = PlaceState::Active { effect };
                 Ok(())
             }
-            // The list was too long: it is looked at once more.
-            (None, _) if self.step(at.step).for_each.is_some() && self.place(at).item.is_none() => {
-                self.saga.steps[at.step as usize].state = StepState::Waiting;
+            (None, Some(_)) if self.stands_for_list(at) => {
+                Err("its list is too long: no item is there that could be given another input".to_owned())
+            }
+            (None, None) if self.stands_for_list(at) => {
+                self.begin_step_anew(at.step);
                 Ok(())
             }
             (None, input) => {
@@ -344,7 +346,8 @@ impl Turn<'_> {
         if seq.zip(known).is_some_and(|(seq, known)| seq <= known) {
             return Err(format!("version {} is known already: give a higher one, or none", known.unwrap_or(0)));
         }
-        self.take_told(fact as u32, Told { value, seq }, Some(person.by.clone()));
+        let at = self.moment.log_time;
+        self.take_told(fact as u32, Told { value, seq, at }, Some(person.by.clone()));
         Ok(())
     }
 

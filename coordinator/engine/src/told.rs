@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use sagaline_definition::expr::Names;
 use sagaline_definition::model::FactClause;
-use sagaline_schemas::record::Answer;
+use sagaline_schemas::record::{Answer, Kind};
 use sagaline_schemas::wire::Bytes;
-use sagaline_schemas::{Value, wire_struct};
+use sagaline_schemas::{Millis, Value, wire_struct};
 
+use crate::answer::{answer_kind, fits};
 use crate::fact::Fact;
-use crate::saga::{FactState, Spot, TimerKind};
-use crate::turn::{Outgoing, Turn};
+use crate::saga::{Asking, FactState, Spot, TimerKind};
+use crate::turn::{Outgoing, Rejected, Turn};
 
 wire_struct! {
     /// News of one fact.
@@ -19,14 +20,16 @@ wire_struct! {
         pub value: Bytes,
         /// Its version, where it has one.
         pub seq: Option<i64>,
+        /// Log time when it became known: its age counts from then, whoever hears of it later.
+        pub at: Millis,
     }
 }
 
-/// What an event says of a fact. None: it is not about it.
+/// What an event says of a fact that came at a time. None: it is not about it.
 ///
 /// # Errors
 /// When an expression has no value, or one of the wrong type.
-pub fn told(clause: &FactClause, event: &Value) -> Result<Option<Told>, String> {
+pub fn told(clause: &FactClause, event: &Value, at: Millis) -> Result<Option<Told>, String> {
     let names = One { name: "event", value: event };
     if let Some(condition) = &clause.condition
         && !condition.holds(&names).map_err(|error| error.to_string())?
@@ -42,7 +45,7 @@ pub fn told(clause: &FactClause, event: &Value) -> Result<Option<Told>, String> 
             other => return Err(format!("{}: a version is a whole number, this is {}", seq.source(), other.kind())),
         },
     };
-    Ok(Some(Told { value, seq }))
+    Ok(Some(Told { value, seq, at }))
 }
 
 /// The only name that an expression sees.
@@ -66,6 +69,7 @@ impl Turn<'_> {
             told_at: None,
             by: None,
             asked: 0,
+            asking: Asking::Idle,
         };
         self.saga.facts = self.definition.facts.iter().map(initial).collect();
         self.saga.reactions = vec![false; self.definition.react.len()];
@@ -81,7 +85,6 @@ impl Turn<'_> {
 
     /// `by`: a person says so; without a version it holds until a higher one comes.
     pub fn take_told(&mut self, fact: u32, told: Told, by: Option<String>) {
-        let now = self.moment.log_time;
         if self.saga.is_ended() {
             return;
         }
@@ -92,7 +95,7 @@ impl Turn<'_> {
         }
         state.value = told.value;
         state.seq = told.seq.or(state.seq);
-        state.told_at = Some(now);
+        state.told_at = Some(told.at);
         state.by.clone_from(&by);
         self.fact(Fact::Told { fact, by });
     }
@@ -110,29 +113,37 @@ impl Turn<'_> {
         };
         let Some(state) = self.saga.facts.get_mut(fact as usize) else { return };
         state.asked += 1;
+        state.asking = Asking::Open;
         let attempt = state.asked;
         self.out.out.push(Outgoing::Ask { fact, attempt, input });
     }
 
-    /// What a participant says of a fact. One that says nothing is asked again in its time.
-    pub fn fact_answered(&mut self, fact: u32, answer: Answer) {
-        let Some(ask) = self.definition.facts.get(fact as usize).and_then(|clause| clause.ask.as_ref()) else { return };
-        let Answer::Succeeded(said) = answer else { return };
-        if self.saga.is_ended() {
+    /// What a participant says of a fact. One that says nothing is asked again in its time; what it says twice, or too late, is no news.
+    pub fn fact_answered(&mut self, fact: u32, attempt: u32, answer: Answer) {
+        if !fits(Kind::Ask, &answer) {
+            let text = format!("{} is no answer to who asks for a fact", answer_kind(&answer).0);
+            self.out.rejected = Some(Rejected::Answer(text));
             return;
         }
+        let Some(ask) = self.definition.facts.get(fact as usize).and_then(|clause| clause.ask.as_ref()) else { return };
+        let ended = self.saga.is_ended();
+        let Some(state) = self.saga.facts.get_mut(fact as usize) else { return };
+        let awaited = state.asking == Asking::Open && state.asked == attempt && !ended;
+        if !awaited || matches!(answer, Answer::Working(_)) {
+            return;
+        }
+        state.asking = Asking::Idle;
+        let Answer::Succeeded(said) = answer else { return };
         let answer = Value::parse(&said.result).unwrap_or_default();
-        match ask.value.eval(&One { name: "answer", value: &answer }) {
-            Ok(value) => {
-                let value = Bytes(value.to_json());
-                let now = self.moment.log_time;
-                match self.saga.facts.get_mut(fact as usize) {
-                    // Only its age changes: a history need not tell of it.
-                    Some(state) if state.value == value => state.told_at = Some(now),
-                    _ => self.take_told(fact, Told { value, seq: None }, None),
-                }
-            }
-            Err(error) => self.stuck_at_expression(None, error.to_string()),
+        let value = match ask.value.eval(&One { name: "answer", value: &answer }) {
+            Ok(value) => Bytes(value.to_json()),
+            Err(error) => return self.stuck_at_expression(None, error.to_string()),
+        };
+        let at = self.moment.log_time;
+        match self.saga.facts.get_mut(fact as usize) {
+            // Only its age changes: a history need not tell of it.
+            Some(state) if state.value == value => state.told_at = Some(at),
+            _ => self.take_told(fact, Told { value, seq: None, at }, None),
         }
     }
 }

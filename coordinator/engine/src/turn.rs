@@ -49,6 +49,8 @@ pub enum Input {
     FactAnswer {
         /// Number of the fact.
         fact: u32,
+        /// Which asking.
+        attempt: u32,
         /// What it said.
         answer: Answer,
     },
@@ -394,7 +396,7 @@ impl<'a> Turn<'a> {
             Input::Answer { effect, kind, attempt, answer, instance } => {
                 self.answer(effect, kind, attempt, answer, instance);
             }
-            Input::FactAnswer { fact, answer } => self.fact_answered(fact, answer),
+            Input::FactAnswer { fact, attempt, answer } => self.fact_answered(fact, attempt, answer),
             Input::Timer { kind, at } => self.timer(kind, at),
             Input::Request { id, by, roles, asked } => self.request(id, &Person { by, roles }, asked),
             Input::Told { fact, told } => self.take_told(fact, told, None),

@@ -68,14 +68,14 @@ impl Partition {
         // Log time may stand far back: an event must not be dropped before its time.
         let due = self.now().max(record.timestamp).saturating_add(self.begun().settings.keep_early_events.max(1));
         let event = Event { targets: vec![target.clone()], ..event.clone() };
-        self.over.write(Family::Early, place.clone(), &EarlyEvent { event, due });
+        self.over.write(Family::Early, place.clone(), &EarlyEvent { event, at: self.now(), due });
         self.over.write(Family::Early, prefix, &(count + 1));
         self.arm(early_timer(place, due));
         Ok(Ok(()))
     }
 
-    /// Whoever they name is there: the events, oldest first.
-    pub(crate) fn take_early(&mut self, absent: Absent<'_>) -> Result<Vec<Event>, StoreError> {
+    /// Whoever they name is there: the events, oldest first, each with the log time when it came.
+    pub(crate) fn take_early(&mut self, absent: Absent<'_>) -> Result<Vec<(Event, Millis)>, StoreError> {
         let prefix = absent.prefix();
         if self.early_count(&prefix)? == 0 {
             return Ok(Vec::new());
@@ -85,10 +85,10 @@ impl Partition {
         self.over.delete(Family::Early, prefix);
         let mut events = Vec::new();
         for (place, bytes) in entries {
-            let EarlyEvent { event, due } = decode(Family::Early, &bytes)?;
+            let EarlyEvent { event, at, due } = decode(Family::Early, &bytes)?;
             self.disarm(early_timer(place.clone(), due));
             self.over.delete(Family::Early, place);
-            events.push(event);
+            events.push((event, at));
         }
         Ok(events)
     }

@@ -10,7 +10,7 @@ use sagaline_schemas::hash::{Preimage, alias_home};
 use sagaline_schemas::output::ParkedReason;
 use sagaline_schemas::record::{ClauseKind, Event, EventOrigin, Target};
 use sagaline_schemas::wire::{Bytes, Wire};
-use sagaline_schemas::{Digest, Offset, SagaId, Value};
+use sagaline_schemas::{Digest, Millis, Offset, SagaId, Value};
 
 use crate::door::{Knock, Opened, check_key};
 use crate::early::Absent;
@@ -170,7 +170,7 @@ impl Partition {
         }
         match &target.via {
             None => match self.saga_of_key(name, key)? {
-                Some(saga) => self.tell_saga(saga, target, &told.event.topic, told.data),
+                Some(saga) => self.tell_saga(saga, target, (&told.event.topic, told.data), self.now()),
                 None => {
                     let absent = Absent::Key { definition: name, key };
                     Ok(self.keep_early(told.record, absent, told.event, target)?)
@@ -186,19 +186,19 @@ impl Partition {
         }
     }
 
-    /// The saga is told what its own version's clause makes of the event: nothing, where that names somebody else.
+    /// The saga is told what its own version's clause makes of an event that came at a time: nothing, where that names somebody else.
     pub(crate) fn tell_saga(
         &mut self,
         id: SagaId,
         target: &Target,
-        topic: &str,
-        event: &Value,
+        event: (&str, &Value),
+        at: Millis,
     ) -> Result<Result<(), Unfit>, Halt> {
         let Some(digest) = self.over.saga(id)?.map(|saga| saga.definition) else {
             return Ok(Err((ParkedReason::Unknown, format!("the saga {id} is no longer remembered"))));
         };
         let Some(definition) = self.definition(digest)? else { return Ok(Ok(())) };
-        let input = match input_by_clause(&definition, digest, target, topic, event) {
+        let input = match input_by_clause(&definition, digest, target, event, at) {
             Ok(Some(input)) => input,
             Ok(None) => return Ok(Ok(())),
             Err(detail) => return Ok(Err((ParkedReason::Refused, detail))),
@@ -211,10 +211,10 @@ impl Partition {
 
     /// A saga has begun: it is told what came before it.
     pub(crate) fn tell_early(&mut self, definition: &Definition, key: &str, id: SagaId) -> Result<(), Halt> {
-        for event in self.take_early(Absent::Key { definition: &definition.saga, key })? {
+        for (event, at) in self.take_early(Absent::Key { definition: &definition.saga, key })? {
             let data = Value::parse(&event.data).unwrap_or_default();
             for target in &event.targets {
-                if let Err((reason, detail)) = self.tell_saga(id, target, &event.topic, &data)? {
+                if let Err((reason, detail)) = self.tell_saga(id, target, (&event.topic, &data), at)? {
                     self.park(&event.data, reason, detail)?;
                 }
             }
@@ -228,8 +228,8 @@ fn input_by_clause(
     definition: &Definition,
     digest: Digest,
     target: &Target,
-    topic: &str,
-    event: &Value,
+    (topic, event): (&str, &Value),
+    at: Millis,
 ) -> Result<Option<Input>, String> {
     let own = |key: Option<&sagaline_definition::Expr>| {
         let same = |key: Value| key == Value::String(target.key.clone());
@@ -247,7 +247,8 @@ fn input_by_clause(
         |fact: &FactClause| fact.of.is_none() && fact.topic.as_deref() == Some(topic) && own(fact.key.as_ref());
     let clause = definition.facts.iter().position(|fact| fact.fact == target.name);
     let Some(number) = clause.filter(|number| listens(&definition.facts[*number])) else { return Ok(None) };
-    let told = told(&definition.facts[number], event).map_err(|error| format!("facts.{}: {error}", target.name))?;
+    let told = told(&definition.facts[number], event, at);
+    let told = told.map_err(|error| format!("facts.{}: {error}", target.name))?;
     Ok(told.map(|told| Input::Told { fact: number as u32, told }))
 }
 

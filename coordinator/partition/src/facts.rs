@@ -13,7 +13,7 @@ use crate::halt::Halt;
 use crate::keys;
 use crate::progress::corrupt;
 use crate::reply::Unfit;
-use crate::state::{Folding, KnownFact, News};
+use crate::state::{Folding, News};
 use crate::store::{Family, StoreError};
 
 /// The keys of others that a saga's facts belong to, by number of the fact. An input that names none watches nothing.
@@ -40,11 +40,8 @@ impl Partition {
         let mut known = Vec::new();
         for (fact, key) in watched(definition, saga) {
             let clause = &definition.facts[fact as usize];
-            let stored = self.over.read::<KnownFact>(Family::Told, &keys::told(saga.definition, &clause.fact, &key))?;
-            // The saga takes it for told now: what is too old by then is not told at all.
-            let fresh =
-                |stored: &KnownFact| clause.fresh.is_none_or(|fresh| self.now().saturating_sub(stored.at) <= fresh);
-            known.extend(stored.filter(fresh).map(|stored| (fact, stored.told)));
+            let told = self.over.read::<Told>(Family::Told, &keys::told(saga.definition, &clause.fact, &key))?;
+            known.extend(told.map(|told| (fact, told)));
         }
         Ok(known)
     }
@@ -67,18 +64,17 @@ impl Partition {
         target: &Target,
         event: &Value,
     ) -> Result<Result<Option<News>, Unfit>, Halt> {
-        let told = match told(fact, event) {
+        let told = match told(fact, event, self.now()) {
             Ok(Some(told)) => told,
             Ok(None) => return Ok(Ok(None)),
             Err(error) => return Ok(Err((ParkedReason::Refused, format!("facts.{}: {error}", fact.fact)))),
         };
         let place = keys::told(target.definition, &fact.fact, &target.key);
-        let known = self.over.read::<KnownFact>(Family::Told, &place)?.and_then(|known| known.told.seq);
+        let known = self.over.read::<Told>(Family::Told, &place)?.and_then(|known| known.seq);
         if told.seq.zip(known).is_some_and(|(news, known)| news <= known) {
             return Ok(Ok(None));
         }
-        let at = self.now();
-        self.over.write(Family::Told, place, &KnownFact { told, at });
+        self.over.write(Family::Told, place, &told);
         Ok(Ok(Some(News { definition: target.definition, fact: fact.fact.clone(), key: target.key.clone() })))
     }
 
@@ -107,10 +103,10 @@ impl Partition {
             return Ok(());
         }
         let place = keys::told(news.definition, &news.fact, &news.key);
-        let known = self.over.read::<KnownFact>(Family::Told, &place)?.ok_or_else(|| corrupt("told"))?;
+        let told = self.over.read::<Told>(Family::Told, &place)?.ok_or_else(|| corrupt("told"))?;
         let Some(definition) = self.definition(news.definition)? else { return Ok(()) };
         if let Some(fact) = definition.facts.iter().position(|clause| clause.fact == news.fact) {
-            self.turn(id, Input::Told { fact: fact as u32, told: known.told })?;
+            self.turn(id, Input::Told { fact: fact as u32, told })?;
         }
         Ok(())
     }

@@ -1,14 +1,15 @@
 //! The gate before a participant, and before a definition's sagas or all of them: whether one more command may go. Pure. `gates.rs` keeps it.
 //!
-//! | is \ comes | a command is wanted                        | no answer          | an answer | the wait is over | pause  | resume  |
-//! |------------|--------------------------------------------|--------------------|-----------|------------------|--------|---------|
-//! | CLOSED     | in turn, within limits: it goes            | 5 in a row: OPEN   | count = 0 | the queue moves  | PAUSED | -       |
-//! | OPEN       | one goes, if the wait is over; wait doubles | -                 | CLOSED    | one may go       | PAUSED | -       |
-//! | PAUSED     | it waits                                   | as without a pause | as without| -                | -      | as before |
+//! | is \ comes | a command is wanted                        | no answer          | `outage`      | another answer | the wait is over | pause  | resume  |
+//! |------------|--------------------------------------------|--------------------|---------------|----------------|------------------|--------|---------|
+//! | CLOSED     | in turn, within limits: it goes            | 5 in a row: OPEN   | OPEN          | count = 0      | the queue moves  | PAUSED | -       |
+//! | OPEN       | one goes, if the wait is over; wait doubles | -                 | wait as asked | CLOSED         | one may go       | PAUSED | -       |
+//! | PAUSED     | it waits                                   | as without a pause | as without    | as without     | -                | -      | as before |
 //!
 //! CLOSED and OPEN are a circuit's words: closed is well. While OPEN or PAUSED, no attempt is used up: neither by waiting nor by silence.
 //! `Failed` is an answer: who says it is there, and the attempt is used up; else a command that can't succeed would close the door for all
-//! others. Whoever waits is called in order, so many at once, also where everything opens again after hours: nobody is flooded.
+//! others. Only who says `outage` with it speaks for all commands (docs/adr/0008-outage-answer.md). Whoever waits is called in order, so many
+//! at once, also where everything opens again after hours: nobody is flooded.
 
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Millis, wire_enum, wire_struct};
@@ -19,6 +20,8 @@ pub const MISSES: u32 = 5;
 pub const FIRST_WAIT: Millis = 1_000;
 /// Longest such wait.
 pub const LAST_WAIT: Millis = 60_000;
+/// Longest wait that a participant's own word may ask for, milliseconds: an hour. A wrong word must not close a door for days.
+pub const LONGEST_WISH: Millis = 3_600_000;
 /// Thousandths of a command: what the bucket counts.
 const ONE: i64 = 1_000;
 
@@ -173,6 +176,25 @@ impl Gate {
         self.paused.is_some() || matches!(self.circuit, Circuit::Open { .. })
     }
 
+    /// It says itself that nobody can be served, and before when nobody need ask again.
+    pub fn is_out(&mut self, now: Millis, retry_after: Millis) -> Change {
+        let change = match self.circuit {
+            Circuit::Closed { .. } => {
+                self.open(now);
+                Change::Opened
+            }
+            Circuit::Open { .. } => Change::Same,
+        };
+        if let Circuit::Open { next, .. } = &mut self.circuit {
+            *next = (*next).max(now.saturating_add(retry_after.clamp(0, LONGEST_WISH)));
+        }
+        change
+    }
+
+    fn open(&mut self, now: Millis) {
+        self.circuit = Circuit::Open { since: now, next: now.saturating_add(FIRST_WAIT), wait: FIRST_WAIT * 2 };
+    }
+
     /// An attempt brought no answer.
     pub fn missed(&mut self, now: Millis) -> Change {
         let Circuit::Closed { misses } = &mut self.circuit else { return Change::Same };
@@ -180,7 +202,7 @@ impl Gate {
         if *misses < MISSES {
             return Change::Same;
         }
-        self.circuit = Circuit::Open { since: now, next: now.saturating_add(FIRST_WAIT), wait: FIRST_WAIT * 2 };
+        self.open(now);
         Change::Opened
     }
 
@@ -293,6 +315,28 @@ mod tests {
         assert_eq!(gate.missed(8), Change::Same);
         assert_eq!(gate.answered(), Change::Closed { since: 7 });
         assert!(gate.admit(9, false));
+    }
+
+    #[test]
+    fn one_word_of_an_outage_opens_and_any_other_closes() {
+        let mut gate = Gate::default();
+        assert_eq!(gate.is_out(0, 0), Change::Opened);
+        assert!(gate.is_down() && !gate.admit(999, false));
+        assert!(gate.admit(1_000, false));
+        assert_eq!(gate.is_out(1_000, 0), Change::Same, "it is still out, and the wait has doubled");
+        assert!(!gate.admit(2_999, false) && gate.admit(3_000, false));
+        assert_eq!(gate.answered(), Change::Closed { since: 0 });
+        assert!(gate.admit(3_000, false));
+    }
+
+    #[test]
+    fn who_is_out_may_ask_for_a_longer_wait_but_not_for_days() {
+        let first_try = |retry_after| {
+            let mut gate = Gate { held: 1, ..Gate::default() };
+            gate.is_out(0, retry_after);
+            gate.next_call(0)
+        };
+        assert_eq!([-5, 10, 300_000, i64::MAX].map(first_try), [1_000, 1_000, 300_000, LONGEST_WISH].map(Some));
     }
 
     #[test]

@@ -136,6 +136,7 @@ fn told<'a>(definition: &Definition, saga: &Saga, fact: &'a Fact) -> Option<Told
             AnswerKind::Compensated | AnswerKind::NothingThere => Told::of(Kind::StepCompensated, spot),
             AnswerKind::Succeeded
             | AnswerKind::Failed { .. }
+            | AnswerKind::Unavailable { .. }
             | AnswerKind::Working { .. }
             | AnswerKind::Probed { .. }
             | AnswerKind::Marked { .. } => return None,

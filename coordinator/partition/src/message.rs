@@ -174,7 +174,7 @@ impl Partition {
         let bound = Bound { saga, partition };
         self.over.write(Family::Aliases, keys::alias(&definition, &alias, &value), &bound);
         let absent = Absent::Alias { definition: &definition, alias: &alias, value: &value };
-        for event in self.take_early(absent)? {
+        for (event, _) in self.take_early(absent)? {
             for target in &event.targets {
                 self.deliver(&bound, target, &event)?;
             }
@@ -203,7 +203,7 @@ impl Partition {
 
     fn delivered(&mut self, deliver: &DeliverEvent) -> Result<Result<(), Unfit>, Halt> {
         match self.check_data(&deliver.data) {
-            Ok(data) => self.tell_saga(deliver.saga, &deliver.target, &deliver.topic, &data),
+            Ok(data) => self.tell_saga(deliver.saga, &deliver.target, (&deliver.topic, &data), self.now()),
             Err(unfit) => Ok(Err(unfit)),
         }
     }

@@ -3,7 +3,7 @@
 use sagaline_schemas::Millis;
 use sagaline_schemas::output::{Notice, NoticeBody, ParkedReason, ParticipantEvent, ParticipantEventKind};
 use sagaline_schemas::proof::write_single_object;
-use sagaline_schemas::record::{Broadcast, BroadcastKind, MessageBody};
+use sagaline_schemas::record::{Broadcast, BroadcastKind, Failed, MessageBody};
 use sagaline_schemas::schema;
 use sagaline_schemas::settings::Events;
 
@@ -24,6 +24,19 @@ impl Partition {
             Change::Opened => {
                 let reason = "it answered none of its last attempts".to_owned();
                 self.tell_outage(participant, ParticipantEventKind::CircuitOpened, now, reason)
+            }
+            Change::Same | Change::Closed { .. } => Ok(()),
+        }
+    }
+
+    /// A participant has said itself that nobody can be served.
+    pub(crate) fn says_it_is_out(&mut self, participant: &str, said: &Failed) -> Result<(), Halt> {
+        let (subject, now) = (subject_of(participant), self.now());
+        let change = self.gates.entry(subject.clone()).or_default().is_out(now, said.retry_after.unwrap_or(0));
+        self.keep_gate(&subject);
+        match change {
+            Change::Opened => {
+                self.tell_outage(participant, ParticipantEventKind::CircuitOpened, now, said.error.clone())
             }
             Change::Same | Change::Closed { .. } => Ok(()),
         }

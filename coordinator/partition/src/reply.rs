@@ -31,12 +31,15 @@ impl Partition {
         let attempt = found.attempt(&reply.address);
         let Reply { address, answer, instance, .. } = reply;
         let (answer, instance) = (with_short_texts(answer), shortened(instance));
-        self.an_answer(&found.participant)?;
+        match &answer {
+            Answer::Failed(said) if said.outage => self.says_it_is_out(&found.participant, said)?,
+            _ => self.an_answer(&found.participant)?,
+        }
         let input = match found.about {
             About::Effect(effect) => {
                 Input::Answer { effect, kind: address.kind, attempt: address.attempt, answer, instance }
             }
-            About::Fact(fact) => Input::FactAnswer { fact, answer },
+            About::Fact(fact) => Input::FactAnswer { fact, attempt: address.attempt, answer },
         };
         if let Turned::Rejected(detail) = self.turn(address.saga, input)? {
             return self.park(record.value, ParkedReason::Refused, detail);
@@ -153,9 +156,7 @@ fn with_short_texts(answer: Answer) -> Answer {
         Answer::Refused(Refused { code, detail }) => {
             Answer::Refused(Refused { code: shortened(code), detail: shortened(detail) })
         }
-        Answer::Failed(Failed { error, retry_after }) => {
-            Answer::Failed(Failed { error: shortened(error), retry_after })
-        }
+        Answer::Failed(said) => Answer::Failed(Failed { error: shortened(said.error), ..said }),
         Answer::Succeeded(_)
         | Answer::Working(_)
         | Answer::Compensated(_)

@@ -94,20 +94,12 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// The newest that was told of a fact.
-    pub struct KnownFact {
-        /// What.
-        pub told: sagaline_engine::Told,
-        /// Log time.
-        pub at: Millis,
-    }
-}
-
-wire_struct! {
     /// An event that came before its saga.
     pub struct EarlyEvent {
         /// The event, with those of its targets that name this saga.
         pub event: Event,
+        /// Log time when it came.
+        pub at: Millis,
         /// Log time when it is dropped.
         pub due: Millis,
     }

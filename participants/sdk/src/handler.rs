@@ -40,6 +40,13 @@ pub enum HandlerError {
         /// For people.
         error: String,
     },
+    /// What all operations of this participant need is away: none of them need be asked for a while. Whether something was done is not known.
+    Unavailable {
+        /// For people.
+        error: String,
+        /// Not before; none: as the coordinator sees fit, ever more seldom.
+        retry_after: Option<Duration>,
+    },
     /// Under way elsewhere: whoever holds `Effect::callback` brings what came of it.
     Working {
         /// Until when the attempt is not given up: milliseconds since 1970.
@@ -56,6 +63,14 @@ impl HandlerError {
     /// Definitely not done; come again after this time.
     pub fn retry(after: Duration, reason: impl Into<String>) -> Self {
         Self::Retry { after: Some(after), reason: reason.into() }
+    }
+
+    /// What all operations of this participant need is away, a database say or a bank, and not only what this effect needs. All commands wait then,
+    /// one tries now and then whether it is back, and no attempt is used up. The saga's own deadline goes on.
+    ///
+    /// Of one effect that fails for reasons of its own this is a lie that holds all others.
+    pub fn unavailable(error: impl fmt::Display) -> Self {
+        Self::Unavailable { error: error.to_string(), retry_after: None }
     }
 
     /// Under way elsewhere until then: whoever holds `Effect::callback` says what came of it. The attempt is given up if nobody has said so by then.

@@ -297,7 +297,7 @@ impl Runner {
                     saga = held.command.saga,
                     "no such operation: the saga may use another version of the contract"
                 );
-                self.answered(held, Answer::Failed(Failed { error, retry_after: None }), released);
+                self.answered(held, Answer::Failed(Failed { error, retry_after: None, outage: false }), released);
                 return Ok(());
             }
         };

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use apache_avro::Schema;
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use apache_avro::types::Value;
-use sagaline_schemas::proof::{Key, open_older};
-use sagaline_schemas::record::{Body, Fault};
+use sagaline_schemas::proof::{Key, open, open_older};
+use sagaline_schemas::record::{Answer, Body, Failed, Fault};
 use sagaline_schemas::released::{Evolution, RELEASES, TranslateError};
 use sagaline_schemas::schema::{COMMAND, EVENT, INBOX, PARKED, TopicSchema, fingerprint};
 use sagaline_schemas::wire::Wire;
@@ -238,6 +238,39 @@ fn records_of_an_older_release_open_and_prove_themselves() {
         assert!(open_older(&evolution, fingerprint(&older), &value[..at]).is_err(), "cut at {at}");
     }
     assert!(open_older(&evolution, 1, &value).is_err());
+}
+
+/// A participant that was built before `outage` was there says no outage.
+#[test]
+fn a_failure_of_the_first_release_is_no_outage() {
+    let v1 = Schema::parse_str(RELEASES[0].inbox).unwrap();
+    let text = |text: &str| Value::String(text.to_owned());
+    let address = Value::Record(vec![
+        ("saga".into(), Value::Fixed(16, vec![1; 16])),
+        ("step".into(), text("charge")),
+        ("items".into(), Value::Array(vec![])),
+        ("round".into(), Value::Long(0)),
+        ("kind".into(), Value::Enum(0, "Do".into())),
+        ("attempt".into(), Value::Long(1)),
+    ]);
+    let failed = Value::Record(vec![
+        ("error".into(), text("busy")),
+        ("retry_after".into(), Value::Union(1, Box::new(Value::Long(5)))),
+    ]);
+    let reply = Value::Record(vec![
+        ("address".into(), address),
+        ("token".into(), Value::Fixed(16, vec![2; 16])),
+        ("answer".into(), Value::Union(2, Box::new(failed))),
+        ("instance".into(), text("i")),
+        ("time".into(), Value::Long(7)),
+    ]);
+    let body = Value::Union(8, Box::new(reply));
+    let mac = Value::Union(0, Box::new(Value::Null));
+    let datum = arbitrary::write(&v1, Value::Record(vec![("body".into(), body), ("mac".into(), mac)]));
+    let value = [&[0xc3, 0x01][..], &fingerprint(&v1).to_le_bytes(), &datum].concat();
+    let Body::Reply(reply) = open(INBOX.fingerprint, &value).unwrap().inbox.body else { panic!("it is a reply") };
+    let failed = Failed { error: "busy".to_owned(), retry_after: Some(5), outage: false };
+    assert_eq!(reply.answer, Answer::Failed(failed));
 }
 
 mod before {

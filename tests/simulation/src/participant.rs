@@ -77,6 +77,8 @@ pub struct Participant {
     answering: BTreeMap<u64, (usize, Offset)>,
     number: u64,
     down_until: Millis,
+    /// What all its handlers need is away until then.
+    out_until: Millis,
 }
 
 impl Participant {
@@ -95,6 +97,7 @@ impl Participant {
             answering: BTreeMap::new(),
             number: 0,
             down_until: 0,
+            out_until: 0,
         }
     }
 
@@ -108,6 +111,12 @@ impl Participant {
         scene.strike("participant down", format!("{} for {} ms", self.name, until - scene.now()));
         self.restart(scene);
         self.down_until = until;
+    }
+
+    /// Answers every command with an outage until then: what all its handlers need is away.
+    pub fn go_out(&mut self, scene: &mut Scene, until: Millis) {
+        scene.strike("participant out", format!("{} for {} ms", self.name, until - scene.now()));
+        self.out_until = until;
     }
 
     /// Comes up where it had committed.
@@ -245,7 +254,7 @@ impl Participant {
         business: &mut Business,
     ) -> Option<Answer> {
         if scene.mutation == Some(Mutation::NoDeduplication) {
-            let outcome = act(command, scene, business);
+            let outcome = self.act(command, scene, business);
             business.recorded(command.effect_id);
             return Some(without_store(command.address.kind, outcome));
         }
@@ -261,7 +270,7 @@ impl Participant {
                     return None;
                 }
                 self.store.sync().expect("memory rows don't fail");
-                let outcome = act(command, scene, business);
+                let outcome = self.act(command, scene, business);
                 if death == Some(Death::AfterHandler) {
                     return None;
                 }
@@ -279,6 +288,14 @@ impl Participant {
         };
         self.store.sync().expect("memory rows don't fail");
         Some(answer)
+    }
+
+    fn act(&self, command: &Command, scene: &mut Scene, business: &mut Business) -> HandlerOutcome {
+        if scene.now() < self.out_until && !scene.calm {
+            scene.see("commands that met an outage", 1);
+            return Err(HandlerError::unavailable("what it needs is away"));
+        }
+        act(command, scene, business)
     }
 
     fn remembered(&mut self, command: &Command, answer: Answer, scene: &mut Scene) -> Answer {
@@ -384,7 +401,7 @@ fn without_store(kind: Kind, outcome: HandlerOutcome) -> Answer {
         (Kind::Compensate, Ok(result)) => Answer::Compensated(Compensated { result: Some(result) }),
         (_, Ok(result)) => Answer::Succeeded(Succeeded { result }),
         (Kind::Do, Err(HandlerError::Refused { code, detail })) => Answer::Refused(Refused { code, detail }),
-        (_, Err(error)) => Answer::Failed(Failed { error: format!("{error:?}"), retry_after: None }),
+        (_, Err(error)) => Answer::Failed(Failed { error: format!("{error:?}"), retry_after: None, outage: false }),
     }
 }
 

@@ -53,6 +53,8 @@ pub enum Act {
     Outage { millis: Millis },
     /// A participant is away.
     Down { participant: usize, millis: Millis },
+    /// What a participant needs is away, and it says so.
+    Out { participant: usize, millis: Millis },
     /// The broker's clock is set.
     BrokerClock { skew: Millis },
     /// A topic refuses all appends.
@@ -227,6 +229,10 @@ impl Draft {
         self.some(chance, 3, |chance| Act::Down {
             participant: chance.index(3),
             millis: chance.within(SECOND..=3 * MINUTE),
+        });
+        self.some(chance, 2, |chance| Act::Out {
+            participant: chance.index(3),
+            millis: chance.within(SECOND..=20 * MINUTE),
         });
         if chance.strikes(80) {
             let (time, millis) = (chance.within(0..=self.storm), 4 * HOUR);

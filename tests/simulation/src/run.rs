@@ -251,6 +251,7 @@ impl World {
                 }
             }
             Act::Down { participant, millis } => self.participants[participant].go_down(&mut self.scene, now + millis),
+            Act::Out { participant, millis } => self.participants[participant].go_out(&mut self.scene, now + millis),
             Act::BrokerClock { skew } => {
                 self.scene.strike("broker's clock set", format!("{skew} ms ahead"));
                 self.scene.simulation.set_broker_skew(skew);

@@ -44,8 +44,14 @@ fn every_seed_holds_what_is_promised() {
             "`{said}` was never drawn: the runs show less than they say"
         );
     }
-    for kind in ["attempts again", "undoing attempts again", "nothing was there to undo", "child sagas", "people acted"]
-    {
+    for kind in [
+        "attempts again",
+        "undoing attempts again",
+        "nothing was there to undo",
+        "child sagas",
+        "people acted",
+        "commands that met an outage",
+    ] {
         assert!(seen(kind), "{kind}: never seen, so the runs show less than they say");
     }
     for kind in ["coordinator crashed", "coordinator asleep", "answer lost", "forged record", "old record comes again"]

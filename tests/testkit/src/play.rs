@@ -25,9 +25,10 @@ const MOST: u32 = 1_000_000;
 enum Due {
     Answer { effect: u32, kind: Kind, attempt: u32, says: Says },
     Child { effect: u32, end: End, result: Value },
-    Asked { fact: u32, answer: Value },
+    Asked { fact: u32, attempt: u32, answer: Value },
     Happens(What),
     Up(String),
+    Try(String),
 }
 
 /// A scenario that runs.
@@ -135,7 +136,8 @@ impl<'a> Play<'a> {
         match due {
             Due::Answer { effect, kind, attempt, says } => {
                 let participant = self.participant(effect);
-                if let Some(answer) = answer(kind, says).filter(|_| !self.doors.0.contains(&participant)) {
+                if let Some(answer) = answer(kind, says).filter(|_| !self.doors.away.contains(&participant)) {
+                    self.heed(participant, &answer);
                     self.take(Input::Answer { effect, kind, attempt, answer, instance: "test".to_owned() });
                 }
             }
@@ -144,16 +146,38 @@ impl<'a> Play<'a> {
                 let child = Some(SagaId::from_bytes([8; 16]));
                 self.take(Input::ChildEnded { at, end, child, result: Bytes(result.to_json()), reason: String::new() });
             }
-            Due::Asked { fact, answer } => {
+            Due::Asked { fact, attempt, answer } => {
                 let answer = Answer::Succeeded(Succeeded { result: Bytes(answer.to_json()) });
-                self.take(Input::FactAnswer { fact, answer });
+                self.take(Input::FactAnswer { fact, attempt, answer });
             }
             Due::Up(participant) => {
-                self.doors.0.remove(&participant);
+                self.doors.away.remove(&participant);
                 self.note(format!("{participant} is back"));
                 self.take(Input::Admitted);
             }
+            Due::Try(participant) => {
+                self.doors.may_try(&participant);
+                self.take(Input::Admitted);
+            }
             Due::Happens(what) => self.happening(what),
+        }
+    }
+
+    /// One that says that it is out is held, and tried ever more seldom; with any other answer it is back.
+    fn heed(&mut self, participant: String, answer: &Answer) {
+        match answer {
+            Answer::Failed(said) if said.outage => {
+                let (wait, news) = self.doors.is_out(&participant);
+                if news {
+                    self.note(format!("{participant} is out: {}", said.error));
+                }
+                self.schedule(self.now + wait, Due::Try(participant));
+            }
+            _ => {
+                if self.doors.out.remove(&participant).is_some() {
+                    self.note(format!("{participant} is back"));
+                }
+            }
         }
     }
 
@@ -162,7 +186,7 @@ impl<'a> Play<'a> {
             What::Down { participant, lasts } => {
                 self.note(format!("{participant} is away"));
                 self.schedule(self.now + lasts, Due::Up(participant.clone()));
-                self.doors.0.insert(participant);
+                self.doors.away.insert(participant);
                 return;
             }
             What::Fact { fact, value, seq } => match self.told(&fact, &value, seq) {
@@ -195,7 +219,7 @@ impl<'a> Play<'a> {
         let versioned = self.stage.definition.facts[fact].seq.is_some();
         let next = self.saga.facts[fact].seq.unwrap_or(0) + 1;
         let seq = seq.or_else(|| versioned.then_some(next));
-        Some(Input::Told { fact: fact as u32, told: Told { value: Bytes(value.to_json()), seq } })
+        Some(Input::Told { fact: fact as u32, told: Told { value: Bytes(value.to_json()), seq, at: self.now } })
     }
 
     /// What people see when they decide.
@@ -241,7 +265,7 @@ impl<'a> Play<'a> {
                 let reply = self.stage.answer(&command);
                 self.commanded(&Command { attempt: 1, ..command });
                 if let Says::Ok(answer) = reply.says {
-                    self.schedule(self.now + reply.after, Due::Asked { fact, answer });
+                    self.schedule(self.now + reply.after, Due::Asked { fact, attempt, answer });
                 }
             }
             Outgoing::Queued { .. } | Outgoing::Ended { .. } | Outgoing::Bind { .. } => {}
@@ -262,7 +286,7 @@ impl<'a> Play<'a> {
             (_, Says::Silent) => return,
             (Kind::Do, Says::Ok(result)) => (End::Completed, result),
             (Kind::Do, Says::NothingThere | Says::Never) => (End::NotStarted, Value::Null),
-            (_, Says::Failed | Says::Unknown) => (End::Closed, Value::Null),
+            (_, Says::Failed | Says::Outage(_) | Says::Unknown) => (End::Closed, Value::Null),
             (Kind::Compensate, Says::Refused(_)) => (End::Completed, Value::Null),
             _ => (End::Compensated, Value::Null),
         };
@@ -405,11 +429,13 @@ fn asked(asked: Asked) -> Input {
 /// None: nothing is ever said.
 fn answer(kind: Kind, says: Says) -> Option<Answer> {
     let bytes = |value: &Value| Bytes(value.to_json());
-    let failed = || Answer::Failed(Failed { error: "the scenario says so".to_owned(), retry_after: None });
+    let failed =
+        || Answer::Failed(Failed { error: "the scenario says so".to_owned(), retry_after: None, outage: false });
     let probed = |happened, result| Answer::Probed(Probed { happened, result });
     Some(match (kind, says) {
         (_, Says::Silent) => return None,
         (_, Says::Failed) => failed(),
+        (_, Says::Outage(error)) => Answer::Failed(Failed { error, retry_after: None, outage: true }),
         (Kind::Do | Kind::Ask, Says::Ok(result)) => Answer::Succeeded(Succeeded { result: bytes(&result) }),
         (Kind::Do | Kind::Ask, Says::Refused(code)) => Answer::Refused(Refused { code, detail: String::new() }),
         (Kind::Compensate, Says::Ok(result)) => Answer::Compensated(Compensated { result: Some(bytes(&result)) }),

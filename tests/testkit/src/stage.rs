@@ -126,15 +126,55 @@ fn done() -> Reply {
     Reply { says: Says::Ok(Value::Null), after: 0, times: 1 }
 }
 
-/// Participants that are away.
+/// Participants that take nothing at the moment.
 #[derive(Debug, Default)]
-pub(crate) struct Doors(pub BTreeSet<String>);
+pub(crate) struct Doors {
+    /// Away: nobody answers.
+    pub away: BTreeSet<String>,
+    /// Out, by their own word: one command tries now and then whether they are back.
+    pub out: BTreeMap<String, Outage>,
+}
+
+/// What stands before a participant that is out.
+#[derive(Debug)]
+pub(crate) struct Outage {
+    /// How long the next try waits.
+    wait: Millis,
+    /// Its time has come.
+    may_try: bool,
+}
+
+/// Between the first two tries, and the longest wait between two: as the coordinator's gates have it.
+const WAITS: (Millis, Millis) = (1_000, 60_000);
+
+impl Doors {
+    /// It says that it is out. Gives when the next command may try, and whether that is news.
+    pub fn is_out(&mut self, participant: &str) -> (Millis, bool) {
+        let (wait, news) = match self.out.get(participant) {
+            Some(outage) => ((outage.wait * 2).min(WAITS.1), false),
+            None => (WAITS.0, true),
+        };
+        self.out.insert(participant.to_owned(), Outage { wait, may_try: false });
+        (wait, news)
+    }
+
+    /// The next command may try.
+    pub fn may_try(&mut self, participant: &str) {
+        if let Some(outage) = self.out.get_mut(participant) {
+            outage.may_try = true;
+        }
+    }
+}
 
 impl Gates for Doors {
     fn admit(&mut self, participant: &str) -> bool {
-        !self.0.contains(participant)
+        let open = !self.away.contains(participant);
+        match self.out.get_mut(participant) {
+            Some(outage) if open => std::mem::take(&mut outage.may_try),
+            Some(_) | None => open,
+        }
     }
     fn is_down(&self, participant: &str) -> bool {
-        self.0.contains(participant)
+        self.away.contains(participant) || self.out.contains_key(participant)
     }
 }

@@ -57,6 +57,27 @@ fn an_authors_own_participants_answer() {
 }
 
 #[test]
+fn an_outage_uses_no_attempts_up() {
+    let definition = order();
+    let account = Stage::new(&definition)
+        .input(input())
+        .on("charge", |command| match command.attempt {
+            1..=20 => Reply { says: Says::Outage("the bank is down".to_owned()), after: 0, times: 1 },
+            _ => ok(Value::Null),
+        })
+        .play();
+    assert_eq!(account.end, "completed");
+    let charges: Vec<i64> = account
+        .commands
+        .iter()
+        .filter(|command| command.name.starts_with("charge"))
+        .map(|command| command.at)
+        .collect();
+    assert_eq!(charges[..8], [0, 1_000, 3_000, 7_000, 15_000, 31_000, 63_000, 123_000]);
+    assert_eq!(charges.len(), 21);
+}
+
+#[test]
 fn a_cancellation_in_the_middle() {
     let definition = order();
     let account = Stage::new(&definition)

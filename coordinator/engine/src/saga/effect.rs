@@ -91,9 +91,9 @@ wire_struct! {
         pub forgiven: u32,
         /// Log time of the first command: what commands carry as `first`.
         pub first: Millis,
-        /// When the first counting attempt's clock began; moved on by every rest: the total time stands still then.
+        /// When the first attempt's clock began that counts since the newest rest; none: the total time stands still.
         pub begun: Option<Millis>,
-        /// Total time used up before the newest rest.
+        /// Total time used up before that.
         pub spent: Millis,
         /// The next attempt is due, and waits: for the saga to decide, the guard to hold, the participant to be there.
         pub resting: bool,
@@ -103,8 +103,7 @@ wire_struct! {
 impl Tries {
     /// An attempt's clock begins, and the total time runs on from where it stood still. Gives the total time's beginning.
     pub fn begin(&mut self, base: Millis) -> Millis {
-        let spent = std::mem::take(&mut self.spent);
-        *self.begun.get_or_insert(base.saturating_sub(spent))
+        self.begun.get_or_insert(base).saturating_sub(self.spent)
     }
 
     /// The next attempt waits for something that is not its participant's fault.
@@ -116,7 +115,14 @@ impl Tries {
 
     /// The total time used up by now.
     pub fn used(&self, now: Millis) -> Millis {
-        self.begun.map_or(self.spent, |begun| now.saturating_sub(begun).max(0))
+        self.spent.saturating_add(self.begun.map_or(0, |begun| now.saturating_sub(begun).max(0)))
+    }
+
+    /// The newest attempt counts for nothing, nor does its time: it is due again.
+    pub fn give_back(&mut self) {
+        self.forgiven += 1;
+        self.begun = None;
+        self.resting = true;
     }
 
     /// A full set of attempts, with all their time.

@@ -14,8 +14,26 @@ wire_struct! {
         pub told_at: Option<Millis>,
         /// Who set it, where a person did.
         pub by: Option<String>,
-        /// How often a participant was asked for it.
+        /// How often a participant was asked for it; the newest asking's number.
         pub asked: u32,
+        /// How far the newest asking is.
+        pub asking: Asking,
+    }
+}
+
+wire_enum! {
+    /// How far the newest asking for a fact is.
+    ///
+    /// | is \ comes | its time   | a value: `Succeeded` | another last word | an older asking's, or a second one |
+    /// |------------|------------|----------------------|-------------------|------------------------------------|
+    /// | IDLE       | OPEN       | -                    | -                 | -                                  |
+    /// | OPEN       | OPEN, anew | IDLE, the fact is so | IDLE              | -                                  |
+    #[derive(Copy)]
+    pub enum Asking {
+        /// Nobody was asked, or whoever was has answered.
+        Idle,
+        /// An answer is awaited.
+        Open,
     }
 }
 

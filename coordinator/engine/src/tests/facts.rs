@@ -3,8 +3,11 @@
 use expect_test::expect;
 use sagaline_definition::model::{AskFact, Definition, Reaction, Template, Word};
 use sagaline_schemas::Value;
+use sagaline_schemas::wire::Bytes;
 
-use super::stage::{call_mut, chain, check, expr, fact};
+use super::stage::{Stage, call_mut, chain, check, expr, fact};
+use crate::told::Told;
+use crate::turn::Input;
 
 /// a, then b is given what is known.
 fn knows() -> Definition {
@@ -12,6 +15,17 @@ fn knows() -> Definition {
     made.facts = vec![fact("n", Value::Int(0))];
     call_mut(&mut made, 1).with = Template::Expr(expr("facts"));
     made
+}
+
+/// p is asked for the rate.
+fn asks(every: i64) -> AskFact {
+    AskFact {
+        participant: "p".to_owned(),
+        operation: "rate".to_owned(),
+        with: Template::Expr(expr("facts.n")),
+        every,
+        value: expr("answer.rate"),
+    }
 }
 
 #[test]
@@ -114,13 +128,7 @@ fn what_is_too_old_is_not_known() {
 #[test]
 fn a_participant_is_asked_every_so_often() {
     let mut made = knows();
-    made.facts[0].ask = Some(AskFact {
-        participant: "p".to_owned(),
-        operation: "rate".to_owned(),
-        with: Template::Expr(expr("facts.n")),
-        every: 30_000,
-        value: expr("answer.rate"),
-    });
+    made.facts[0].ask = Some(asks(30_000));
     check(
         &made,
         "answered n {\"rate\":4}; ask n; answered n {\"rate\":4}; ok a; cancel; ask n; undone b; undone a; answered n 1",
@@ -141,16 +149,75 @@ fn a_participant_is_asked_every_so_often() {
         &made,
         "down p; ask n; up p; ask n; answered n {}; retry; ok a; ok b",
         &expect![[r#"
-        start        -> asks for n#1(0), a
-        ask n        ->
-        up p         ->
-        ask n        -> asks for n#2(0)
-        answered n {} -> stuck: an expression has no value: answer.rate: no member `rate` in {}
-        retry        -> goes on
-        ok a         -> b({"n":0})
-        ok b         -> Completed
-    "#]],
+            start        -> asks for n#1(0), a
+            ask n        ->
+            up p         ->
+            ask n        -> asks for n#2(0)
+            answered n {} -> stuck: an expression has no value: answer.rate: no member `rate` in {}
+            retry        -> goes on
+            ok a         -> b({"n":0})
+            ok b         -> Completed
+        "#]],
     );
+}
+
+/// Of what is said, only the first last word to the newest asking counts: also for how old the fact is.
+#[test]
+fn an_answer_counts_once_and_only_to_the_newest_asking() {
+    let mut made = knows();
+    made.facts[0].fresh = Some(60_000);
+    made.facts[0].ask = Some(asks(30_000));
+    check(
+        &made,
+        "ask n; answered n {\"rate\":1} 1; answered n {\"rate\":2}; answered n {\"rate\":3}; ok a",
+        &expect![[r#"
+            start        -> asks for n#1(null), a
+            ask n        -> asks for n#2(null)
+            answered n {"rate":1} 1 ->
+            answered n {"rate":2} ->
+            answered n {"rate":3} ->
+            ok a         -> b({"n":2})
+        "#]],
+    );
+    check(
+        &made,
+        "answered n {\"rate\":2}; later 60001; answered n {\"rate\":2}; ok a",
+        &expect![[r#"
+            start        -> asks for n#1(null), a
+            answered n {"rate":2} ->
+            answered n {"rate":2} ->
+            ok a         -> b({"n":null})
+        "#]],
+    );
+    check(
+        &made,
+        "answered n undone; answered n working; answered n failed; answered n {\"rate\":2}; ask n; answered n {\"rate\":3}; ok a",
+        &expect![[r#"
+            start        -> asks for n#1(null), a
+            answered n undone -> rejected: Compensated is no answer to who asks for a fact
+            answered n working ->
+            answered n failed ->
+            answered n {"rate":2} ->
+            ask n        -> asks for n#2(null)
+            answered n {"rate":3} ->
+            ok a         -> b({"n":3})
+        "#]],
+    );
+}
+
+/// What was known before the saga began is as old as it is.
+#[test]
+fn a_fact_ages_from_when_it_became_known() {
+    let mut made = knows();
+    made.facts[0].fresh = Some(60_000);
+    for (known_at, now, expected) in [(40_000, 100_000, "5"), (39_999, 100_000, "null")] {
+        let mut stage = Stage::new(made.clone());
+        stage.now = now;
+        let told = Told { value: Bytes::from("5"), seq: None, at: known_at };
+        stage.happen("start", Input::Start { told: vec![(0, told)] });
+        stage.go_on("ok a");
+        assert!(stage.account.contains(&format!("b({{\"n\":{expected}}})")), "{}", stage.account);
+    }
 }
 
 /// Each time it turns true; between two steps only, and then also what has been true before.

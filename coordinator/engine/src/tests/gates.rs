@@ -103,6 +103,82 @@ fn an_outage_forgives() {
     );
 }
 
+/// Whoever says that it is out gives that attempt back, and no other: two failures are still two.
+#[test]
+fn an_attempt_that_met_an_outage_is_given_back() {
+    check(
+        &chain(&["a"]),
+        "sent a; shut p; out a; later 14400000; open p; sent a; fail a; wait a; shut p; out a; open p; sent a; fail a; undone a",
+        &expect![[r#"
+            start        -> a
+            sent a       ->
+            out a        -> queues at p
+            open p       -> a#2
+            sent a       ->
+            fail a       ->
+            wait a       -> a#3
+            out a        -> queues at p
+            open p       -> a#4
+            sent a       ->
+            fail a       -> turns back, un-a
+            undone a     -> Compensated
+        "#]],
+    );
+    check(
+        &chain(&["a", "b"]),
+        "ok a; shut p; no b; open p; sent a; shut p; out a; open p; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        no b         -> turns back, queues at p
+        open p       -> un-a
+        sent a       ->
+        out a        -> queues at p
+        open p       -> un-a#2
+        undone a     -> Compensated
+    "#]],
+    );
+    check(
+        &chain(&["a"]),
+        "sent a; shut p; out a; out a; cancel; open p; undone a",
+        &expect![[r#"
+        start        -> a
+        sent a       ->
+        out a        -> queues at p
+        out a        -> queues at p
+        cancel       -> turns back, queues at p
+        open p       -> un-a
+        undone a     -> Cancelled
+    "#]],
+    );
+}
+
+/// Neither the wait for the participant nor the attempts that met the outage count against the total time.
+#[test]
+fn an_outage_takes_nothing_of_the_total_time() {
+    let mut made = chain(&["a"]);
+    call_mut(&mut made, 0).retry.within = Some(15_000);
+    check(
+        &made,
+        "sent a; later 9000; shut p; out a; later 14400000; open p; sent a; later 9000; shut p; out a; open p; sent a; later 9000; fail a; wait a; sent a; time a; undone a",
+        &expect![[r#"
+            start        -> a
+            sent a       ->
+            out a        -> queues at p
+            open p       -> a#2
+            sent a       ->
+            out a        -> queues at p
+            open p       -> a#3
+            sent a       ->
+            fail a       ->
+            wait a       -> a#4
+            sent a       ->
+            time a       -> turns back, un-a
+            undone a     -> Compensated
+        "#]],
+    );
+}
+
 #[test]
 fn an_undoing_waits_too() {
     check(

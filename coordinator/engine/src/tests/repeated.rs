@@ -69,13 +69,13 @@ fn a_list_that_is_too_long_is_a_failure_of_the_step() {
         &made,
         "ok a; told n 1; retry b/0; ok b/0; ok c",
         &expect![[r#"
-        start        -> a
-        ok a         -> holds b/0
-        told n 1     ->
-        retry b/0    -> b/0(10)
-        ok b/0       -> c([1])
-        ok c         -> Completed
-    "#]],
+            start        -> a
+            ok a         -> holds b/0
+            told n 1     ->
+            retry b/0    -> b/0@1(10)
+            ok b/0       -> c([1])
+            ok c         -> Completed
+        "#]],
     );
 }
 

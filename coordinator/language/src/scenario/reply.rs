@@ -30,6 +30,8 @@ pub enum Says {
     Refused(String),
     /// The attempt failed.
     Failed,
+    /// What all commands of the participant need is away, and why. Of a child saga: as failed.
+    Outage(String),
     /// Nothing, ever.
     Silent,
     /// There was nothing to undo.
@@ -41,9 +43,10 @@ pub enum Says {
 }
 
 /// The keys of an answer.
-pub const REPLY: Keys = Keys { what: "a reply", known: &["ok", "refused", "failed", "after", "times"] };
+pub const REPLY: Keys = Keys { what: "a reply", known: &["ok", "refused", "failed", "outage", "after", "times"] };
 
-const WORDS: &str = "write ok, failed, silent, nothing there, never, unknown, or { ok: RESULT }, { refused: CODE }";
+const WORDS: &str =
+    "write ok, failed, silent, nothing there, never, unknown, or { ok: RESULT }, { refused: CODE }, { outage: WHY }";
 
 /// By command, its answers.
 pub fn replies(node: &Node, problems: &mut Problems) -> Option<BTreeMap<String, Vec<Reply>>> {
@@ -62,10 +65,11 @@ fn reply(node: &Node, problems: &mut Problems) -> Option<Reply> {
     let fields = Fields::read(node, &REPLY, problems)?;
     let after = fields.get("after").map_or(Some(0), |node| parsed(node, "duration", lexical::duration, problems));
     let times = fields.get("times").map_or(Some(1), |node| parsed(node, "number", count, problems));
-    let says = match (fields.get("ok"), fields.get("refused"), fields.get("failed")) {
-        (Some(result), None, None) => Says::Ok(literal::value(result, problems)?),
-        (None, Some(code), None) => Says::Refused(text(code, "`refused`", problems)?.to_owned()),
-        (None, None, Some(_)) => Says::Failed,
+    let says = match ["ok", "refused", "failed", "outage"].map(|key| fields.get(key)) {
+        [Some(result), None, None, None] => Says::Ok(literal::value(result, problems)?),
+        [None, Some(code), None, None] => Says::Refused(text(code, "`refused`", problems)?.to_owned()),
+        [None, None, Some(_), None] => Says::Failed,
+        [None, None, None, Some(why)] => Says::Outage(text(why, "`outage`", problems)?.to_owned()),
         _ => {
             problems.error(fields.span, "a reply says one thing", WORDS);
             return None;

@@ -62,7 +62,7 @@ fn mistakes_have_places() {
         "refusd CardExpired",
         &expect![[r#"
         order.test.yaml:9:15: error: `refusd CardExpired` is no reply
-            help: write ok, failed, silent, nothing there, never, unknown, or { ok: RESULT }, { refused: CODE }
+            help: write ok, failed, silent, nothing there, never, unknown, or { ok: RESULT }, { refused: CODE }, { outage: WHY }
     "#]],
     );
     wrong(
@@ -70,7 +70,7 @@ fn mistakes_have_places() {
         "{ times: 0 }",
         &expect![[r#"
         order.test.yaml:8:17: error: a reply says one thing
-            help: write ok, failed, silent, nothing there, never, unknown, or { ok: RESULT }, { refused: CODE }
+            help: write ok, failed, silent, nothing there, never, unknown, or { ok: RESULT }, { refused: CODE }, { outage: WHY }
         order.test.yaml:8:26: error: `0` is no number
             help: write a whole number from 1
     "#]],

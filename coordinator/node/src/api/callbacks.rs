@@ -102,7 +102,7 @@ fn answer(kind: Kind, said: Said) -> Result<Answer, ApiError> {
             Err(ApiError::bad("a compensation can't be refused", "say `failed`, and why: it is tried again"))
         }
         (Kind::Do | Kind::Ask | Kind::Compensate, Said::Failed(Failure { error })) => {
-            Ok(Answer::Failed(Failed { error, retry_after: None }))
+            Ok(Answer::Failed(Failed { error, retry_after: None, outage: false }))
         }
         (Kind::Probe, _) => Err(malformed("a probe is answered by its participant alone")),
     }

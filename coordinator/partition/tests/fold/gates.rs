@@ -6,9 +6,10 @@ use expect_test::expect;
 use sagaline_definition::contract::Limits;
 use sagaline_definition::model::Verb;
 use sagaline_definition::{Contract, Definition};
+use sagaline_engine::{Cause, Phase, Saga};
 use sagaline_partition::view;
 use sagaline_schemas::command::Command;
-use sagaline_schemas::record::{Answer, Compensated, Failed, Genesis, Kind, Succeeded};
+use sagaline_schemas::record::{Answer, Compensated, End, Failed, Genesis, Kind, Succeeded};
 use sagaline_schemas::request::{PauseRequest, RequestBody, RequestTarget, ResumeRequest, ScopeTarget};
 use sagaline_schemas::wire::Bytes;
 
@@ -40,6 +41,8 @@ struct Participant {
     seen: usize,
     /// Commands answered, by round.
     answered: Vec<usize>,
+    /// What it needs itself is away: it says so to each.
+    is_out: bool,
 }
 
 impl Participant {
@@ -49,12 +52,17 @@ impl Participant {
         self.answered.push(commands.len());
         for command in commands {
             let answer = match command.address.kind {
+                _ if self.is_out => outage(None),
                 Kind::Compensate => Answer::Compensated(Compensated { result: None }),
                 Kind::Do | Kind::Probe | Kind::Ask => Answer::Succeeded(Succeeded { result: Bytes::from("{}") }),
             };
             stage.raw(reply(&command, answer));
         }
     }
+}
+
+fn outage(retry_after: Option<i64>) -> Answer {
+    Answer::Failed(Failed { error: "the bank is down".to_owned(), retry_after, outage: true })
 }
 
 fn gate(stage: &mut Stage, subject: &str) -> Option<sagaline_partition::gate::Gate> {
@@ -117,6 +125,98 @@ fn four_hours_without_a_participant_use_up_nothing_and_end_without_a_flood() {
     stage.refolds_alike();
 }
 
+/// The participant answers, but what it needs itself is away for four hours.
+#[test]
+fn four_hours_without_what_a_participant_needs_use_up_nothing_and_end_without_a_flood() {
+    let (definition, contract) = patient();
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    let mut participant = Participant { is_out: true, ..Participant::default() };
+    for number in 0..300 {
+        stage.start(&format!("k{number}"));
+    }
+    let first = stage.commands()[0].clone();
+    stage.raw(reply(&first, outage(None)));
+    assert!(gate(&mut stage, "participant/p").is_some_and(|gate| gate.is_down()), "one word is enough");
+    participant.answer_all(&mut stage);
+    for number in 300..600 {
+        stage.start(&format!("k{number}"));
+    }
+    let sent = stage.commands().len();
+    assert_eq!(sent, 300, "who comes later is not sent into it");
+    for _ in 0..4 * 3_600 {
+        stage.pass(1_000, 1_000);
+        participant.answer_all(&mut stage);
+    }
+    let tries = stage.commands().len() - sent;
+    assert!((4 * 60..4 * 60 + 10).contains(&tries), "it is tried once a minute, not {tries} times in four hours");
+    assert_eq!(gate(&mut stage, "participant/p").map(|gate| gate.held), Some(600));
+    let used_up = |saga: &Saga| saga.effects.iter().map(|effect| effect.tries.count - effect.tries.forgiven).max();
+    assert_eq!(used_up(&stage.saga("k0")), Some(0), "no attempt is used up");
+    participant.is_out = false;
+    participant.answered.clear();
+    for _ in 0..1_200 {
+        participant.answer_all(&mut stage);
+        stage.pass(100, 100);
+    }
+    assert!(participant.answered.iter().max() <= Some(&50), "so many at once: {:?}", participant.answered);
+    expect![[r#"{"Ended  end: Completed": 600}"#]].assert_eq(&format!("{:?}", ended(&mut stage)));
+    assert!(gate(&mut stage, "participant/p").is_none(), "{:?}", gate(&mut stage, "participant/p"));
+    let told: Vec<String> = stage.outages().iter().map(|told| format!("{:?}: {}", told.kind, told.reason)).collect();
+    expect![[r#"
+        CircuitOpened: the bank is down
+        CircuitClosed: it answers"#]]
+    .assert_eq(&told.join("\n"));
+    stage.refolds_alike();
+}
+
+/// What says for ever that it is out holds its sagas no longer than their deadline; undoing gets its turn between the tries.
+#[test]
+fn an_outage_without_an_end_is_given_up_at_the_deadline() {
+    let (mut definition, contract) = patient();
+    definition.deadline.after = HOUR;
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    for key in ["k", "l"] {
+        stage.start(key);
+    }
+    let mut seen = 0;
+    for _ in 0..720 {
+        let commands: Vec<Command> = stage.commands()[seen..].to_vec();
+        seen += commands.len();
+        for command in commands {
+            let answer = match command.address.kind {
+                Kind::Compensate => Answer::Compensated(Compensated { result: None }),
+                Kind::Do | Kind::Probe | Kind::Ask => outage(Some(300_000)),
+            };
+            stage.raw(reply(&command, answer));
+        }
+        stage.pass(10_000, 10_000);
+    }
+    for key in ["k", "l"] {
+        let saga = stage.saga(key);
+        let Phase::Ended { end: End::Compensated, at, cause: Some(Cause::Deadline) } = saga.phase else {
+            panic!("{:?}", saga.phase)
+        };
+        assert!(at - saga.started_at <= HOUR + 600_000, "{key} ended {} ms after it began", at - saga.started_at);
+    }
+    stage.refolds_alike();
+}
+
+/// As long as it asks for, at most an hour.
+#[test]
+fn who_is_out_says_when_to_ask_again() {
+    for (wish, tried_after) in [(600_000, 600_000), (48 * HOUR, HOUR)] {
+        let (definition, contract) = patient();
+        let mut stage = Stage::of(genesis(), &[definition], &contract);
+        stage.start("k");
+        stage.progress();
+        stage.answer("a", outage(Some(wish)));
+        stage.pass(tried_after - 1_000, 1_000);
+        assert_eq!(stage.operations(), "a", "not before {wish}");
+        stage.pass(2_000, 1_000);
+        assert_eq!(stage.operations(), "a a");
+    }
+}
+
 #[test]
 fn a_probe_finds_the_seat_of_the_attempts_that_it_asks_about() {
     let (mut definition, mut contract) = chain(&["a"]);
@@ -142,7 +242,10 @@ fn who_fails_is_there() {
         stage.start("k");
         for _ in 0..8 {
             let command = stage.commands().pop().unwrap();
-            stage.raw(reply(&command, Answer::Failed(Failed { error: "broken".to_owned(), retry_after })));
+            stage.raw(reply(
+                &command,
+                Answer::Failed(Failed { error: "broken".to_owned(), retry_after, outage: false }),
+            ));
             stage.pass(2_000, 1_000);
         }
         assert!(!gate(&mut stage, "participant/p").is_some_and(|gate| gate.is_down()));
@@ -188,7 +291,9 @@ fn commands_that_fail_for_ever_hold_nobody_else_and_are_given_up() {
         for command in commands {
             let answer = match command.address.kind {
                 _ if silent => continue,
-                Kind::Do if poisoned(&command) => Answer::Failed(Failed { error: "no".to_owned(), retry_after: None }),
+                Kind::Do if poisoned(&command) => {
+                    Answer::Failed(Failed { error: "no".to_owned(), retry_after: None, outage: false })
+                }
                 Kind::Compensate => Answer::Compensated(Compensated { result: None }),
                 Kind::Do | Kind::Probe | Kind::Ask => Answer::Succeeded(Succeeded { result: Bytes::from("{}") }),
             };

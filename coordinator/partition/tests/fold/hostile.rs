@@ -142,7 +142,7 @@ fn long_texts_never_make_an_output_that_no_topic_takes() {
         let reply = Reply {
             address,
             token: command.token,
-            answer: Answer::Failed(Failed { error: long.clone(), retry_after: None }),
+            answer: Answer::Failed(Failed { error: long.clone(), retry_after: None, outage: false }),
             instance: long.clone(),
             time: 0,
         };

@@ -1,10 +1,10 @@
 //! Facts that belong to another key, and facts that a participant is asked for.
 
 use sagaline_definition::Contract;
-use sagaline_definition::model::{AskFact, Definition, Template};
+use sagaline_definition::model::{AskFact, Definition, Template, Verb};
 use sagaline_engine::Fact;
 use sagaline_partition::{FaultNote, Faults, LogRecord, Partition, view};
-use sagaline_schemas::record::{Answer, ClauseKind, Failed, Kind, Succeeded};
+use sagaline_schemas::record::{Answer, ClauseKind, Kind, Succeeded};
 use sagaline_schemas::wire::Bytes;
 use sagaline_store::MemoryStore;
 
@@ -80,18 +80,53 @@ fn many_are_told_in_the_order_of_their_ids_and_a_batch_may_end_between_any_two()
     stage.refolds_alike();
 }
 
-#[test]
-fn what_is_older_than_fresh_is_not_told_to_who_begins() {
-    let (mut definition, contract) = rated();
+/// Two calls: the second is given the rate, which is not to be older than a minute.
+fn fresh_rate() -> (Definition, Contract) {
+    let (mut definition, contract) = chain(&["a", "b"]);
+    definition.facts = rated().0.facts;
     definition.facts[0].fresh = Some(60_000);
-    let mut stage = Stage::of(genesis(), &[definition], &contract);
-    stage.progress();
-    rate(&mut stage, "tea", 10, 1);
-    stage.pass(60_000, 10_000);
-    start(&mut stage, "one", "tea");
-    stage.pass(1, 1);
-    start(&mut stage, "two", "tea");
-    assert_eq!(rates(&mut stage, &["one", "two"]), "10 null");
+    for step in &mut definition.steps {
+        let Verb::Call(call) = &mut step.verb else { unreachable!() };
+        (call.with, call.retry.attempts) = (Template::Expr(expr("facts.rate")), 100);
+    }
+    (definition, contract)
+}
+
+/// What b was given.
+fn given(stage: &mut Stage) -> String {
+    stage.ok("a");
+    String::from_utf8(stage.command("b").input.0).unwrap()
+}
+
+#[test]
+fn a_fact_is_as_old_as_it_is_known_and_not_as_its_saga() {
+    for (before, after, expected) in [(30_000, 30_000, "10"), (30_000, 30_001, "null"), (60_001, 0, "null")] {
+        let (definition, contract) = fresh_rate();
+        let mut stage = Stage::of(genesis(), &[definition], &contract);
+        stage.progress();
+        rate(&mut stage, "tea", 10, 1);
+        stage.pass(before, 10_000);
+        start(&mut stage, "one", "tea");
+        stage.pass(after, 10_000);
+        assert_eq!(given(&mut stage), expected, "{before} ms before it began, {after} ms after");
+        stage.refolds_alike();
+    }
+}
+
+#[test]
+fn an_event_that_came_before_its_saga_is_as_old_as_it_is() {
+    for (before, after, expected) in [(30_000, 30_000, "10"), (30_000, 30_001, "null")] {
+        let (mut definition, contract) = fresh_rate();
+        definition.facts[0].of = None;
+        let mut stage = Stage::of(genesis(), &[definition], &contract);
+        stage.progress();
+        rate(&mut stage, "one", 10, 1);
+        stage.pass(before, 10_000);
+        start(&mut stage, "one", "tea");
+        stage.pass(after, 10_000);
+        assert_eq!(given(&mut stage), expected, "{before} ms before it began, {after} ms after");
+        stage.refolds_alike();
+    }
 }
 
 #[test]
@@ -149,9 +184,9 @@ fn a_participant_is_asked_every_so_often_and_only_the_newest_question_counts() {
     assert_eq!(stage.command("look").address.attempt, 2);
     stage.raw(crate::stage::reply(&first, counted(9)));
     assert_eq!(rates(&mut stage, &["k"]), "4", "an older question's answer is no news");
-    stage.answer("look", Answer::Failed(Failed { error: "busy".to_owned(), retry_after: None }));
     stage.answer("look", counted(3));
-    assert_eq!(rates(&mut stage, &["k"]), "3");
+    stage.answer("look", counted(8));
+    assert_eq!(rates(&mut stage, &["k"]), "3", "an answer counts once");
     stage.ok("a");
     stage.pass(600_000, 60_000);
     assert_eq!(stage.command("look").address.attempt, 2, "who has ended asks no more");

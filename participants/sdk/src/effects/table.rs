@@ -121,8 +121,17 @@ fn probed(happened: Happened, result: Option<Bytes>) -> Answer {
 }
 
 pub(super) fn failed(error: String, retry_after: Option<Duration>) -> Answer {
-    let retry_after = retry_after.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
-    Answer::Failed(Failed { error, retry_after })
+    let retry_after = retry_after.map(millis);
+    Answer::Failed(Failed { error, retry_after, outage: false })
+}
+
+fn out(error: String, retry_after: Option<Duration>) -> Answer {
+    let retry_after = retry_after.map(millis);
+    Answer::Failed(Failed { error, retry_after, outage: true })
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A command beside what is remembered of its effect.
@@ -204,6 +213,9 @@ pub(super) fn settle(run: Run, outcome: HandlerOutcome) -> (Write, Answer) {
         }
         (Task::First | Task::Again | Task::Undo | Task::Ask, Err(HandlerError::Failed { error })) => {
             (Write::Nothing, failed(error, None))
+        }
+        (Task::First | Task::Again | Task::Undo | Task::Ask, Err(HandlerError::Unavailable { error, retry_after })) => {
+            (Write::Nothing, out(error, retry_after))
         }
         (Task::First | Task::Again | Task::Undo | Task::Ask, Err(HandlerError::Working { until })) => {
             (Write::Nothing, Answer::Working(Working { until }))

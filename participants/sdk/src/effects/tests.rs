@@ -62,6 +62,7 @@ fn answer_text(answer: &Answer) -> String {
     match answer {
         Answer::Succeeded(done) => format!("Succeeded {:?}", done.result),
         Answer::Refused(refused) => format!("Refused {}", refused.code),
+        Answer::Failed(failed) if failed.outage => format!("Out {} {:?}", failed.error, failed.retry_after),
         Answer::Failed(failed) => format!("Failed {} {:?}", failed.error, failed.retry_after),
         Answer::Working(_) => "Working".into(),
         Answer::Compensated(done) => format!("Compensated {:?}", done.result),
@@ -195,7 +196,7 @@ fn a_probe() {
     );
 }
 
-fn outcomes() -> [HandlerOutcome; 6] {
+fn outcomes() -> [HandlerOutcome; 7] {
     [
         Ok("7".into()),
         Err(HandlerError::refused("No", "nothing left")),
@@ -203,6 +204,10 @@ fn outcomes() -> [HandlerOutcome; 6] {
         Err(HandlerError::failed("broken")),
         Err(HandlerError::refused("Gone", "for good")),
         Err(HandlerError::Working { until: 9 }),
+        Err(HandlerError::Unavailable {
+            error: "the bank is down".to_owned(),
+            retry_after: Some(Duration::from_secs(3)),
+        }),
     ]
 }
 
@@ -227,13 +232,14 @@ fn outcomes_of_a_first_run() {
         None,
         None,
         &expect![[r#"
-        Succeeded 7; Succeeded kept by 5
-        Refused No; Refused kept by 5
-        Failed busy Some(2000); no row
-        Failed broken None; Intent kept by 5
-        Refused Gone; Refused kept by 5
-        Working; Intent kept by 5
-    "#]],
+            Succeeded 7; Succeeded kept by 5
+            Refused No; Refused kept by 5
+            Failed busy Some(2000); no row
+            Failed broken None; Intent kept by 5
+            Refused Gone; Refused kept by 5
+            Working; Intent kept by 5
+            Out the bank is down Some(3000); Intent kept by 5
+        "#]],
     );
 }
 
@@ -250,6 +256,7 @@ fn outcomes_of_a_repeat() {
             Failed broken None; Intent kept by 5
             Refused Gone; Refused kept by 5
             Working; Intent kept by 5
+            Out the bank is down Some(3000); Intent kept by 5
         "#]],
     );
 }
@@ -268,6 +275,7 @@ fn outcomes_of_a_compensation() {
             Failed broken None; Succeeded kept by 5
             Failed a compensation can't be refused, but the handler says Gone: for good None; Succeeded kept by 5
             Working; Succeeded kept by 5
+            Out the bank is down Some(3000); Succeeded kept by 5
         "#]],
     );
 }
@@ -279,13 +287,14 @@ fn a_question_leaves_no_trace() {
         None,
         None,
         &expect![[r#"
-        Succeeded 7; no row
-        Refused No; no row
-        Failed busy Some(2000); no row
-        Failed broken None; no row
-        Refused Gone; no row
-        Working; no row
-    "#]],
+            Succeeded 7; no row
+            Refused No; no row
+            Failed busy Some(2000); no row
+            Failed broken None; no row
+            Refused Gone; no row
+            Working; no row
+            Out the bank is down Some(3000); no row
+        "#]],
     );
 }
 

@@ -38,6 +38,7 @@ enum Fate {
     Refuses,
     ComesAgain,
     FailsBefore,
+    IsOut,
     FailsAfter,
     /// It looks the key up first, then refuses with a code that it promised to refuse for good.
     RefusesForGood,
@@ -79,6 +80,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => Just(Fate::Refuses),
         1 => Just(Fate::ComesAgain),
         1 => Just(Fate::FailsBefore),
+        1 => Just(Fate::IsOut),
         1 => Just(Fate::FailsAfter),
         1 => Just(Fate::RefusesForGood),
         1 => Just(Fate::HandsOn),
@@ -128,6 +130,7 @@ impl Business {
             Fate::Refuses => return Err(HandlerError::refused("No", "")),
             Fate::ComesAgain => return Err(HandlerError::retry(Duration::ZERO, "")),
             Fate::FailsBefore => return Err(HandlerError::failed("before")),
+            Fate::IsOut => return Err(HandlerError::unavailable("the bank is down")),
             Fate::HandsOn => {
                 self.under_way += 1;
                 return Err(HandlerError::Working { until: Millis::MAX });
@@ -149,8 +152,12 @@ impl Business {
 
     /// Compensations are always safe to repeat.
     fn undo(&mut self, fate: Fate) -> HandlerOutcome {
-        if matches!(fate, Fate::ComesAgain | Fate::FailsBefore | Fate::Refuses | Fate::RefusesForGood | Fate::HandsOn) {
-            return Err(HandlerError::failed("not now"));
+        match fate {
+            Fate::IsOut => return Err(HandlerError::unavailable("the bank is down")),
+            Fate::ComesAgain | Fate::FailsBefore | Fate::Refuses | Fate::RefusesForGood | Fate::HandsOn => {
+                return Err(HandlerError::failed("not now"));
+            }
+            Fate::Works | Fate::FailsAfter => {}
         }
         if self.done > 0 && !self.closed {
             self.undone += 1;
@@ -309,7 +316,12 @@ impl World {
         match self.business.act(fate) {
             Ok(result) => self.answers.push(Answer::Succeeded(Succeeded { result })),
             Err(HandlerError::Refused { code, detail }) => self.answers.push(Answer::Refused(Refused { code, detail })),
-            Err(HandlerError::Retry { .. } | HandlerError::Failed { .. } | HandlerError::Working { .. }) => {}
+            Err(
+                HandlerError::Retry { .. }
+                | HandlerError::Failed { .. }
+                | HandlerError::Unavailable { .. }
+                | HandlerError::Working { .. },
+            ) => {}
         }
     }
 

@@ -146,7 +146,7 @@ impl Replies {
 }
 
 fn without_result(mut outgoing: Outgoing, error: &LogError) -> Outgoing {
-    outgoing.reply.answer = Answer::Failed(Failed { error: error.to_string(), retry_after: None });
+    outgoing.reply.answer = Answer::Failed(Failed { error: error.to_string(), retry_after: None, outage: false });
     outgoing
 }
 

@@ -50,7 +50,8 @@ fn help(stage: &mut Stage, witness: &mut Witness, round: usize) {
     answer_everything(stage, witness);
     if stage.saga.goes_forward() && round.is_multiple_of(2) {
         for (fact, value) in [(0, "true"), (1, "1")] {
-            witness.give(stage, Input::Told { fact, told: Told { value: Bytes::from(value), seq: None } });
+            let told = Told { value: Bytes::from(value), seq: None, at: stage.now };
+            witness.give(stage, Input::Told { fact, told });
         }
     }
     decide_everything(stage, witness, round);

@@ -150,7 +150,7 @@ pub fn input(choices: &mut Choices<'_>, stage: &mut Stage) -> Option<Input> {
         6 | 7 => return timer(choices, stage),
         8 => return sent(choices, stage),
         9 => {
-            let told = |value: &str| Told { value: Bytes::from(value), seq: None };
+            let told = |value: &str| Told { value: Bytes::from(value), seq: None, at: stage.now };
             match choices.below(2) {
                 0 => Input::Told { fact: 0, told: told(choices.of(&["true", "false"])) },
                 _ => Input::Told { fact: 1, told: told(choices.of(&["0", "1", "2", "3"])) },
@@ -225,8 +225,8 @@ fn answer(choices: &mut Choices<'_>, stage: &Stage) -> Option<Input> {
         Answer::NothingThere(NothingThere {}),
         Answer::Probed(Probed { happened: Happened::No, result: None }),
         Answer::Probed(Probed { happened: Happened::Unknown, result: None }),
-        Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None }),
-        Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None }),
+        Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None, outage: false }),
+        Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None, outage: false }),
         Answer::Working(Working { until: stage.now + 3_000 }),
         Answer::Mark(Mark { mark: MarkKind::Forgotten }),
         Answer::Mark(Mark { mark: MarkKind::Tombstoned }),

@@ -19,6 +19,11 @@ impl Stage {
     /// Plays a script, one happening after the other.
     pub fn play(&mut self, script: &str) {
         self.happen("start", Input::Start { told: vec![] });
+        self.go_on(script);
+    }
+
+    /// The same of a saga that has begun.
+    pub fn go_on(&mut self, script: &str) {
         for line in script.split(';').map(str::trim).filter(|line| !line.is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
             let known =
@@ -38,13 +43,21 @@ impl Stage {
             }
             ["told", name, value, seq @ ..] => {
                 let fact = self.fact(name);
-                let told = Told { value: Bytes::from(*value), seq: seq.first().map(|seq| seq.parse().unwrap()) };
+                let seq = seq.first().map(|seq| seq.parse().unwrap());
+                let told = Told { value: Bytes::from(*value), seq, at: self.now };
                 self.event(line, Input::Told { fact, told });
             }
-            ["answered", name, value] => {
-                let answer = Answer::Succeeded(Succeeded { result: Bytes::from(*value) });
+            ["answered", name, value, attempt @ ..] => {
                 let fact = self.fact(name);
-                self.event(line, Input::FactAnswer { fact, answer });
+                let newest = self.saga.facts[fact as usize].asked;
+                let attempt = attempt.first().map_or(newest, |attempt| attempt.parse().unwrap());
+                let answer = match *value {
+                    "failed" => Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None, outage: false }),
+                    "undone" => Answer::Compensated(Compensated { result: None }),
+                    "working" => Answer::Working(Working { until: 1 }),
+                    value => Answer::Succeeded(Succeeded { result: Bytes::from(value) }),
+                };
+                self.event(line, Input::FactAnswer { fact, attempt, answer });
             }
             ["child", place, end, result @ ..] => {
                 let (at, end) = (self.newest_spot(place), end_of(end));
@@ -263,10 +276,16 @@ impl Stage {
             ("no", [_, code]) => {
                 (Kind::Do, Answer::Refused(Refused { code: (*code).to_owned(), detail: String::new() }))
             }
-            ("fail", [_]) => (self.kind(effect), Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None })),
+            ("fail", [_]) => {
+                (self.kind(effect), Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None, outage: false }))
+            }
             ("fail", [_, after]) => {
                 let retry_after = Some(after.parse().unwrap());
-                (self.kind(effect), Answer::Failed(Failed { error: "oh".to_owned(), retry_after }))
+                (self.kind(effect), Answer::Failed(Failed { error: "oh".to_owned(), retry_after, outage: false }))
+            }
+            ("out", [_]) => {
+                let error = "the bank is down".to_owned();
+                (self.kind(effect), Answer::Failed(Failed { error, retry_after: None, outage: true }))
             }
             ("working", [_, until]) => (self.kind(effect), Answer::Working(Working { until: until.parse().unwrap() })),
             ("undone", [_]) => (Kind::Compensate, Answer::Compensated(Compensated { result: None })),

@@ -209,6 +209,7 @@ fn answer_in_words(answer: &AnswerKind) -> String {
         AnswerKind::Succeeded => "succeeded".to_owned(),
         AnswerKind::Refused { code } => format!("refused: {code}"),
         AnswerKind::Failed { error } => format!("failed: {error}"),
+        AnswerKind::Unavailable { error } => format!("out for everybody: {error}"),
         AnswerKind::Working { .. } => "under way".to_owned(),
         AnswerKind::Compensated => "undone".to_owned(),
         AnswerKind::NothingThere => "nothing there".to_owned(),

@@ -306,9 +306,10 @@ impl SharedEffects {
                 Ok(answer)
             }
             HandlerError::Working { .. } => Ok(table::failed(ELSEWHERE.to_owned(), None)),
-            HandlerError::Refused { .. } | HandlerError::Retry { .. } | HandlerError::Failed { .. } => {
-                Ok(table::settle(run, Err(error)).1)
-            }
+            HandlerError::Refused { .. }
+            | HandlerError::Retry { .. }
+            | HandlerError::Failed { .. }
+            | HandlerError::Unavailable { .. } => Ok(table::settle(run, Err(error)).1),
         }
     }
 }
