@@ -80,7 +80,7 @@ pub enum Command {
     /// Play the scenarios of files `*.test.yaml` in virtual time
     Test(Test),
     /// Make definitions and contracts known, and let new sagas use them
-    Apply(Files),
+    Apply(Apply),
     /// Send events, one JSON document per line, to a domain topic
     Send(Send),
     /// Begin a saga by hand
@@ -237,6 +237,21 @@ pub struct Files {
     /// Definitions or contracts; of a folder: all of them. Contracts lie in contracts/ beside a definition
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// `apply`
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// What is to be applied.
+    #[command(flatten)]
+    pub files: Files,
+    /// Apply rehearsals of the definitions, whose durations are shortened: 1d=2s makes a day last two seconds.
+    /// Their versions say so. Not for a cluster on which real sagas run: new sagas would be rehearsals
+    #[arg(long, value_name = "DURATION=DURATION", value_parser = scale)]
+    pub scale: Option<(i64, i64)>,
+    /// The time that a rehearsed saga takes for that of its beginning; now, unless said
+    #[arg(long, value_name = "RFC3339", requires = "scale", value_parser = sagaline_testkit::instant)]
+    pub as_of: Option<i64>,
 }
 
 /// `send`
@@ -421,6 +436,19 @@ fn status(text: &str) -> Result<Status, String> {
         .into_iter()
         .find(|status| status.word() == text)
         .ok_or_else(|| format!("a status is one of {}", words()))
+}
+
+/// `1d=2s`: what a day takes.
+fn scale(text: &str) -> Result<(i64, i64), String> {
+    let (of, takes) = text.split_once('=').ok_or_else(|| format!("{text:?} is no scale: 1d=2s"))?;
+    match (millis(of)?, millis(takes)?) {
+        (of, takes) if of >= takes && takes > 0 => Ok((of, takes)),
+        _ => Err(format!("{text:?}: a rehearsal shortens, it takes at least 1ms: 1d=2s")),
+    }
+}
+
+fn millis(text: &str) -> Result<i64, String> {
+    i64::try_from(duration(text)?.as_millis()).map_err(|_| format!("{text:?} is too long"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -38,7 +38,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check(check) => check::check(&check, &common),
         Command::Plan(plan) => plan::plan(&plan, &common),
         Command::Test(test) => test::test(&test, &common),
-        Command::Apply(files) => check::apply(&files, &common, &client()?),
+        Command::Apply(apply) => check::apply(&apply, &common, &client()?),
         Command::Send(send) => send::send(&send, &common, &client),
         Command::Start(start) => ask::start(&start, &common, &client()?),
         Command::Cancel(about) => ask::cancel(&about, &common, &client()?),

@@ -2,6 +2,7 @@
 //! does, is no error.
 
 use std::io::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anstyle::{AnsiColor, Style};
 use sagaline_node::api::model::Status;
@@ -9,6 +10,11 @@ use sagaline_node::calendar::rfc3339;
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
+
+/// The wall clock, milliseconds since 1970.
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
 
 /// Prints a text as it is.
 ///

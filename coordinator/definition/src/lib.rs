@@ -4,6 +4,7 @@
 pub mod contract;
 pub mod expr;
 pub mod model;
+pub mod rehearsal;
 pub mod spelling;
 pub mod template;
 pub mod types;

@@ -10,6 +10,7 @@ use sagaline_schemas::{Digest, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::expr::Expr;
+use crate::rehearsal::Rehearsal;
 use crate::types::Type;
 
 pub use self::policy::*;
@@ -49,6 +50,9 @@ pub struct Definition {
     /// Calendars that `sleep` names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub calendars: BTreeMap<String, Calendar>,
+    /// How time runs, where it is only rehearsed; never said in a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Rehearsal>,
 }
 
 /// How a saga begins.

@@ -18,6 +18,8 @@ pub(crate) struct SagaNames<'a> {
     definition: &'a Definition,
     saga: &'a Saga,
     now: Millis,
+    /// Now, as the definition has it.
+    world_time: Millis,
     /// The saga's input, decoded once a turn.
     input: &'a OnceCell<Value>,
     /// Names of one place only.
@@ -28,7 +30,7 @@ impl Turn<'_> {
     /// What every expression sees.
     pub fn names(&self) -> SagaNames<'_> {
         let (definition, saga, now) = (self.definition, &*self.saga, self.moment.log_time);
-        SagaNames { definition, saga, now, input: &self.input, own: Vec::new() }
+        SagaNames { definition, saga, now, world_time: self.world_time(), input: &self.input, own: Vec::new() }
     }
 
     /// What the expressions of a place see.
@@ -148,7 +150,7 @@ impl Names for SagaNames<'_> {
             "input" => {
                 Some(Cow::Borrowed(self.input.get_or_init(|| Value::parse(&self.saga.input).unwrap_or_default())))
             }
-            "now" => Some(Cow::Owned(Value::Int(self.now))),
+            "now" => Some(Cow::Owned(Value::Int(self.world_time))),
             "facts" => Some(Cow::Owned(self.facts())),
             "probe" => Some(Cow::Owned(self.probes())),
             "outcome" => Some(Cow::Owned(self.outcomes())),

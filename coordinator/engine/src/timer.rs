@@ -26,6 +26,17 @@ impl Turn<'_> {
         self.saga.timers.push(Timer { kind, at, start });
     }
 
+    /// Now, as the definition's expressions and calendars have it. Another time than the log's in a rehearsal only.
+    pub fn world_time(&self) -> Millis {
+        let now = self.moment.log_time;
+        self.definition.rehearsal.map_or(now, |rehearsal| rehearsal.world_time(self.saga.started_at, now))
+    }
+
+    /// The log time of a time of the definition.
+    pub fn real_time(&self, world: Millis) -> Millis {
+        self.definition.rehearsal.map_or(world, |rehearsal| rehearsal.real_time(self.saga.started_at, world))
+    }
+
     pub fn disarm(&mut self, kind: TimerKind, at: Option<&Spot>) {
         self.saga.timers.retain(|timer| timer.kind != kind || timer.at.as_ref() != at);
     }

@@ -33,14 +33,16 @@ impl Turn<'_> {
         let spot = self.await_something(at);
         match (until, sleep) {
             (_, Sleep::For(duration)) => self.arm_after(TimerKind::Sleep, Some(spot), *duration),
-            (Some(until), _) if until > self.moment.log_time => self.arm_at(TimerKind::Sleep, Some(spot), until),
+            (Some(until), _) if until > self.world_time() => {
+                self.arm_at(TimerKind::Sleep, Some(spot), self.real_time(until));
+            }
             _ => self.settle(at, PlaceState::Known { value: Bytes::from("null") }),
         }
     }
 
-    /// When a sleep ends that has no fixed length.
+    /// When a sleep ends that has no fixed length, in the definition's time.
     fn wake_at(&self, at: At, sleep: &Sleep) -> Result<Option<i64>, String> {
-        let now = self.moment.log_time;
+        let now = self.world_time();
         let calendar =
             |name: &String| self.definition.calendars.get(name).ok_or_else(|| format!("there is no calendar {name:?}"));
         Ok(match sleep {

@@ -121,6 +121,7 @@ fn whole(root: &Node, contracts: &Contracts, children: &Definitions, problems: &
             .iter()
             .map(|(name, read)| Some((name.clone(), read.clone()?)))
             .collect::<Option<_>>()?,
+        rehearsal: None,
     };
     warnings::irreversible(&definition, &plan, problems);
     warnings::unused(&fields, &plan, &world, problems);

@@ -5,7 +5,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sagaline_definition::model::Verb;
+use sagaline_definition::rehearsal::Rehearsal;
 use sagaline_definition::{Contract, Definition};
+use sagaline_schemas::Digest;
 
 use crate::contracts::Contracts;
 use crate::definitions::Definitions;
@@ -24,6 +27,36 @@ pub struct Loaded {
     pub contracts: Contracts,
     /// Warnings only.
     pub warnings: Report,
+}
+
+impl Loaded {
+    /// The same definitions as rehearsals: parents start rehearsals of their children.
+    #[must_use]
+    pub fn rehearsed(mut self, rehearsal: Rehearsal) -> Self {
+        let mut became: BTreeMap<Digest, Digest> = BTreeMap::new();
+        let mut left: Vec<(PathBuf, Definition)> = std::mem::take(&mut self.definitions).into_iter().collect();
+        // Nothing loads whose children are not there, and no circle does: in each round one at least has no child that is left.
+        while !left.is_empty() {
+            let digests: BTreeSet<Digest> = left.iter().map(|(_, definition)| definition.digest()).collect();
+            let (waiting, ready): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|(_, definition)| starts_one_of(definition, &digests));
+            for (path, definition) in ready {
+                let digest = definition.digest();
+                let rehearsed = definition.rehearsed(rehearsal, &became);
+                became.insert(digest, rehearsed.digest());
+                self.definitions.insert(path, rehearsed);
+            }
+            left = waiting;
+        }
+        self
+    }
+}
+
+fn starts_one_of(definition: &Definition, digests: &BTreeSet<Digest>) -> bool {
+    definition.steps.iter().any(|step| match &step.verb {
+        Verb::Saga(child) => digests.contains(&child.definition),
+        Verb::Call(_) | Verb::Sleep(_) | Verb::Wait(_) | Verb::Until(_) | Verb::Approve(_) | Verb::Decide(_) => false,
+    })
 }
 
 /// Why files could not be loaded.

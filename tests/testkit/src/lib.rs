@@ -13,6 +13,14 @@ pub use file::{FileError, Outcome, run_file};
 pub use sagaline_language::scenario::{Expected, Happening, Reply, Says, Scenario, What};
 pub use stage::{Command, Stage};
 
+/// A time as a scenario's `clock` says it, RFC 3339: milliseconds since 1970.
+///
+/// # Errors
+/// When it is none.
+pub fn instant(text: &str) -> Result<sagaline_schemas::Millis, String> {
+    sagaline_engine::calendar::instant(&sagaline_schemas::Value::from(text))
+}
+
 /// An answer at once.
 pub fn ok(result: sagaline_schemas::Value) -> Reply {
     Reply { says: Says::Ok(result), after: 0, times: 1 }

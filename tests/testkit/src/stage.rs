@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sagaline_definition::Definition;
-use sagaline_engine::{Gates, calendar};
+use sagaline_engine::Gates;
 use sagaline_language::scenario::{Happening, Reply, Says, Scenario, What};
 use sagaline_schemas::record::Kind;
 use sagaline_schemas::{Millis, Value};
@@ -64,7 +64,7 @@ impl<'a> Stage<'a> {
         let mut stage = Self::new(definition).input(scenario.input.clone());
         stage.key.clone_from(&scenario.key);
         if let Some(clock) = &scenario.clock {
-            stage.clock = calendar::instant(&Value::from(clock.as_str()))?;
+            stage.clock = crate::instant(clock)?;
         }
         stage.happenings.clone_from(&scenario.happenings);
         for (name, replies) in &scenario.replies {

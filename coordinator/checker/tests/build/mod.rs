@@ -41,6 +41,7 @@ pub fn chain(steps: Vec<Step>) -> Definition {
         ensure: Ensure::default(),
         result: None,
         calendars: BTreeMap::new(),
+        rehearsal: None,
     };
     for number in 1..definition.steps.len() {
         definition.steps[number].after = vec![number - 1];

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sagaline_checker::{Bound, Proof, Story};
+use sagaline_definition::rehearsal::Rehearsal;
 use sagaline_language::{LoadError, Loaded, Report, Severity};
 use sagaline_node::api::model::{Applied, Apply};
 use serde_json::json;
 
-use crate::args::{Check, Common, Files};
+use crate::args::{self, Check, Common};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::print;
@@ -75,8 +76,12 @@ fn told(name: &str, proof: &Proof) -> serde_json::Value {
 }
 
 /// `sagaline apply`
-pub fn apply(files: &Files, common: &Common, client: &Client) -> Result<(), Failure> {
-    let loaded = load(&files.files, common)?;
+pub fn apply(apply: &args::Apply, common: &Common, client: &Client) -> Result<(), Failure> {
+    let mut loaded = load(&apply.files.files, common)?;
+    if let Some((of, takes)) = apply.scale {
+        let as_of = apply.as_of.unwrap_or_else(print::now);
+        loaded = loaded.rehearsed(Rehearsal { of, takes, as_of });
+    }
     let wanted = Apply {
         by: common.by(),
         contracts: loaded.contracts.iter().cloned().collect(),

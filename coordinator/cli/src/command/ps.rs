@@ -1,7 +1,5 @@
 //! `ps`: sagas in a table, over all partitions, a page at a time.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use sagaline_node::api::model::{SagaLine, SagaPage};
 
 use crate::args::{Common, Ps};
@@ -18,7 +16,7 @@ pub fn ps(ps: &Ps, common: &Common, client: &Client) -> Result<(), Failure> {
     let mut table = Table::new(&["ID", "DEFINITION", "KEY", "STATUS", "STEPS", "WAITING ON", "AGE", "OWNER", "WHY"]);
     let mut lines: Vec<&SagaLine> = page.sagas.iter().collect();
     lines.sort_by_key(|line| (line.started_at, line.id));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+    let now = print::now();
     lines.iter().for_each(|line| table.row(row(line, now)));
     print::text(&table.text())?;
     if let Some(next) = page.next {

@@ -50,6 +50,7 @@ pub fn definition(mut steps: Vec<Step>) -> Definition {
         ensure: Ensure::default(),
         result: None,
         calendars: Default::default(),
+        rehearsal: None,
     }
 }
 

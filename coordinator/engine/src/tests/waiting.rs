@@ -1,7 +1,10 @@
 //! Waits: for an event that may come before, while and after; for a condition; for time. Nothing is lost, nothing waits for ever.
 
+use std::collections::BTreeMap;
+
 use expect_test::expect;
 use sagaline_definition::model::{Calendar, Definition, Patience, Sleep, Verb, Wait, Word};
+use sagaline_definition::rehearsal::Rehearsal;
 use sagaline_schemas::Value;
 
 use super::stage::{back_to, call, call_mut, check, definition, expr, fact, step};
@@ -155,6 +158,40 @@ fn sleeps(sleep: Sleep) -> Definition {
 }
 
 /// The stage's clock begins on Thursday, 1970-01-01, 01:00 in Berlin.
+#[test]
+fn in_a_rehearsal_dates_come_sooner_and_now_is_the_definitions_time() {
+    let rehearsal = Rehearsal { of: 86_400_000, takes: 2_000, as_of: 0 };
+    let rehearsed = |sleep| sleeps(sleep).rehearsed(rehearsal, &BTreeMap::new());
+    // Until 09:00 there are eight hours, which are two thirds of a second. Long sleeps are as short, short ones as long as they are.
+    check(
+        &rehearsed(Sleep::Window("office".to_owned())),
+        "wake s; ok c",
+        &expect![[r#"
+        start        ->
+        wake s       -> c(28771200), s = null
+        ok c         -> Completed
+    "#]],
+    );
+    check(
+        &rehearsed(Sleep::For(21 * 86_400_000)),
+        "wake s; ok c",
+        &expect![[r#"
+            start        ->
+            wake s       -> c(1814400000), s = null
+            ok c         -> Completed
+        "#]],
+    );
+    check(
+        &rehearsed(Sleep::For(500)),
+        "wake s; ok c",
+        &expect![[r#"
+            start        ->
+            wake s       -> c(21600000), s = null
+            ok c         -> Completed
+        "#]],
+    );
+}
+
 #[test]
 fn sleeps_end() {
     check(

@@ -95,6 +95,7 @@ pub fn chain(names: &[&str]) -> (Definition, Contract) {
         ensure: Ensure::default(),
         result: None,
         calendars: BTreeMap::new(),
+        rehearsal: None,
     };
     (definition, contract)
 }
