@@ -110,6 +110,7 @@ pub fn definition(topic: &str) -> (Definition, Contract) {
         ensure: Ensure::default(),
         result: None,
         calendars: BTreeMap::new(),
+        rehearsal: None,
     };
     (definition, contract)
 }
