@@ -328,6 +328,8 @@ avro_record! {
         pub happened: Happened,
         /// The effect's result, canonical JSON, where it did.
         pub result: Option<Bytes>,
+        /// What the probe's operation returned, canonical JSON: what the business knows of the effect now. None: nobody asked it.
+        pub found: Option<Bytes> = null,
     }
 }
 

@@ -192,11 +192,16 @@ impl Said {
             Self::Undone => Answer::Compensated(Compensated { result: None }),
             Self::NothingThere => Answer::NothingThere(NothingThere {}),
             Self::Marked => Answer::Mark(Mark { mark: MarkKind::Tombstoned }),
-            Self::Yes(number) => Answer::Probed(Probed { happened: Happened::Yes, result: Some(result(number)) }),
-            Self::No => Answer::Probed(Probed { happened: Happened::No, result: None }),
-            Self::Unknown => Answer::Probed(Probed { happened: Happened::Unknown, result: None }),
+            Self::Yes(number) => probed(Happened::Yes, Some(result(number))),
+            Self::No => probed(Happened::No, None),
+            Self::Unknown => probed(Happened::Unknown, None),
         }
     }
+}
+
+/// What is known of the effect's result is what the business knows of it, too.
+fn probed(happened: Happened, result: Option<Bytes>) -> Answer {
+    Answer::Probed(Probed { happened, found: result.clone(), result })
 }
 
 /// Stands for every code of a refusal that the definition does not name.

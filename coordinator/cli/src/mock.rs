@@ -146,6 +146,9 @@ fn answer(contract: &Contract, command: &Command) -> Answer {
     match command.address.kind {
         Kind::Do | Kind::Ask => Answer::Succeeded(Succeeded { result }),
         Kind::Compensate => Answer::Compensated(Compensated { result: Some(result) }),
-        Kind::Probe => Answer::Probed(Probed { happened: Happened::Yes, result: Some(result) }),
+        Kind::Probe => {
+            let found = Some(result.clone());
+            Answer::Probed(Probed { happened: Happened::Yes, result: Some(result), found })
+        }
     }
 }

@@ -46,7 +46,7 @@ impl<'a> Turn<'a> {
     /// Yes and no settle an open outcome, whatever was asked for; whoever asked before an end has found what there is.
     fn probed(&mut self, effect: u32, said: Probed) {
         let purpose = self.effect(effect).probing;
-        self.effect(effect).probed = Some(said.result.clone().unwrap_or_else(|| Bytes::from("null")));
+        self.effect(effect).probed = Some(said.found.clone().unwrap_or_else(|| Bytes::from("null")));
         let news = match said.happened {
             Happened::Yes => Some(News::Succeeded(said.result.unwrap_or_else(|| Bytes::from("null")))),
             Happened::No => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sagaline_schemas::command::Command;
 use sagaline_schemas::record::{Answer, Kind};
 use sagaline_schemas::wire::Bytes;
-use sagaline_schemas::{EffectId, Millis};
+use sagaline_schemas::{EffectId, Millis, Value};
 
 use crate::handler::HandlerOutcome;
 use table::{Look, Task, Write};
@@ -79,6 +79,17 @@ pub struct Run {
 }
 
 impl Run {
+    /// What the handler gets: a probe's is told which effect is meant, every other gets the command's input.
+    pub fn input(&self, command: &Command) -> Bytes {
+        match self.task {
+            Task::Probe(_) => {
+                let effect_id = Value::from(&*self.effect.to_string());
+                Bytes(Value::Map([("effect_id".to_owned(), effect_id)].into()).to_json())
+            }
+            Task::First | Task::Again | Task::Undo | Task::Ask => command.input.clone(),
+        }
+    }
+
     /// For a compensation: the effect's result, where it is known to have happened.
     pub fn known_result(&self) -> Option<&Bytes> {
         self.known.as_ref()

@@ -156,6 +156,21 @@ impl Effect {
         &self.operation
     }
 
+    /// The step of the saga that wants it, for people.
+    pub fn step(&self) -> &str {
+        &self.callback.address.step
+    }
+
+    /// Indices of the items that it is done for, outermost first; empty outside `for_each`.
+    pub fn items(&self) -> &[u32] {
+        &self.callback.address.items
+    }
+
+    /// How often the step was begun anew before.
+    pub fn round(&self) -> u32 {
+        self.callback.address.round
+    }
+
     /// Which attempt this is, from 1. Compensations count their own.
     pub fn attempt(&self) -> u32 {
         self.callback.address.attempt

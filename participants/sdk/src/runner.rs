@@ -332,7 +332,7 @@ impl Runner {
     /// Starts a handler. Its panic is a failure, never a crash.
     fn spawn(&self, held: Held, run: Run, handler: &Handler) {
         let effect = Effect::new(&held.command, self.working(&held.command));
-        let call = Call { input: held.command.input.clone(), known: run.known_result().cloned(), effect };
+        let call = Call { input: run.input(&held.command), known: run.known_result().cloned(), effect };
         let (handler, tell) = (Arc::clone(handler), self.tell.clone());
         let handling = self.handlers.spawn(async move { handler(call).await });
         self.handlers.spawn(async move {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use sagaline_language::scenario::Reply;
 use sagaline_schemas::{Millis, Value};
 
 /// A command that left the saga.
@@ -14,6 +15,17 @@ pub struct Commanded {
     pub input: Value,
     /// Milliseconds after the saga's beginning.
     pub at: Millis,
+    /// What its participant said, and how long after.
+    pub reply: Reply,
+}
+
+/// A step at which the saga waited for an event, people, a condition or time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waited {
+    /// The step, with the item where it has items: `built`, `parcels[1]`.
+    pub name: String,
+    /// Milliseconds after the saga's beginning.
+    pub at: Millis,
 }
 
 /// What a saga did, from its beginning to its end or rest.
@@ -22,7 +34,7 @@ pub struct Account {
     /// All commands in order.
     pub commands: Vec<Commanded>,
     /// All steps at which it waited, in order.
-    pub waits: Vec<String>,
+    pub waits: Vec<Waited>,
     /// How it ended, or rests: `completed`, `compensated`, `cancelled`, `closed`, `stuck`, `held`, `waiting`.
     pub end: String,
     /// Why it is stuck, or went back; empty if neither.

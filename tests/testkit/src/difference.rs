@@ -18,7 +18,7 @@ pub fn difference(expected: &Expected, account: &Account) -> Option<String> {
         wanted.push("waits:".to_owned());
         wanted.extend(waits.iter().map(|wait| line(wait, None)));
         found.push("waits:".to_owned());
-        found.extend(account.waits.iter().map(|wait| line(wait, None)));
+        found.extend(account.waits.iter().map(|wait| line(&wait.name, None)));
     }
     if let Some(end) = &expected.end {
         wanted.push(format!("end: {end}"));

@@ -7,14 +7,14 @@ use sagaline_engine::{
     Asked, ChildWord, Direction, Fact, HistoryHead, Input, Limits, Moment, Outgoing, Phase, PlaceName, PlaceState,
     Saga, Spot, StepState, TimerKind, TimerStart, Told, Transition, turn,
 };
-use sagaline_language::scenario::{Says, What};
+use sagaline_language::scenario::{Reply, Says, What};
 use sagaline_schemas::record::{
     Answer, Compensated, End, Failed, Happened, Kind, NothingThere, Probed, Refused, Succeeded,
 };
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Digest, Millis, RequestId, SagaId, Value};
 
-use crate::account::{Account, Commanded};
+use crate::account::{Account, Commanded, Waited};
 use crate::stage::{Command, Doors, Stage};
 
 const LIMITS: Limits = Limits { max_payload: 1 << 20, max_effects: 10_000, max_mailbox: 1_000, keep_ended: 86_400_000 };
@@ -248,7 +248,7 @@ impl<'a> Play<'a> {
                 let input = self.saga.effects[effect as usize].input(kind).clone();
                 let command = self.command(effect, kind, attempt, &input);
                 let reply = self.stage.answer(&command);
-                self.commanded(&command);
+                self.commanded(&command, &reply);
                 if reply.says != Says::Silent {
                     self.schedule(self.now + reply.after, Due::Answer { effect, kind, attempt, says: reply.says });
                 }
@@ -263,7 +263,7 @@ impl<'a> Play<'a> {
                 let input = Value::parse(&input).unwrap_or_default();
                 let command = Command { step: name.clone(), name, kind: Kind::Ask, attempt, input, now: self.now };
                 let reply = self.stage.answer(&command);
-                self.commanded(&Command { attempt: 1, ..command });
+                self.commanded(&Command { attempt: 1, ..command }, &reply);
                 if let Says::Ok(answer) = reply.says {
                     self.schedule(self.now + reply.after, Due::Asked { fact, attempt, answer });
                 }
@@ -281,7 +281,7 @@ impl<'a> Play<'a> {
         let input = self.saga.effects[effect as usize].input.clone();
         let command = self.command(effect, kind, 1, &input);
         let reply = self.stage.answer(&command);
-        self.commanded(&command);
+        self.commanded(&command, &reply);
         let (end, result) = match (kind, reply.says) {
             (_, Says::Silent) => return,
             (Kind::Do, Says::Ok(result)) => (End::Completed, result),
@@ -328,7 +328,7 @@ impl<'a> Play<'a> {
         self.account.timeline.push((self.since(), what));
     }
 
-    fn commanded(&mut self, command: &Command) {
+    fn commanded(&mut self, command: &Command, reply: &Reply) {
         let again = if command.attempt > 1 { format!(" #{}", command.attempt) } else { String::new() };
         let name = format!("{}{again}", command.name);
         self.note(name.clone());
@@ -336,7 +336,7 @@ impl<'a> Play<'a> {
             self.begun(&command.step);
         }
         let at = self.since();
-        self.account.commands.push(Commanded { name, input: command.input.clone(), at });
+        self.account.commands.push(Commanded { name, input: command.input.clone(), at, reply: reply.clone() });
     }
 
     fn begun(&mut self, step: &str) {
@@ -354,7 +354,8 @@ impl<'a> Play<'a> {
                 Fact::Awaits { spot } | Fact::PeopleAsked { spot, .. } => {
                     let (name, step) = (self.name(spot), self.stage.definition.steps[spot.step as usize].step.clone());
                     self.note(format!("waits at {name}"));
-                    self.account.waits.push(name);
+                    let at = self.since();
+                    self.account.waits.push(Waited { name, at });
                     self.begun(&step);
                 }
                 Fact::TurnedBack { cause } => {
@@ -431,7 +432,7 @@ fn answer(kind: Kind, says: Says) -> Option<Answer> {
     let bytes = |value: &Value| Bytes(value.to_json());
     let failed =
         || Answer::Failed(Failed { error: "the scenario says so".to_owned(), retry_after: None, outage: false });
-    let probed = |happened, result| Answer::Probed(Probed { happened, result });
+    let probed = |happened, result: Option<Bytes>| Answer::Probed(Probed { happened, found: result.clone(), result });
     Some(match (kind, says) {
         (_, Says::Silent) => return None,
         (_, Says::Failed) => failed(),

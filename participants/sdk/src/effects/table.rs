@@ -11,8 +11,11 @@
 // |                       |                    |                    |                        |                                       | else run, leave a row                         |
 // | compensate, Unknown   | run, record        | NothingThere       | the answer             | ByKey: run, record                    | decided <= horizon: Mark(forgotten)           |
 // |                       |                    |                    |                        | None, Transaction: Mark(forgotten)    | else leave a Tombstone, NothingThere          |
-// | probe                 | yes, with result   | no                 | no                     | unknown                               | decided <= horizon: unknown                   |
+// | probe: run, and       | yes, with result   | no                 | no                     | unknown                               | decided <= horizon: unknown                   |
 // |                       |                    |                    |                        |                                       | else leave a Tombstone, no                    |
+//
+// Whether an effect happened says the row. A probe's handler runs all the same: it says what the business knows of the effect now, which somebody
+// may have changed by hand.
 //
 // A handler's outcome: done and refused become the row. "Come again" of a first run withdraws its intent, since nothing happened. A failure
 // leaves the intent open: whether something happened is not known. So does "working": somebody else will say. A refusal of a run again is Failed,
@@ -39,6 +42,8 @@ pub(super) enum Task {
     Again,
     Undo,
     Ask,
+    /// The handler says what the business knows; whether it happened is known already.
+    Probe(Happened),
 }
 
 /// A row of the table.
@@ -52,8 +57,13 @@ enum Wanted {
 
 /// A cell of the table.
 enum Verdict {
+    Then(Then),
+    LeaveTombstone(Then),
+}
+
+/// How it goes on once the rows are as they should be.
+enum Then {
     Answer(Answer),
-    LeaveTombstone(Answer),
     Run(Task),
 }
 
@@ -65,43 +75,45 @@ enum Age {
 }
 
 fn verdict(wanted: Wanted, row: Option<&RowState>, age: Age) -> Verdict {
-    use Verdict::{Answer as Say, LeaveTombstone, Run};
+    let say = |answer| Verdict::Then(Then::Answer(answer));
+    let run = |task| Verdict::Then(Then::Run(task));
+    let probe = |happened| run(Task::Probe(happened));
     match (wanted, row) {
-        (Wanted::Do(_), Some(RowState::Succeeded(done))) => Say(Answer::Succeeded(done.clone())),
-        (Wanted::Do(_), Some(RowState::Refused(refused))) => Say(Answer::Refused(refused.clone())),
-        (Wanted::Do(_), Some(RowState::Tombstone(_))) => Say(mark(MarkKind::Tombstoned)),
-        (Wanted::Do(_), Some(RowState::Compensated(_))) => Say(mark(MarkKind::AlreadyCompensated)),
-        (Wanted::Do(Idempotence::ByKey), Some(RowState::Intent(_))) => Run(Task::Again),
+        (Wanted::Do(_), Some(RowState::Succeeded(done))) => say(Answer::Succeeded(done.clone())),
+        (Wanted::Do(_), Some(RowState::Refused(refused))) => say(Answer::Refused(refused.clone())),
+        (Wanted::Do(_), Some(RowState::Tombstone(_))) => say(mark(MarkKind::Tombstoned)),
+        (Wanted::Do(_), Some(RowState::Compensated(_))) => say(mark(MarkKind::AlreadyCompensated)),
+        (Wanted::Do(Idempotence::ByKey), Some(RowState::Intent(_))) => run(Task::Again),
         (Wanted::Do(Idempotence::None | Idempotence::Transaction), Some(RowState::Intent(_))) => {
-            Say(failed(LOST.to_owned(), None))
+            say(failed(LOST.to_owned(), None))
         }
-        (Wanted::Do(_), None) if age == Age::Forgotten => Say(mark(MarkKind::Forgotten)),
-        (Wanted::Do(_), None) => Run(Task::First),
+        (Wanted::Do(_), None) if age == Age::Forgotten => say(mark(MarkKind::Forgotten)),
+        (Wanted::Do(_), None) => run(Task::First),
 
         (Wanted::UndoSucceeded | Wanted::UndoUnknown(_), Some(RowState::Compensated(done))) => {
-            Say(Answer::Compensated(done.clone()))
+            say(Answer::Compensated(done.clone()))
         }
-        (Wanted::UndoSucceeded | Wanted::UndoUnknown(_), Some(RowState::Tombstone(_))) => Say(nothing_there()),
-        (Wanted::UndoSucceeded | Wanted::UndoUnknown(_), Some(RowState::Succeeded(_))) => Run(Task::Undo),
-        (Wanted::UndoSucceeded, Some(RowState::Refused(_) | RowState::Intent(_))) => Run(Task::Undo),
-        (Wanted::UndoUnknown(_), Some(RowState::Refused(_))) => Say(nothing_there()),
-        (Wanted::UndoUnknown(Idempotence::ByKey), Some(RowState::Intent(_))) => Run(Task::Undo),
+        (Wanted::UndoSucceeded | Wanted::UndoUnknown(_), Some(RowState::Tombstone(_))) => say(nothing_there()),
+        (Wanted::UndoSucceeded | Wanted::UndoUnknown(_), Some(RowState::Succeeded(_))) => run(Task::Undo),
+        (Wanted::UndoSucceeded, Some(RowState::Refused(_) | RowState::Intent(_))) => run(Task::Undo),
+        (Wanted::UndoUnknown(_), Some(RowState::Refused(_))) => say(nothing_there()),
+        (Wanted::UndoUnknown(Idempotence::ByKey), Some(RowState::Intent(_))) => run(Task::Undo),
         (Wanted::UndoUnknown(Idempotence::None | Idempotence::Transaction), Some(RowState::Intent(_))) => {
-            Say(mark(MarkKind::Forgotten))
+            say(mark(MarkKind::Forgotten))
         }
         (Wanted::UndoSucceeded | Wanted::UndoUnknown(_), None) if age == Age::Forgotten => {
-            Say(mark(MarkKind::Forgotten))
+            say(mark(MarkKind::Forgotten))
         }
-        (Wanted::UndoSucceeded, None) => Run(Task::Undo),
-        (Wanted::UndoUnknown(_), None) => LeaveTombstone(nothing_there()),
+        (Wanted::UndoSucceeded, None) => run(Task::Undo),
+        (Wanted::UndoUnknown(_), None) => Verdict::LeaveTombstone(Then::Answer(nothing_there())),
 
-        (Wanted::Probe, Some(RowState::Succeeded(done))) => Say(probed(Happened::Yes, Some(done.result.clone()))),
+        (Wanted::Probe, Some(RowState::Succeeded(_))) => probe(Happened::Yes),
         (Wanted::Probe, Some(RowState::Refused(_) | RowState::Tombstone(_) | RowState::Compensated(_))) => {
-            Say(probed(Happened::No, None))
+            probe(Happened::No)
         }
-        (Wanted::Probe, Some(RowState::Intent(_))) => Say(probed(Happened::Unknown, None)),
-        (Wanted::Probe, None) if age == Age::Forgotten => Say(probed(Happened::Unknown, None)),
-        (Wanted::Probe, None) => LeaveTombstone(probed(Happened::No, None)),
+        (Wanted::Probe, Some(RowState::Intent(_))) => probe(Happened::Unknown),
+        (Wanted::Probe, None) if age == Age::Forgotten => probe(Happened::Unknown),
+        (Wanted::Probe, None) => Verdict::LeaveTombstone(Then::Run(Task::Probe(Happened::No))),
     }
 }
 
@@ -114,10 +126,6 @@ fn mark(mark: MarkKind) -> Answer {
 
 fn nothing_there() -> Answer {
     Answer::NothingThere(NothingThere {})
-}
-
-fn probed(happened: Happened, result: Option<Bytes>) -> Answer {
-    Answer::Probed(Probed { happened, result })
 }
 
 pub(super) fn failed(error: String, retry_after: Option<Duration>) -> Answer {
@@ -153,14 +161,17 @@ pub(super) fn look(command: &Command, promise: Promise, row: Option<&Row>, horiz
     };
     let seen = row.filter(|row| row.kept < kept).map(|row| Row { kept, ..row.clone() });
     let leave = |state| Some(Row { inbox: inbox.clone(), kept, state });
+    let begin = |then| match then {
+        Then::Answer(answer) => Begin::Answer(answer),
+        Then::Run(task) => run(task, known_result(command, row)),
+    };
     match verdict(wanted, row.map(|row| &row.state), age(wanted, command, horizon)) {
-        Verdict::Answer(answer) => Look { write: seen, begin: Begin::Answer(answer) },
-        Verdict::LeaveTombstone(answer) => {
-            Look { write: leave(RowState::Tombstone(NothingThere {})), begin: Begin::Answer(answer) }
+        Verdict::Then(Then::Run(Task::First)) => {
+            Look { write: leave(RowState::Intent(Intent {})), begin: begin(Then::Run(Task::First)) }
         }
-        Verdict::Run(task) => {
-            let write = if task == Task::First { leave(RowState::Intent(Intent {})) } else { seen };
-            Look { write, begin: run(task, known_result(command, row)) }
+        Verdict::Then(then) => Look { write: seen, begin: begin(then) },
+        Verdict::LeaveTombstone(then) => {
+            Look { write: leave(RowState::Tombstone(NothingThere {})), begin: begin(then) }
         }
     }
 }
@@ -178,7 +189,7 @@ pub(super) enum Write {
 
 /// What becomes of a run, where nobody else has touched the row meanwhile.
 pub(super) fn settle(run: Run, outcome: HandlerOutcome) -> (Write, Answer) {
-    let Run { inbox, kept, task, refuses_for_good, .. } = run;
+    let Run { inbox, kept, task, known, refuses_for_good, .. } = run;
     let put = |state| Write::Put(Row { inbox, kept, state });
     match (task, outcome) {
         (Task::First | Task::Again, Ok(result)) => {
@@ -205,19 +216,28 @@ pub(super) fn settle(run: Run, outcome: HandlerOutcome) -> (Write, Answer) {
             (Write::Nothing, failed(error, None))
         }
         (Task::Ask, Ok(result)) => (Write::Nothing, Answer::Succeeded(Succeeded { result })),
+        (Task::Probe(happened), Ok(found)) => {
+            let result = known.filter(|_| happened == Happened::Yes);
+            (Write::Nothing, Answer::Probed(Probed { happened, result, found: Some(found) }))
+        }
+        (Task::Probe(_), Err(HandlerError::Refused { code, detail })) => {
+            let error = format!("a probe can't be refused, but the handler says {code}: {detail}");
+            (Write::Nothing, failed(error, None))
+        }
         (Task::Ask, Err(HandlerError::Refused { code, detail })) => {
             (Write::Nothing, Answer::Refused(Refused { code, detail }))
         }
-        (Task::Again | Task::Undo | Task::Ask, Err(HandlerError::Retry { after, reason })) => {
+        (Task::Again | Task::Undo | Task::Ask | Task::Probe(_), Err(HandlerError::Retry { after, reason })) => {
             (Write::Nothing, failed(reason, after))
         }
-        (Task::First | Task::Again | Task::Undo | Task::Ask, Err(HandlerError::Failed { error })) => {
+        (Task::First | Task::Again | Task::Undo | Task::Ask | Task::Probe(_), Err(HandlerError::Failed { error })) => {
             (Write::Nothing, failed(error, None))
         }
-        (Task::First | Task::Again | Task::Undo | Task::Ask, Err(HandlerError::Unavailable { error, retry_after })) => {
-            (Write::Nothing, out(error, retry_after))
-        }
-        (Task::First | Task::Again | Task::Undo | Task::Ask, Err(HandlerError::Working { until })) => {
+        (
+            Task::First | Task::Again | Task::Undo | Task::Ask | Task::Probe(_),
+            Err(HandlerError::Unavailable { error, retry_after }),
+        ) => (Write::Nothing, out(error, retry_after)),
+        (Task::First | Task::Again | Task::Undo | Task::Ask | Task::Probe(_), Err(HandlerError::Working { until })) => {
             (Write::Nothing, Answer::Working(Working { until }))
         }
     }
@@ -242,14 +262,14 @@ pub(super) fn settle_shared(run: Run, row: Option<&Row>, own: bool, outcome: Han
             ),
             _,
         ) => match verdict(declared, Some(state), Age::Remembered) {
-            Verdict::Answer(answer) => (Write::Nothing, answer),
-            Verdict::LeaveTombstone(_) | Verdict::Run(_) => unreachable!("a do that is over has an answer"),
+            Verdict::Then(Then::Answer(answer)) => (Write::Nothing, answer),
+            Verdict::Then(Then::Run(_)) | Verdict::LeaveTombstone(_) => unreachable!("a do that is over has an answer"),
         },
         (Task::First | Task::Again, Some(RowState::Intent(_)) | None, _) if !own => {
             let doubtful = Run { task: Task::Again, refuses_for_good: std::sync::Arc::default(), ..run };
             settle(doubtful, outcome)
         }
-        (Task::First | Task::Again | Task::Undo | Task::Ask, _, _) => settle(run, outcome),
+        (Task::First | Task::Again | Task::Undo | Task::Ask | Task::Probe(_), _, _) => settle(run, outcome),
     }
 }
 

@@ -67,7 +67,7 @@ fn answer_text(answer: &Answer) -> String {
         Answer::Working(_) => "Working".into(),
         Answer::Compensated(done) => format!("Compensated {:?}", done.result),
         Answer::NothingThere(_) => "NothingThere".into(),
-        Answer::Probed(probed) => format!("{:?} {:?}", probed.happened, probed.result),
+        Answer::Probed(probed) => format!("{:?} {:?}, found {:?}", probed.happened, probed.result, probed.found),
         Answer::Mark(mark) => format!("Mark {:?}", mark.mark),
     }
 }
@@ -185,14 +185,14 @@ fn a_probe() {
         5,
         8,
         &expect![[r#"
-        Succeeded: Yes Some(1); Succeeded kept by 8
-        Refused: No None; Refused kept by 8
-        Tombstone: No None; Tombstone kept by 8
-        Compensated: No None; Compensated kept by 8
-        Intent: Unknown None; Intent kept by 8
-        none: No None; Tombstone kept by 8
-        forgotten: Unknown None; no row
-    "#]],
+            Succeeded: Probe(Yes), known Some(1); Succeeded kept by 8
+            Refused: Probe(No), known None; Refused kept by 8
+            Tombstone: Probe(No), known None; Tombstone kept by 8
+            Compensated: Probe(No), known None; Compensated kept by 8
+            Intent: Probe(Unknown), known None; Intent kept by 8
+            none: Probe(No), known None; Tombstone kept by 8
+            forgotten: Probe(Unknown), known None; no row
+        "#]],
     );
 }
 
@@ -281,6 +281,38 @@ fn outcomes_of_a_compensation() {
 }
 
 #[test]
+fn outcomes_of_a_probe() {
+    let done = Some(RowState::Succeeded(Succeeded { result: "1".into() }));
+    check_outcomes(Kind::Probe, None, done, &expect![[r#"
+        Yes Some(1), found Some(7); Succeeded kept by 5
+        Failed a probe can't be refused, but the handler says No: nothing left None; Succeeded kept by 5
+        Failed busy Some(2000); Succeeded kept by 5
+        Failed broken None; Succeeded kept by 5
+        Failed a probe can't be refused, but the handler says Gone: for good None; Succeeded kept by 5
+        Working; Succeeded kept by 5
+        Out the bank is down Some(3000); Succeeded kept by 5
+    "#]]);
+    let undone = Some(RowState::Compensated(Compensated { result: None }));
+    check_outcomes(Kind::Probe, None, undone, &expect![[r#"
+        No None, found Some(7); Compensated kept by 5
+        Failed a probe can't be refused, but the handler says No: nothing left None; Compensated kept by 5
+        Failed busy Some(2000); Compensated kept by 5
+        Failed broken None; Compensated kept by 5
+        Failed a probe can't be refused, but the handler says Gone: for good None; Compensated kept by 5
+        Working; Compensated kept by 5
+        Out the bank is down Some(3000); Compensated kept by 5
+    "#]]);
+}
+
+#[test]
+fn a_probes_handler_is_told_which_effect_is_meant() {
+    let (mut store, _) = store(None, None);
+    let probe = command(Kind::Probe, None, 5, 5);
+    let Begin::Run(run) = store.begin(&probe, Idempotence::ByKey).unwrap() else { panic!("it must run") };
+    assert_eq!(run.input(&probe), r#"{"effect_id":"03030303-0303-0303-0303-030303030303"}"#.into());
+}
+
+#[test]
 fn a_question_leaves_no_trace() {
     check_outcomes(
         Kind::Ask,
@@ -312,7 +344,9 @@ fn commands_of_one_effect_come_one_after_the_other() {
 #[test]
 fn rows_are_dropped_by_the_newest_time_seen() {
     let (mut store, rows) = store(None, None);
-    store.begin(&command(Kind::Probe, None, 1_000, 1_000), Idempotence::ByKey).unwrap();
+    let probe = store.begin(&command(Kind::Probe, None, 1_000, 1_000), Idempotence::ByKey).unwrap();
+    let Begin::Run(run) = probe else { panic!("it must run") };
+    store.finish(run, Ok("null".into())).unwrap();
     assert_eq!(store.drop_expired(10).unwrap(), 0);
     let later = Command { effect_id: EffectId::from_bytes([6; 16]), ..command(Kind::Probe, None, 2_000, 2_000) };
     store.begin(&later, Idempotence::ByKey).unwrap();

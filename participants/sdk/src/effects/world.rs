@@ -291,7 +291,11 @@ impl World {
             Begin::Answer(answer) => answer,
             Begin::Run(run) => {
                 let fate = self.possible(fate, &run);
-                let outcome = if run.task == Task::Undo { self.business.undo(fate) } else { self.business.act(fate) };
+                let outcome = match run.task {
+                    Task::Undo => self.business.undo(fate),
+                    Task::Probe(_) => Ok("null".into()),
+                    Task::First | Task::Again | Task::Ask => self.business.act(fate),
+                };
                 if crash == Crash::AfterHandler {
                     return self.restart();
                 }

@@ -85,7 +85,7 @@ fn answer_everything(stage: &mut Stage, witness: &mut Witness) {
             (Undo::Decided | Undo::Sent, _, _) => (Kind::Compensate, Answer::Compensated(Compensated { result: None })),
             (_, Probing::Outcome | Probing::Ensure, _) => {
                 let result = Some(Bytes::from("1"));
-                (Kind::Probe, Answer::Probed(Probed { happened: Happened::Yes, result }))
+                (Kind::Probe, Answer::Probed(Probed { happened: Happened::Yes, found: result.clone(), result }))
             }
             (Undo::No, Probing::No, true) => (Kind::Do, Answer::Succeeded(Succeeded { result: Bytes::from("1") })),
             _ => continue,

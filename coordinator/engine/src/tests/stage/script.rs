@@ -297,7 +297,8 @@ impl Stage {
                     "no" => Happened::No,
                     _ => Happened::Unknown,
                 };
-                (Kind::Probe, Answer::Probed(Probed { happened, result: json.first().map(|json| bytes(json)) }))
+                let result = json.first().map(|json| bytes(json));
+                (Kind::Probe, Answer::Probed(Probed { happened, found: result.clone(), result }))
             }
             other => panic!("{line}: {other:?} is no happening"),
         };

@@ -154,7 +154,7 @@ impl SharedEffects {
             Begun::Answer(answer) => return Ok(answer),
             Begun::Run(began, number) => (began, number),
         };
-        let call = Call { input: command.input.clone(), known: began.known_result().cloned(), effect };
+        let call = Call { input: began.input(command), known: began.known_result().cloned(), effect };
         let outcome = run(handler, call).await;
         let mut patience = self.patience();
         loop {
@@ -188,14 +188,14 @@ impl SharedEffects {
                 return Ok(Begun::Run(run, 1));
             }
             Task::Again => self.store.run_again(&mut open, command.effect_id).await?,
-            Task::Undo | Task::Ask => 0,
+            Task::Undo | Task::Ask | Task::Probe(_) => 0,
         };
         self.conclude(open, command, write, there).await?;
         Ok(Begun::Run(run, number))
     }
 
     async fn finish(&self, run: Run, number: i64, outcome: HandlerOutcome) -> Result<Answer, sqlx::Error> {
-        if run.task == Task::Ask {
+        if matches!(run.task, Task::Ask | Task::Probe(_)) {
             return Ok(table::settle(run, outcome).1);
         }
         let mut open = self.store.begin().await?;
@@ -265,7 +265,7 @@ impl SharedEffects {
             Begin::Run(run) => run,
         };
         *runs += 1;
-        let call = Call { input: command.input.clone(), known: run.known_result().cloned(), effect };
+        let call = Call { input: run.input(command), known: run.known_result().cloned(), effect };
         let (outcome, back) = lend(handler, call, open).await;
         match (back, outcome) {
             (Some(mut open), Ok(result)) => {
