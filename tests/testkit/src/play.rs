@@ -11,7 +11,7 @@ use sagaline_language::scenario::{Reply, Says, What};
 use sagaline_schemas::record::{
     Answer, Compensated, End, Failed, Happened, Kind, NothingThere, Probed, Refused, Succeeded,
 };
-use sagaline_schemas::wire::Bytes;
+use sagaline_schemas::wire::{Bytes, Wire};
 use sagaline_schemas::{Digest, Millis, RequestId, SagaId, Value};
 
 use crate::account::{Account, Commanded, Waited};
@@ -236,10 +236,16 @@ impl<'a> Play<'a> {
         self.offset += 1;
         let moment = Moment { offset: self.offset, log_time: self.now };
         let transition = turn(self.stage.definition, &mut self.saga, input, moment, LIMITS, &mut self.doors);
+        self.restart();
         self.tell(&transition);
         for out in transition.out {
             self.leaves(out);
         }
+    }
+
+    /// As if the coordinator died after every turn: it goes on from the saga's bytes.
+    fn restart(&mut self) {
+        self.saga = Saga::from_bytes(&self.saga.to_bytes()).expect("a saga reads its own bytes");
     }
 
     fn leaves(&mut self, out: Outgoing) {

@@ -3,6 +3,7 @@
 
 pub mod code;
 pub mod docs;
+pub mod keywords;
 pub mod layers;
 pub mod places;
 pub mod rust;

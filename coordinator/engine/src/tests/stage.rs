@@ -1,4 +1,5 @@
-//! A stage for one saga: says in words what comes, writes down what the saga does. After every turn its invariants are looked at.
+//! A stage for one saga: says in words what comes, writes down what the saga does. After every turn the coordinator dies, and goes on from
+//! the saga's bytes; its invariants are looked at.
 
 mod account;
 mod script;
@@ -152,7 +153,10 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// Of the definition as it is stored, in its normal form.
     pub fn new(definition: Definition) -> Self {
+        let stored = Definition::from_normal_form(&definition.normal_form()).expect("its own normal form");
+        assert_eq!(stored, definition, "a definition's normal form reads back as the definition");
         let saga = Saga {
             id: SagaId::from_bytes([7; 16]),
             definition: Digest([0; 32]),
@@ -178,7 +182,14 @@ impl Stage {
             history: HistoryHead::default(),
             traceparent: None,
         };
-        Self { definition, saga, gates: TestGates::default(), now: 0, offset: 0, account: String::new() }
+        Self { definition: stored, saga, gates: TestGates::default(), now: 0, offset: 0, account: String::new() }
+    }
+
+    /// The coordinator dies and goes on from what is stored: the bytes of the saga.
+    fn restart(&mut self) {
+        let died = self.saga.clone();
+        self.saga = Saga::from_bytes(&died.to_bytes()).expect("its own bytes");
+        assert_eq!(died, self.saga, "a saga's bytes read back as the saga");
     }
 
     /// Another saga waits for this one.
@@ -199,8 +210,7 @@ impl Stage {
         let limits = Limits { max_payload: 1_000, max_effects: 100, max_mailbox: 3, keep_ended: 1_000_000 };
         let before = self.saga.clone();
         let transition = turn(&self.definition, &mut self.saga, input, moment, limits, &mut self.gates);
-        let copy = Saga::from_bytes(&self.saga.to_bytes()).expect("its own bytes");
-        assert_eq!(copy, self.saga, "a saga's bytes read back as the saga");
+        self.restart();
         self.write(line, &transition);
         if transition.rejected.is_some() {
             assert_eq!(before, self.saga, "what is rejected changes nothing\n{}", self.account);

@@ -1,6 +1,11 @@
 //! I8: whoever folds the same log has the same state and the same outputs, however the work was cut into batches.
 
-use crate::stage::Stage;
+use sagaline_partition::{Folded, LogRecord};
+use sagaline_schemas::proof;
+use sagaline_schemas::record::Body;
+use sagaline_schemas::schema::INBOX;
+
+use crate::stage::{LOG, Stage, key};
 
 fn busy() -> Stage {
     let mut stage = Stage::new(&["a", "b", "c"]);
@@ -62,7 +67,11 @@ fn one_changed_record_changes_the_digest() {
 fn discarding_goes_back_to_the_last_commit() {
     let mut stage = Stage::new(&["a"]);
     let before = stage.digest();
-    stage.start("k");
+    let event = Body::Event(stage.event(-1, 0, "k"));
+    let value = proof::seal(INBOX.fingerprint, &key(), LOG, 0, &event);
+    let record = LogRecord { offset: stage.partition.next(), timestamp: stage.now, value: &value };
+    assert_eq!(stage.partition.fold(record, 1_000).unwrap(), Folded::Whole);
+    assert_eq!(stage.partition.take_published().len(), 2, "a command and what `events` tells of it");
     stage.partition.discard().unwrap();
     assert_eq!(stage.digest(), before);
 }

@@ -1,6 +1,8 @@
-//! One inbox partition on a memory store, with a hand that writes its records and a world that answers its commands.
+//! One inbox partition on a memory store, with a hand that writes its records and a world that answers its commands. After every record the
+//! node dies: the partition is opened again on its store.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
 
 use sagaline_definition::contract::{Contract, Idempotence, Operation};
 use sagaline_definition::model::{
@@ -8,7 +10,7 @@ use sagaline_definition::model::{
 };
 use sagaline_engine::Saga;
 use sagaline_partition::state::RequestOutcome;
-use sagaline_partition::store::Store;
+use sagaline_partition::store::{Batch, Entry, Family, Read, Reader, Store, StoreError};
 use sagaline_partition::{Faults, Folded, Halt, LogRecord, Partition, Published, view};
 use sagaline_schemas::command::Command;
 use sagaline_schemas::output::{Notice, NoticeBody, Parked, ParticipantEvent};
@@ -120,6 +122,7 @@ pub fn step(number: usize, name: &str, verb: Verb) -> Step {
 /// One partition, its log, and what it wants published.
 pub struct Stage {
     pub partition: Partition,
+    store: Kept,
     pub genesis: Genesis,
     pub log: Vec<(i64, Vec<u8>)>,
     pub definition: Digest,
@@ -139,8 +142,10 @@ impl Stage {
 
     /// As `new`, of any definitions; events and requests are the first one's.
     pub fn of(genesis: Genesis, definitions: &[Definition], contract: &Contract) -> Self {
+        let store = Kept::default();
         let mut stage = Self {
-            partition: open_at(genesis.partition, Box::new(MemoryStore::new())),
+            partition: open_at(genesis.partition, Box::new(store.clone())),
+            store,
             genesis: genesis.clone(),
             log: vec![],
             definition: definitions[0].digest(),
@@ -273,7 +278,14 @@ impl Stage {
         let (timestamp, value) = self.log.last().expect("just pushed");
         while self.partition.fold(LogRecord { offset, timestamp: *timestamp, value }, 1_000)? == Folded::More {}
         self.outputs.extend(self.partition.take_published());
+        self.partition.commit().unwrap();
+        self.partition = self.reopened();
         Ok(offset)
+    }
+
+    /// What another node finds in the store.
+    fn reopened(&self) -> Partition {
+        open_at(self.genesis.partition, Box::new(self.store.clone()))
     }
 
     /// The event that starts a saga of this key.
@@ -420,6 +432,34 @@ impl Stage {
         }
         partition.commit().unwrap();
         (sagaline_partition::digest::digest(partition.reader().as_ref()).unwrap(), outputs)
+    }
+}
+
+/// A store that outlives the partition that it was opened for.
+#[derive(Clone, Default)]
+struct Kept(Arc<RwLock<MemoryStore>>);
+
+impl Read for Kept {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.read().unwrap().get(family, key)
+    }
+
+    fn scan(&self, family: Family, from: &[u8], to: Option<&[u8]>, max: usize) -> Result<Vec<Entry>, StoreError> {
+        self.0.read().unwrap().scan(family, from, to, max)
+    }
+}
+
+impl Store for Kept {
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.0.write().unwrap().commit(batch)
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.0.write().unwrap().flush()
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.0.read().unwrap().reader()
     }
 }
 
