@@ -283,7 +283,11 @@ fn outcomes_of_a_compensation() {
 #[test]
 fn outcomes_of_a_probe() {
     let done = Some(RowState::Succeeded(Succeeded { result: "1".into() }));
-    check_outcomes(Kind::Probe, None, done, &expect![[r#"
+    check_outcomes(
+        Kind::Probe,
+        None,
+        done,
+        &expect![[r#"
         Yes Some(1), found Some(7); Succeeded kept by 5
         Failed a probe can't be refused, but the handler says No: nothing left None; Succeeded kept by 5
         Failed busy Some(2000); Succeeded kept by 5
@@ -291,9 +295,14 @@ fn outcomes_of_a_probe() {
         Failed a probe can't be refused, but the handler says Gone: for good None; Succeeded kept by 5
         Working; Succeeded kept by 5
         Out the bank is down Some(3000); Succeeded kept by 5
-    "#]]);
+    "#]],
+    );
     let undone = Some(RowState::Compensated(Compensated { result: None }));
-    check_outcomes(Kind::Probe, None, undone, &expect![[r#"
+    check_outcomes(
+        Kind::Probe,
+        None,
+        undone,
+        &expect![[r#"
         No None, found Some(7); Compensated kept by 5
         Failed a probe can't be refused, but the handler says No: nothing left None; Compensated kept by 5
         Failed busy Some(2000); Compensated kept by 5
@@ -301,7 +310,8 @@ fn outcomes_of_a_probe() {
         Failed a probe can't be refused, but the handler says Gone: for good None; Compensated kept by 5
         Working; Compensated kept by 5
         Out the bank is down Some(3000); Compensated kept by 5
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
