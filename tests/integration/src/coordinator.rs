@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::process::Process;
 
 /// What every coordinator on a log is told alike.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Common {
     /// `HOST:PORT` of the broker.
     pub bootstrap: String,

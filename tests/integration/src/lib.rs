@@ -6,5 +6,6 @@ pub mod damage;
 pub mod kafka;
 pub mod orders;
 pub mod process;
+pub mod proxy;
 pub mod stack;
 pub mod tables;

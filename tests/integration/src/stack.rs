@@ -95,12 +95,13 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Another coordinator on the same log. It does not run yet.
+    /// Another coordinator on the same log, which it reaches at this address. It does not run yet.
     ///
     /// # Errors
     /// When its configuration can't be written.
-    pub fn add_coordinator(&mut self, name: &str) -> Result<()> {
-        self.coordinators.push(Coordinator::new(name, &self.common, self.dir.path())?);
+    pub fn add_coordinator(&mut self, name: &str, bootstrap: &str) -> Result<()> {
+        let common = Common { bootstrap: bootstrap.to_owned(), ..self.common.clone() };
+        self.coordinators.push(Coordinator::new(name, &common, self.dir.path())?);
         Ok(())
     }
 

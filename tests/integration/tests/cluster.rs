@@ -1,5 +1,5 @@
 //! Three coordinators share one log on a real Kafka, and two instances of each service a PostgreSQL. All of them are killed and stalled for longer than
-//! their session, and the broker dies. Every order must end, each effect happen once, and every node tell the same. `SAGALINE_PROVE=1` runs the whole form.
+//! their session, a node is cut off, and the broker dies. Every order must end, each effect happen once, and every node tell the same. `SAGALINE_PROVE=1` runs the whole form.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use sagaline_integration::kafka::Broker;
 use sagaline_integration::orders::Order;
+use sagaline_integration::proxy::Proxy;
 use sagaline_integration::stack::{Stack, Words};
 use sagaline_integration::tables::Tables;
 use sagaline_log::Log;
@@ -48,6 +49,8 @@ enum Fault {
     NodeStalled,
     /// A node ends cleanly and is started again.
     NodeRestarted,
+    /// Not a byte passes between one node and the broker until the others have its part.
+    NodeCutOff,
     /// `kill -9` to the broker; it comes back with its data.
     BrokerKilled,
     /// `kill -9` to an instance of each service; they are started again at once.
@@ -56,10 +59,11 @@ enum Fault {
     ServicesStalled,
 }
 
-const FAULTS: [Fault; 6] = [
+const FAULTS: [Fault; 7] = [
     Fault::NodeKilled,
     Fault::ServicesKilled,
     Fault::NodeStalled,
+    Fault::NodeCutOff,
     Fault::BrokerKilled,
     Fault::ServicesStalled,
     Fault::NodeRestarted,
@@ -67,6 +71,8 @@ const FAULTS: [Fault; 6] = [
 
 struct Cluster {
     broker: Broker,
+    /// Between the broker and the last node.
+    proxy: Proxy,
     stack: Stack,
     form: Form,
     /// Each service's schema in PostgreSQL.
@@ -78,7 +84,7 @@ struct Cluster {
 
 impl Cluster {
     fn start(form: Form) -> Result<Self> {
-        let broker = Broker::start()?;
+        let (broker, proxy) = Broker::start_behind_proxy()?;
         let schemas: Vec<(&str, String)> = SERVICES.into_iter().map(|name| (name, schema())).collect();
         let words: Vec<(&str, String)> = schemas
             .iter()
@@ -92,11 +98,12 @@ impl Cluster {
         for name in SERVICES {
             stack.start_another(name)?;
         }
-        for (name, index) in [("second", 1), ("third", 2)] {
-            stack.add_coordinator(name)?;
-            stack.coordinators[index].start(None)?;
+        stack.add_coordinator("second", broker.bootstrap())?;
+        stack.add_coordinator("third", &proxy.address().to_string())?;
+        for node in 1..NODES {
+            stack.coordinators[node].start(None)?;
         }
-        let mut cluster = Self { broker, stack, form, schemas, faults: BTreeMap::new(), taken_over: Vec::new() };
+        let mut cluster = Self { broker, proxy, stack, form, schemas, faults: BTreeMap::new(), taken_over: Vec::new() };
         cluster.wait_shared()?;
         Ok(cluster)
     }
@@ -159,6 +166,11 @@ impl Cluster {
                 self.stack.coordinators[node].process().stall()?;
                 self.wait_taken_over(node)?;
                 self.stack.coordinators[node].process().wake()?;
+            }
+            Fault::NodeCutOff => {
+                self.proxy.cut();
+                self.wait_taken_over(NODES - 1)?;
+                self.proxy.mend();
             }
             Fault::NodeRestarted => {
                 let node = &mut self.stack.coordinators[round % NODES];
