@@ -24,7 +24,7 @@ fn published(channel: &str, schema: u64, value: &impl Wire) -> Published {
 }
 
 fn told(published: &Published) -> String {
-    let headers = super::of(published, "/t.inbox/3");
+    let headers = super::of(published, "/t.inbox/3", "node-1");
     headers.iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value))).collect()
 }
 
