@@ -55,11 +55,15 @@ pub struct Seen {
     pub claimed_by: String,
     /// Every record before it is folded.
     pub position: i64,
+    /// What hinders it without stopping it.
+    pub trouble: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Standing {
     is: String,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 impl Seen {
@@ -67,6 +71,12 @@ impl Seen {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.standing.is == "live"
+    }
+
+    /// Why it folds no more; none: it does.
+    #[must_use]
+    pub fn halted(&self) -> Option<&str> {
+        self.standing.reason.as_deref()
     }
 
     /// Whether it folds along.

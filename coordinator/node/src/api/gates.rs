@@ -21,8 +21,8 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Json<Vec<GateLine>>, 
 fn lines(api: &Api) -> Result<Vec<GateLine>, ApiError> {
     let mut lines = BTreeMap::new();
     for handle in api.node.partitions() {
-        let snapshot = reader(&handle)?.snapshot();
-        for (subject, gate) in view::gates(&*snapshot)? {
+        let reader = reader(&handle)?;
+        for (subject, gate) in view::gates(&*reader.snapshot())? {
             add(&mut lines, subject, handle.number, gate);
         }
     }
