@@ -49,7 +49,6 @@ struct Attack {
 
 /// The one who attacks: a plain client that has read the whole inbox.
 struct Attacker {
-    log: KafkaLog,
     inbox: String,
     producer: Box<dyn Producer>,
     read: Vec<Fetched>,
@@ -74,7 +73,7 @@ impl Attacker {
         else {
             anyhow::bail!("an inbox begins with its genesis");
         };
-        Ok(Self { producer: log.producer()?, log, inbox, read, log_id: genesis.log_id })
+        Ok(Self { producer: log.producer()?, inbox, read, log_id: genesis.log_id })
     }
 
     /// The first few records of each kind, with what they say.
@@ -97,7 +96,7 @@ impl Attacker {
             attacks.extend(repeats(model, &body));
         }
         let fault = Fault { offset: 5, timer: 0, by: "mallory".into(), reason: "pass it over".into() };
-        for body in [Body::Fault(fault), Body::EngineVersion(EngineVersion { version: 9 })] {
+        for body in [Body::Fault(fault), Body::EngineVersion(EngineVersion { version: 9, by: "mallory".into() })] {
             let value = seal(INBOX.fingerprint, &wrong_key(), self.log_id, 0, &body);
             attacks.push(Attack { what: format!("forged {}", kind(&body)), partition: 0, value, fate: Fate::Parked });
         }
@@ -236,6 +235,7 @@ fn what_is_forged_or_repeated_changes_no_saga() -> Result<()> {
     stack.sagaline(&["settings", "set", "keep_ended=40d", "--api", &api])?;
     stack.send((0..20).map(Order::numbered))?;
     stack.wait_ended(&api)?;
+    stack.sagaline(&["note", "order/order-00001", "--reason", "looked at", "--api", &api])?;
     // Others wait for shipping, which stalls: commands are out, and an answer to them would be believed if it were proven.
     stack.instance("shipping", 0)?.stall()?;
     stack.send((20..40).map(Order::numbered))?;

@@ -1,6 +1,7 @@
 //! A real Kafka whose inbox topic is changed under a running coordinator: it is noticed, told with the way out, and what can be mended goes on by itself.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
@@ -10,8 +11,8 @@ use sagaline_integration::coordinator::Seen;
 use sagaline_integration::kafka::Broker;
 use sagaline_integration::orders::Order;
 use sagaline_integration::stack::Stack;
-use sagaline_log::Log;
 use sagaline_log::kafka::KafkaLog;
+use sagaline_log::{Log, Record};
 
 /// As `Stack::start` makes them.
 const PARTITIONS: usize = 4;
@@ -44,6 +45,19 @@ impl Admin {
         let done = self.runtime.block_on(self.client.alter_configs(&[change], &AdminOptions::new()))?;
         ensure!(done.iter().all(Result::is_ok), "{done:?}");
         Ok(())
+    }
+
+    /// Appends nonsense, and waits until it is in the log.
+    fn append(&self, partition: u32, records: usize) -> Result<()> {
+        let log = KafkaLog::connect(Broker::shared().bootstrap(), &BTreeMap::new())?;
+        let (mut producer, mut landed) = (log.producer()?, Vec::new());
+        for number in 0..records as u64 {
+            producer.append(&self.inbox, partition, &Record { value: vec![0], ..Record::default() }, number)?;
+        }
+        while landed.len() < records {
+            producer.poll(Duration::from_millis(100), &mut landed);
+        }
+        landed.into_iter().try_for_each(|landed| landed.outcome.map(drop).map_err(Into::into))
     }
 
     fn delete_records(&self, partition: u32, below: i64) -> Result<()> {
@@ -119,18 +133,11 @@ fn records_deleted_before_they_were_folded_halt_their_partition_and_no_other() -
     let admin = Admin::of(&stack)?;
     ten_more_end(&mut stack, &api)?;
     let folded = stack.coordinators[0].partitions()?[2].position;
-    // While it is stalled, events of other programs come: nobody folds them.
+    // While it is stalled, others write what nobody folds. The first record still answers the fetch that it waits with.
     stack.coordinators[0].process().stall()?;
-    let log = KafkaLog::connect(Broker::shared().bootstrap(), &BTreeMap::new())?;
-    let mut producer = log.producer()?;
-    for number in 0..100 {
-        producer.append(&admin.inbox, 2, &sagaline_log::Record { value: vec![0], ..Default::default() }, number)?;
-    }
-    let mut landed = Vec::new();
-    while landed.len() < 100 {
-        producer.poll(std::time::Duration::from_millis(100), &mut landed);
-    }
-    admin.delete_records(2, folded + 90)?;
+    admin.append(2, 1)?;
+    admin.append(2, 100)?;
+    admin.delete_records(2, folded + 91)?;
     stack.coordinators[0].process().wake()?;
     let seen = stack.wait("a halt of partition 2", |stack| {
         let seen = stack.coordinators[0].partitions()?;
