@@ -138,6 +138,8 @@ fn ensured(within: i64) -> Definition {
     made
 }
 
+// shows: ensure.completed, ensure.if x success, refusal, timeout
+// shows: ensure.compensated x success, refusal
 #[test]
 fn an_end_is_looked_at_before_it_is_called_by_its_name() {
     check(
@@ -198,6 +200,7 @@ fn an_end_is_looked_at_before_it_is_called_by_its_name() {
     );
 }
 
+// shows: ensure.within x success, timeout
 #[test]
 fn it_may_take_its_time() {
     check(
@@ -242,6 +245,7 @@ fn it_may_take_its_time() {
 }
 
 /// Until it has ended, it may still go back.
+// shows: ensure.completed, ensure.compensated, ensure.if x cancel
 #[test]
 fn whoever_finds_it_wrong_may_cancel() {
     check(
@@ -261,6 +265,7 @@ fn whoever_finds_it_wrong_may_cancel() {
 }
 
 /// While the end is looked at the way back is not over: what turns out to stand is undone.
+// shows: ensure.compensated, ensure.if x late success
 #[test]
 fn a_late_success_before_the_end_is_undone() {
     check(

@@ -70,6 +70,7 @@ fn refused(stage: &Stage) -> String {
     stage.parked().iter().map(|parked| format!("{:?}: {}\n", parked.reason, parked.detail)).collect()
 }
 
+// shows: wait.key, wait.topic x success
 #[test]
 fn an_event_before_while_and_after_the_wait() {
     for before in [0, 1, 2] {
@@ -90,6 +91,7 @@ fn an_event_before_while_and_after_the_wait() {
     }
 }
 
+// shows: facts.value, facts.seq x success
 #[test]
 fn early_events_are_told_in_order_and_stale_ones_recognised() {
     let mut stage = stage();
@@ -141,6 +143,7 @@ fn early_events_are_dropped_in_their_time_and_not_before() {
     stage.refolds_alike();
 }
 
+// shows: facts.key, facts.value x success
 #[test]
 fn a_saga_is_told_once_by_its_own_versions_clause() {
     let (first, contract) = waiting();
@@ -200,6 +203,7 @@ fn what_no_saga_can_use_is_set_aside_with_its_reason() {
     .assert_eq(&refused(&stage));
 }
 
+// shows: start.type, head.types x success
 #[test]
 fn the_door_holds_an_input_against_its_type() {
     let (mut definition, contract) = chain(&["a"]);
@@ -223,6 +227,7 @@ fn the_door_holds_an_input_against_its_type() {
     assert_eq!(stage.ask(2, "k", start(r#"{"lines":[],"more":1}"#)), "taken");
 }
 
+// shows: start.again x success
 #[test]
 fn a_key_begins_again_where_the_definition_says_so_and_its_last_saga_is_over() {
     let (mut definition, contract) = chain(&["a"]);

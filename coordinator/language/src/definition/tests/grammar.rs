@@ -14,6 +14,7 @@ fn order(steps: &str) -> String {
     definition.steps.iter().map(|step| format!("{}({}) ", step.step, names(step))).collect()
 }
 
+// shows: head.saga, head.version, head.owner, head.use x success
 #[test]
 fn every_default_is_said_in_the_normal_form() {
     let text = with_rest(
@@ -175,6 +176,7 @@ fn together_runs_branches_side_by_side() {
     ));
 }
 
+// shows: deadline.after x static error
 #[test]
 fn durations_have_units() {
     check_head("deadline: { after: 250ms }\n", expect![["ok\n"]]);
@@ -259,6 +261,7 @@ fn mandatory_keys_are_asked_for() {
     );
 }
 
+// shows: head.saga, head.version, head.owner, start.topic x static error
 #[test]
 fn names_have_a_form() {
     check_head(
@@ -337,6 +340,7 @@ fn unknown_keys_are_told() {
     );
 }
 
+// shows: start.if, start.key, start.input, start.type x static error
 #[test]
 fn a_start_reads_the_event() {
     check_head(

@@ -51,6 +51,7 @@ fn who_asks_changes_nothing() {
     );
 }
 
+// shows: sleep.until, sleep.window, sleep.workdays, sleep.calendar x static error
 #[test]
 fn a_sleep_ends_somehow() {
     check_head(
@@ -112,6 +113,7 @@ steps:
     );
 }
 
+// shows: wait.topic, wait.within, wait.else, wait.remind, expect.else x static error
 #[test]
 fn every_wait_ends() {
     check_steps(
@@ -163,6 +165,7 @@ fn every_wait_ends() {
     );
 }
 
+// shows: wait.key, wait.via, wait.if x static error
 #[test]
 fn a_wait_has_a_key() {
     check_steps(
@@ -197,6 +200,7 @@ fn a_wait_has_a_key() {
     );
 }
 
+// shows: wait.type x static error, success
 #[test]
 fn an_event_may_have_a_type() {
     check_steps(
@@ -210,6 +214,7 @@ fn an_event_may_have_a_type() {
     );
 }
 
+// shows: approve.by, approve.choices, approve.quorum, approve.escalate, approve.within, approve.else x static error
 #[test]
 fn an_approval_can_be_decided() {
     let approve = |rest: &str| format!("  - {{ step: a, approve: {{ {rest} }} }}");
@@ -281,6 +286,7 @@ fn an_approval_can_be_decided() {
     );
 }
 
+// shows: approve.void_if x static error
 #[test]
 fn what_was_approved_must_still_be_true() {
     let void_if = |condition: &str| {
@@ -334,6 +340,7 @@ fn what_people_decided_is_a_result() {
     );
 }
 
+// shows: decide.if, decide.is x static error
 #[test]
 fn a_decision_is_exhaustive() {
     check_steps(
