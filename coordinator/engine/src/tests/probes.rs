@@ -281,3 +281,43 @@ fn a_late_success_before_the_end_is_undone() {
     "#]],
     );
 }
+
+/// Going back has its own check and its own time for it, whatever sent the saga back.
+// shows: ensure.compensated x timeout
+// shows: ensure.within x refusal, cancel, late success
+#[test]
+fn the_way_back_may_take_its_time_too() {
+    for (script, expected) in [
+        ("ok a; no b; undone a; probed a unknown; ensure", expect![[""]]),
+        ("ok a; cancel; nothing b; undone a; probed a yes {\"sum\":2}; look; probed a no {\"sum\":0}", expect![[""]]),
+        ("cancel; nothing a; probed a yes {\"sum\":2}; ok a; undone a; probed a no {\"sum\":0}", expect![[""]]),
+    ] {
+        check(&ensured(20_000), script, &expected);
+    }
+}
+
+/// What is done after it was left out makes the saga stuck; then its end is looked at again.
+// shows: ensure.completed x late success
+#[test]
+fn a_late_success_before_it_completes() {
+    let mut made = ensured(0);
+    call_mut(&mut made, 1).failed = Word::Skip;
+    check(
+        &made,
+        "ok a; silence b; nothing b; ok b; retry; undone b; probed a yes {\"sum\":1}",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        sent b       ->
+        time b       ->
+        wait b       -> b#2
+        sent b       ->
+        time b       -> steps aside, un-b
+        nothing b    -> goes on, probe-a, skips b
+        ok b         -> stuck: b was done after its participant had said that there was nothing to undo
+        retry        -> goes on, un-b#2
+        undone b     -> goes on, probe-a#2
+        probed a yes {"sum":1} -> Completed
+    "#]],
+    );
+}

@@ -508,3 +508,9 @@ fn what_is_unused_is_a_warning() {
     "#]],
     );
 }
+
+// shows: head.types x static error
+#[test]
+fn types_are_records_of_known_types() {
+    check_head("types: { Order: { type: record, fields: [{ name: id, type: strng }] }, Line: 5 }\n", expect![[""]]);
+}

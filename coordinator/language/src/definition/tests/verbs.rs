@@ -500,3 +500,18 @@ fn a_step_may_be_late() {
     "#]],
     );
 }
+
+// shows: expect.if, expect.within x static error
+#[test]
+fn what_is_expected_is_a_condition_and_a_duration() {
+    check_steps("  - { step: a, expect: { if: 5, within: soon, else: stuck } }", expect![[""]]);
+}
+
+// shows: approve.show, approve.remind x static error
+#[test]
+fn people_are_shown_what_is_there_and_reminded_in_time() {
+    check_steps(
+        "  - { step: a, approve: { by: role/a, show: { n: \"${inptu.n}\" }, choices: { yes: continue }, escalate: { 1h: role/b }, remind: 2d, within: 1d, else: stuck } }",
+        expect![[""]],
+    );
+}
