@@ -458,7 +458,8 @@ fn reacting(then: Word, after_pivot: Word) -> Definition {
     made
 }
 
-// shows: react.if, react.then, react.between x refusal, timeout, late success, cancel
+// shows: react.if, react.then x refusal, timeout, late success, cancel
+// shows: react.between x cancel
 #[test]
 fn a_saga_that_goes_back_reacts_no_more() {
     goes(
@@ -497,6 +498,80 @@ fn a_saga_that_goes_back_reacts_no_more() {
             undone z     -> Compensated
         "#]],
     );
+}
+
+/// However the step before came to its end, refused, given up or done after all: the part of the saga that is between is over.
+// shows: react.between x refusal, timeout, late success
+#[test]
+fn what_is_between_ends_with_the_step_before() {
+    for (failed, script, expected) in [
+        (
+            Word::Skip,
+            "ok z; ok a; no b; told n 1; wake w",
+            expect![[r#"
+            start        -> z
+            ok z         -> a
+            ok a         -> b
+            no b         -> continues b
+            told n 1     ->
+            wake w       -> w = null, Completed
+        "#]],
+        ),
+        (
+            Word::Skip,
+            "ok z; ok a; silence b; nothing b; told n 1; wake w",
+            expect![[r#"
+            start        -> z
+            ok z         -> a
+            ok a         -> b
+            sent b       ->
+            time b       ->
+            wait b       -> b#2
+            sent b       ->
+            time b       -> steps aside, un-b
+            nothing b    -> goes on, skips b
+            told n 1     ->
+            wake w       -> w = null, Completed
+        "#]],
+        ),
+        (
+            Word::Hold,
+            "ok z; ok a; silence b; ok b; told n 1; wake w",
+            expect![[r#"
+            start        -> z
+            ok z         -> a
+            ok a         -> b
+            sent b       ->
+            time b       ->
+            wait b       -> b#2
+            sent b       ->
+            time b       -> holds b
+            ok b         ->
+            told n 1     ->
+            wake w       -> w = null, Completed
+        "#]],
+        ),
+        (
+            Word::Hold,
+            "ok z; ok a; silence b; told n 1",
+            expect![[r#"
+            start        -> z
+            ok z         -> a
+            ok a         -> b
+            sent b       ->
+            time b       ->
+            wait b       -> b#2
+            sent b       ->
+            time b       -> holds b
+            told n 1     -> stuck: the world turned: facts.n > 0
+        "#]],
+        ),
+    ] {
+        let mut made = reacting(Word::Stuck, Word::Stuck);
+        call_mut(&mut made, 2).refused_else = Word::Continue;
+        call_mut(&mut made, 2).failed = failed;
+        check(&made, script, &expected);
+    }
 }
 
 // shows: react.after_pivot x refusal, timeout, late success, cancel
@@ -645,6 +720,10 @@ fn a_deadline_once_the_pivot_is_decided() {
     let mut made = chain(&["a", "b", "c"]);
     made.steps[1].pivot = true;
     call_mut(&mut made, 1).compensate = Compensate::Never;
+    let mut in_time = Stage::new(made.clone());
+    in_time.play("ok a; ok b; ok c");
+    assert!(in_time.account.ends_with("Completed\n"), "{}", in_time.account);
+    assert!(in_time.saga.timers.iter().all(|timer| timer.kind != TimerKind::Deadline), "{:?}", in_time.saga.timers);
     check(
         &made,
         "ok a; deadline; no b; retry; undone a",

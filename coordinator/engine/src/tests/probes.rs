@@ -288,9 +288,45 @@ fn a_late_success_before_the_end_is_undone() {
 #[test]
 fn the_way_back_may_take_its_time_too() {
     for (script, expected) in [
-        ("ok a; no b; undone a; probed a unknown; ensure", expect![[""]]),
-        ("ok a; cancel; nothing b; undone a; probed a yes {\"sum\":2}; look; probed a no {\"sum\":0}", expect![[""]]),
-        ("cancel; nothing a; probed a yes {\"sum\":2}; ok a; undone a; probed a no {\"sum\":0}", expect![[""]]),
+        (
+            "ok a; no b; undone a; probed a yes {\"sum\":2}; ensure; retry; probed a no {\"sum\":0}",
+            expect![[r#"
+            start        -> a
+            ok a         -> b
+            no b         -> turns back, un-a
+            undone a     -> probe-a
+            probed a yes {"sum":2} ->
+            ensure       -> stuck: what must hold before its end does not: probe.a == null || probe.a.sum == 0 does not hold
+            retry        -> goes on, probe-a#2
+            probed a no {"sum":0} -> Compensated
+        "#]],
+        ),
+        (
+            "ok a; cancel; nothing b; undone a; probed a yes {\"sum\":2}; look; probed a no {\"sum\":0}",
+            expect![[r#"
+            start        -> a
+            ok a         -> b
+            cancel       -> turns back, un-b
+            nothing b    -> un-a
+            undone a     -> probe-a
+            probed a yes {"sum":2} ->
+            look         -> probe-a#2
+            probed a no {"sum":0} -> Cancelled
+        "#]],
+        ),
+        (
+            "cancel; nothing a; ok a; undone a; probed a yes {\"sum\":2}; look; probed a no {\"sum\":0}",
+            expect![[r#"
+            start        -> a
+            cancel       -> turns back, un-a
+            nothing a    -> probe-a
+            ok a         -> turns back, un-a#2
+            undone a     -> probe-a#2
+            probed a yes {"sum":2} ->
+            look         -> probe-a#3
+            probed a no {"sum":0} -> Cancelled
+        "#]],
+        ),
     ] {
         check(&ensured(20_000), script, &expected);
     }

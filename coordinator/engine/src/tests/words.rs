@@ -363,7 +363,7 @@ fn a_guard_stands_before_every_attempt() {
 
 // shows: else: continue, else: compensate, else: back_to, else: hold, else: stuck
 // shows: wait.until x success, timeout, late success
-// shows: wait.else, wait.within x timeout
+// shows: wait.else, wait.within, expect.within x timeout
 #[test]
 fn words_of_a_wait() {
     check(
@@ -436,7 +436,7 @@ fn words_of_a_wait() {
 }
 
 /// `expect`: now, or else.
-// shows: expect.if x success
+// shows: expect.if x success, timeout
 // shows: expect.else x timeout
 #[test]
 fn what_is_expected_takes_no_time() {

@@ -512,5 +512,13 @@ fn what_is_unused_is_a_warning() {
 // shows: head.types x static error
 #[test]
 fn types_are_records_of_known_types() {
-    check_head("types: { Order: { type: record, fields: [{ name: id, type: strng }] }, Line: 5 }\n", expect![[""]]);
+    check_head(
+        "types: { Order: { type: record, fields: [{ name: id, type: strng }] }, Line: 5 }\n",
+        expect![[r#"
+        a.yaml:1:60: error: there is no type `strng`
+            help: did you mean `string`? Or declare it under `types`
+        a.yaml:1:78: error: there is no type `5`
+            help: there is `null`, `boolean`, `int`, `long`, `float`, `double`, `bytes`, `string`, `Line`, `Order`; or declare it under `types`
+    "#]],
+    );
 }

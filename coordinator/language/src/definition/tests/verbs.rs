@@ -504,7 +504,15 @@ fn a_step_may_be_late() {
 // shows: expect.if, expect.within x static error
 #[test]
 fn what_is_expected_is_a_condition_and_a_duration() {
-    check_steps("  - { step: a, expect: { if: 5, within: soon, else: stuck } }", expect![[""]]);
+    check_steps(
+        "  - { step: a, expect: { if: 5, within: soon, else: stuck } }",
+        expect![[r#"
+        a.yaml:2:30: error: `if` must be bool, and is int
+            help: write a condition: input.total > 100
+        a.yaml:2:41: error: `soon` is no duration
+            help: a duration is a whole number and its unit: 250ms, 1s, 5m, 6h, 14d
+    "#]],
+    );
 }
 
 // shows: approve.show, approve.remind x static error
@@ -512,6 +520,11 @@ fn what_is_expected_is_a_condition_and_a_duration() {
 fn people_are_shown_what_is_there_and_reminded_in_time() {
     check_steps(
         "  - { step: a, approve: { by: role/a, show: { n: \"${inptu.n}\" }, choices: { yes: continue }, escalate: { 1h: role/b }, remind: 2d, within: 1d, else: stuck } }",
-        expect![[""]],
+        expect![[r#"
+            a.yaml:2:53: error: `inptu` means nothing here
+                help: did you mean `input`?
+            a.yaml:2:128: error: nobody would be reminded: the wait is over by then
+                help: make it shorter than `within`
+        "#]],
     );
 }
