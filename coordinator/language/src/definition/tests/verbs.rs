@@ -1,6 +1,7 @@
 //! What each verb takes, and what it refuses.
 
 use expect_test::expect;
+use sagaline_definition::model::{Patience, Verb, Word};
 
 use super::*;
 
@@ -513,6 +514,26 @@ fn what_is_expected_is_a_condition_and_a_duration() {
             help: a duration is a whole number and its unit: 250ms, 1s, 5m, 6h, 14d
     "#]],
     );
+}
+
+/// An `expect` is a wait for a condition, for no time where it does not say for how long.
+// shows: expect.if, expect.within, expect.else x success
+#[test]
+fn what_is_expected_is_awaited_for_no_time_or_some() {
+    let text = with_rest(
+        "steps:
+  - { step: a, expect: { if: input.x == 1, else: hold } }
+  - { step: b, expect: { if: input.x == 1, within: 5m, else: continue } }
+",
+    );
+    let expected = [("input.x == 1", 0, Word::Hold), ("input.x == 1", 300_000, Word::Continue)];
+    let made = definition(&text).expect("it is right").value;
+    assert_eq!(made.steps.len(), expected.len());
+    for (step, (condition, within, otherwise)) in made.steps.iter().zip(expected) {
+        let Verb::Until(until) = &step.verb else { panic!("a condition is awaited") };
+        assert_eq!(until.condition.source(), condition);
+        assert_eq!(until.patience, Patience { within, remind: None, otherwise });
+    }
 }
 
 // shows: approve.show, approve.remind x static error
