@@ -7,6 +7,7 @@ mod compensation;
 mod facts;
 mod forward;
 mod gates;
+mod meanwhile;
 mod probes;
 mod random;
 mod repeated;

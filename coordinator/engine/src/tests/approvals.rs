@@ -35,6 +35,8 @@ fn asks(approve: Approve) -> Definition {
     made
 }
 
+// shows: choices: continue, choices: compensate, choices: hold, choices: back_to
+// shows: approve.choices, approve.by, approve.show x success
 #[test]
 fn choices() {
     check(
@@ -98,6 +100,7 @@ fn choices() {
     );
 }
 
+// shows: approve.by, approve.choices x cancel, late success
 #[test]
 fn not_everybody_and_not_anything() {
     check(
@@ -127,6 +130,7 @@ fn not_everybody_and_not_anything() {
     );
 }
 
+// shows: approve.quorum x success
 #[test]
 fn a_quorum_makes_the_same_choice_and_people_change_their_minds() {
     let two = Approve { quorum: 2, ..approve() };
@@ -146,6 +150,8 @@ fn a_quorum_makes_the_same_choice_and_people_change_their_minds() {
     );
 }
 
+// shows: approve.escalate x success, timeout
+// shows: approve.within, approve.else x timeout
 #[test]
 fn it_escalates_and_ends() {
     check(
@@ -175,6 +181,7 @@ fn it_escalates_and_ends() {
 }
 
 /// What was shown must be true while people decide, and until something follows from what they decided.
+// shows: approve.void_if, approve.show x success
 #[test]
 fn what_is_no_longer_true_is_asked_anew() {
     let void_if = Some(expr("facts.n != shown"));

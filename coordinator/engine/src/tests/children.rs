@@ -222,6 +222,7 @@ fn a_closed_parent_lets_its_child_go_when_it_completes() {
 }
 
 /// As a child: it is kept, with its own children, until its parent lets it go.
+// shows: head.result x success, cancel, late success
 #[test]
 fn a_child_is_kept_for_its_parent() {
     let mut made = made();

@@ -28,6 +28,7 @@ fn asks(every: i64) -> AskFact {
     }
 }
 
+// shows: facts.seq x success
 #[test]
 fn the_highest_version_wins() {
     check(
@@ -93,6 +94,7 @@ fn people_may_know_better() {
     );
 }
 
+// shows: facts.fresh x success, timeout
 #[test]
 fn what_is_too_old_is_not_known() {
     let mut made = knows();
@@ -125,6 +127,9 @@ fn what_is_too_old_is_not_known() {
     );
 }
 
+// shows: facts.ask.every, facts.ask.value, facts.ask.with x success, cancel
+// shows: facts.ask.every x timeout
+// shows: facts.initial x success
 #[test]
 fn a_participant_is_asked_every_so_often() {
     let mut made = knows();
@@ -162,6 +167,9 @@ fn a_participant_is_asked_every_so_often() {
 }
 
 /// Of what is said, only the first last word to the newest asking counts: also for how old the fact is.
+// shows: facts.ask.every x timeout
+// shows: facts.ask.every, facts.ask.value x late success
+// shows: facts.fresh x late success
 #[test]
 fn an_answer_counts_once_and_only_to_the_newest_asking() {
     let mut made = knows();
@@ -221,6 +229,7 @@ fn a_fact_ages_from_when_it_became_known() {
 }
 
 /// Each time it turns true; between two steps only, and then also what has been true before.
+// shows: react.if, react.between x success
 #[test]
 fn reactions_see_edges() {
     let mut made = chain(&["a", "b", "c"]);

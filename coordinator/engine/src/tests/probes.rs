@@ -138,6 +138,8 @@ fn ensured(within: i64) -> Definition {
     made
 }
 
+// shows: ensure.completed, ensure.if x success, refusal, timeout
+// shows: ensure.compensated x success, refusal
 #[test]
 fn an_end_is_looked_at_before_it_is_called_by_its_name() {
     check(
@@ -198,6 +200,7 @@ fn an_end_is_looked_at_before_it_is_called_by_its_name() {
     );
 }
 
+// shows: ensure.within x success, timeout
 #[test]
 fn it_may_take_its_time() {
     check(
@@ -242,6 +245,7 @@ fn it_may_take_its_time() {
 }
 
 /// Until it has ended, it may still go back.
+// shows: ensure.completed, ensure.compensated, ensure.if x cancel
 #[test]
 fn whoever_finds_it_wrong_may_cancel() {
     check(
@@ -261,6 +265,7 @@ fn whoever_finds_it_wrong_may_cancel() {
 }
 
 /// While the end is looked at the way back is not over: what turns out to stand is undone.
+// shows: ensure.compensated, ensure.if x late success
 #[test]
 fn a_late_success_before_the_end_is_undone() {
     check(
@@ -273,6 +278,82 @@ fn a_late_success_before_the_end_is_undone() {
         ok a         -> turns back, un-a#2
         undone a     -> probe-a#2
         probed a no {"sum":0} -> Cancelled
+    "#]],
+    );
+}
+
+/// Going back has its own check and its own time for it, whatever sent the saga back.
+// shows: ensure.compensated x timeout
+// shows: ensure.within x refusal, cancel, late success
+#[test]
+fn the_way_back_may_take_its_time_too() {
+    for (script, expected) in [
+        (
+            "ok a; no b; undone a; probed a yes {\"sum\":2}; ensure; retry; probed a no {\"sum\":0}",
+            expect![[r#"
+            start        -> a
+            ok a         -> b
+            no b         -> turns back, un-a
+            undone a     -> probe-a
+            probed a yes {"sum":2} ->
+            ensure       -> stuck: what must hold before its end does not: probe.a == null || probe.a.sum == 0 does not hold
+            retry        -> goes on, probe-a#2
+            probed a no {"sum":0} -> Compensated
+        "#]],
+        ),
+        (
+            "ok a; cancel; nothing b; undone a; probed a yes {\"sum\":2}; look; probed a no {\"sum\":0}",
+            expect![[r#"
+            start        -> a
+            ok a         -> b
+            cancel       -> turns back, un-b
+            nothing b    -> un-a
+            undone a     -> probe-a
+            probed a yes {"sum":2} ->
+            look         -> probe-a#2
+            probed a no {"sum":0} -> Cancelled
+        "#]],
+        ),
+        (
+            "cancel; nothing a; ok a; undone a; probed a yes {\"sum\":2}; look; probed a no {\"sum\":0}",
+            expect![[r#"
+            start        -> a
+            cancel       -> turns back, un-a
+            nothing a    -> probe-a
+            ok a         -> turns back, un-a#2
+            undone a     -> probe-a#2
+            probed a yes {"sum":2} ->
+            look         -> probe-a#3
+            probed a no {"sum":0} -> Cancelled
+        "#]],
+        ),
+    ] {
+        check(&ensured(20_000), script, &expected);
+    }
+}
+
+/// What is done after it was left out makes the saga stuck; then its end is looked at again.
+// shows: ensure.completed x late success
+#[test]
+fn a_late_success_before_it_completes() {
+    let mut made = ensured(0);
+    call_mut(&mut made, 1).failed = Word::Skip;
+    check(
+        &made,
+        "ok a; silence b; nothing b; ok b; retry; undone b; probed a yes {\"sum\":1}",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        sent b       ->
+        time b       ->
+        wait b       -> b#2
+        sent b       ->
+        time b       -> steps aside, un-b
+        nothing b    -> goes on, probe-a, skips b
+        ok b         -> stuck: b was done after its participant had said that there was nothing to undo
+        retry        -> goes on, un-b#2
+        undone b     -> goes on, probe-a#2
+        probed a yes {"sum":1} -> Completed
     "#]],
     );
 }

@@ -25,6 +25,8 @@ fn waits(condition: Option<&str>) -> Definition {
     made
 }
 
+// shows: wait.within, wait.else x timeout, late success
+// shows: wait.remind x timeout
 #[test]
 fn an_event_counts_whenever_it_comes() {
     check(
@@ -76,6 +78,7 @@ fn an_event_counts_whenever_it_comes() {
 }
 
 /// The oldest that fits; one that never can is not kept, one that may is.
+// shows: wait.if x success
 #[test]
 fn only_the_event_that_is_meant() {
     check(
@@ -192,6 +195,8 @@ fn in_a_rehearsal_dates_come_sooner_and_now_is_the_definitions_time() {
     );
 }
 
+// shows: sleep.until, sleep.window, sleep.workdays, sleep.calendar x success
+// shows: calendars.days, calendars.holidays, calendars.hours, calendars.zone x success
 #[test]
 fn sleeps_end() {
     check(

@@ -50,6 +50,7 @@ fn pivot(mut made: Definition, step: usize) -> Definition {
     made
 }
 
+// shows: refused: continue, refused: compensate, refused: back_to, refused: hold, refused: stuck
 #[test]
 fn refused_words() {
     check(
@@ -125,6 +126,7 @@ fn refused_words() {
     );
 }
 
+// shows: failed: skip, failed: compensate, failed: back_to, failed: hold, failed: stuck
 #[test]
 fn failed_words() {
     check(
@@ -246,6 +248,7 @@ fn failed_words() {
     );
 }
 
+// shows: guard: skip, guard: compensate, guard: back_to, guard: hold, guard: stuck
 #[test]
 fn guard_words() {
     let shut = "told ok false; ok a; ";
@@ -358,6 +361,9 @@ fn a_guard_stands_before_every_attempt() {
     );
 }
 
+// shows: else: continue, else: compensate, else: back_to, else: hold, else: stuck
+// shows: wait.until x success, timeout, late success
+// shows: wait.else, wait.within, expect.within x timeout
 #[test]
 fn words_of_a_wait() {
     check(
@@ -430,6 +436,8 @@ fn words_of_a_wait() {
 }
 
 /// `expect`: now, or else.
+// shows: expect.if x success, timeout
+// shows: expect.else x timeout
 #[test]
 fn what_is_expected_takes_no_time() {
     let mut made = awaited(Word::Compensate);
@@ -456,6 +464,9 @@ fn what_is_expected_takes_no_time() {
     );
 }
 
+// shows: deadline: compensate, deadline: stuck
+// shows: deadline.after, deadline.else x timeout, late success
+// shows: deadline.after_pivot x timeout, cancel
 #[test]
 fn deadline_words() {
     let abc = chain(&["a", "b", "c"]);
@@ -499,6 +510,8 @@ fn deadline_words() {
     );
 }
 
+// shows: react: continue, react: compensate, react: back_to, react: hold, react: stuck
+// shows: react.then, react.if x success
 #[test]
 fn react_words() {
     check(
@@ -567,6 +580,8 @@ fn react_words() {
 }
 
 /// After the pivot every way back reads `stuck`, and the rule has a word of its own.
+// shows: react after the pivot: hold
+// shows: react.after_pivot x success
 #[test]
 fn after_the_pivot_no_word_goes_back() {
     let after = |mut made: Definition| {
@@ -757,6 +772,7 @@ fn a_word_is_owed_while_the_saga_is_busy() {
 }
 
 /// A word may stand at a decision that follows: it is taken once.
+// shows: decide.if, decide.is x success
 #[test]
 fn a_decision_is_taken_once() {
     use sagaline_definition::model::Arm;

@@ -59,6 +59,7 @@ fn events(stage: &Stage, partition: u32) -> Vec<Event> {
     records.iter().filter_map(|record| proven(&record.record.value).and_then(event)).collect()
 }
 
+// shows: start.topic, start.key, start.if x success
 #[test]
 fn an_event_becomes_a_saga() {
     let stage = stage_with_orders(1, 1);

@@ -7,11 +7,11 @@ use sagaline_definition::Expr;
 use sagaline_definition::model::{Again, Definition, FactClause, Patience, Verb, Wait, Word};
 use sagaline_definition::types::Type;
 use sagaline_schemas::Value;
-use sagaline_schemas::record::{ClauseKind, Target};
+use sagaline_schemas::record::{Answer, ClauseKind, NothingThere, Refused, Succeeded, Target};
 use sagaline_schemas::request::{RequestBody, StartRequest};
 use sagaline_schemas::wire::Bytes;
 
-use crate::stage::{Stage, chain, genesis, step};
+use crate::stage::{Stage, chain, genesis, reply, step};
 
 pub fn expr(text: &str) -> Expr {
     Expr::parse(text).unwrap()
@@ -70,6 +70,7 @@ fn refused(stage: &Stage) -> String {
     stage.parked().iter().map(|parked| format!("{:?}: {}\n", parked.reason, parked.detail)).collect()
 }
 
+// shows: wait.key, wait.topic x success
 #[test]
 fn an_event_before_while_and_after_the_wait() {
     for before in [0, 1, 2] {
@@ -90,6 +91,7 @@ fn an_event_before_while_and_after_the_wait() {
     }
 }
 
+// shows: facts.value, facts.seq x success
 #[test]
 fn early_events_are_told_in_order_and_stale_ones_recognised() {
     let mut stage = stage();
@@ -141,6 +143,7 @@ fn early_events_are_dropped_in_their_time_and_not_before() {
     stage.refolds_alike();
 }
 
+// shows: facts.key, facts.value x success
 #[test]
 fn a_saga_is_told_once_by_its_own_versions_clause() {
     let (first, contract) = waiting();
@@ -200,6 +203,7 @@ fn what_no_saga_can_use_is_set_aside_with_its_reason() {
     .assert_eq(&refused(&stage));
 }
 
+// shows: start.type, head.types x success
 #[test]
 fn the_door_holds_an_input_against_its_type() {
     let (mut definition, contract) = chain(&["a"]);
@@ -223,6 +227,7 @@ fn the_door_holds_an_input_against_its_type() {
     assert_eq!(stage.ask(2, "k", start(r#"{"lines":[],"more":1}"#)), "taken");
 }
 
+// shows: start.again x success
 #[test]
 fn a_key_begins_again_where_the_definition_says_so_and_its_last_saga_is_over() {
     let (mut definition, contract) = chain(&["a"]);
@@ -250,4 +255,111 @@ fn a_key_begins_again_where_the_definition_says_so_and_its_last_saga_is_over() {
     assert!(sagaline_partition::view::saga(reader.as_ref(), first).unwrap().is_none(), "the first is forgotten");
     assert_eq!(stage.saga("k").id, second, "its key is not its own any more");
     stage.refolds_alike();
+}
+
+fn refuses(stage: &mut Stage) {
+    let refusal = Refused { code: "No".to_owned(), detail: String::new() };
+    stage.answer("a", Answer::Refused(refusal));
+}
+
+fn stays_silent(stage: &mut Stage) {
+    stage.progress();
+    stage.pass(60_000, 5_000);
+}
+
+fn is_cancelled(stage: &mut Stage) {
+    stage.cancel(1, "k");
+}
+
+fn is_done_late(stage: &mut Stage) {
+    stage.ok("a");
+}
+
+fn is_undone(stage: &mut Stage) {
+    stage.undone("un-a");
+}
+
+/// Not while it goes back: only once it is over, whatever sent it back.
+// shows: start.again x refusal, timeout, late success, cancel
+#[test]
+fn a_key_begins_again_after_any_end() {
+    let ways: [(&str, &[fn(&mut Stage)]); 4] = [
+        ("Compensated", &[refuses]),
+        ("Compensated", &[stays_silent, is_undone]),
+        ("Cancelled", &[is_cancelled, is_undone]),
+        ("Cancelled", &[is_cancelled, is_done_late, is_undone]),
+    ];
+    for (end, way) in ways {
+        let (mut definition, contract) = chain(&["a"]);
+        definition.start.again = Again::Ended;
+        let mut stage = Stage::of(genesis(), &[definition], &contract);
+        stage.start("k");
+        let first = stage.saga("k").id;
+        for happens in way {
+            stage.start("k");
+            assert_eq!(stage.saga("k").id, first, "it is not over: {}", stage.phase("k"));
+            happens(&mut stage);
+        }
+        assert!(stage.phase("k").contains(&format!("Ended {{ end: {end}")), "{}", stage.phase("k"));
+        stage.start("k");
+        assert_ne!(stage.saga("k").id, first, "after {end}");
+        assert!(stage.phase("k").contains("Forward"), "{}", stage.phase("k"));
+        assert_eq!(stage.partition.meta().unwrap().counters.repeated_starts, way.len() as i64);
+        stage.refolds_alike();
+    }
+}
+
+/// What is done after all is the business of the saga that wanted it, not of the key's next one.
+// shows: start.again x late success
+#[test]
+fn a_late_success_finds_its_own_saga() {
+    let (mut definition, contract) = chain(&["a"]);
+    definition.start.again = Again::Ended;
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    stage.start("k");
+    let (first, wanted) = (stage.saga("k").id, stage.command("a"));
+    stage.cancel(1, "k");
+    stage.answer("un-a", Answer::NothingThere(NothingThere {}));
+    stage.start("k");
+    let second = stage.saga("k").id;
+    stage.raw(reply(&wanted, Answer::Succeeded(Succeeded { result: Bytes::from("{}") })));
+    assert_eq!(stage.saga("k").id, second);
+    assert!(stage.phase("k").contains("Forward"), "{}", stage.phase("k"));
+    let reader = stage.partition.reader();
+    let late = sagaline_partition::view::saga(reader.as_ref(), first).unwrap().expect("it is kept");
+    assert!(format!("{:?}", late.phase).contains("LateSuccess"), "{:?}", late.phase);
+    stage.ok("a");
+    assert!(stage.phase("k").contains("Completed"), "{}", stage.phase("k"));
+}
+
+// shows: start.input x success
+#[test]
+fn a_saga_begins_with_what_its_start_makes_of_the_event() {
+    let (mut definition, contract) = chain(&["a"]);
+    definition.start.input = Some(expr("{'n': event.total * 2}"));
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    let target = |key: &str| stage.target(ClauseKind::Start, "", key);
+    let (k, l) = (target("k"), target("l"));
+    stage.tell("orders", r#"{"total":4,"more":true}"#, &[k]);
+    stage.tell("orders", r#"{"more":true}"#, &[l]);
+    assert_eq!(stage.saga("k").input, Bytes::from(r#"{"n":8}"#));
+    assert_eq!(stage.phase("l"), "none");
+    assert_eq!(refused(&stage), "Refused: start.input: {'n': event.total * 2}: no member `total` in {more}\n");
+}
+
+/// An event that is not about the fact tells nothing of it, early or late.
+// shows: facts.if x success
+#[test]
+fn only_events_that_are_meant_tell_a_fact() {
+    let (mut definition, contract) = waiting();
+    definition.facts[0].condition = Some(expr("event.value != 'no'"));
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    told(&mut stage, "k", "yes", 1);
+    told(&mut stage, "k", "no", 2);
+    stage.start("k");
+    assert_eq!(price(&mut stage, "k"), "\"yes\"");
+    told(&mut stage, "k", "no", 3);
+    assert_eq!(price(&mut stage, "k"), "\"yes\"");
+    told(&mut stage, "k", "now", 4);
+    assert_eq!(price(&mut stage, "k"), "\"now\"");
 }

@@ -244,6 +244,7 @@ fn by_name(post: &mut Post, value: &str) {
     post.arrive();
 }
 
+// shows: wait.via x success
 #[test]
 fn an_event_finds_its_saga_by_another_name_even_before_that_is_bound() {
     for early in [true, false] {

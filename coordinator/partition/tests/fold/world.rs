@@ -40,6 +40,7 @@ fn rates(stage: &mut Stage, keys: &[&str]) -> String {
     keys.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
+// shows: facts.for, facts.seq x success
 #[test]
 fn who_begins_knows_what_was_told_and_who_watches_is_told() {
     let mut stage = stage();
@@ -156,6 +157,7 @@ fn no_saga_begins_whose_other_key_is_none() {
     assert_eq!(stage.parked()[0].detail, "facts.rate.for: a key is a text, this is int");
 }
 
+// shows: facts.ask.operation x success
 #[test]
 fn a_participant_is_asked_every_so_often_and_only_the_newest_question_counts() {
     let (mut definition, contract) = chain(&["a", "look"]);

@@ -55,6 +55,7 @@ impl Stage {
                     "failed" => Answer::Failed(Failed { error: "oh".to_owned(), retry_after: None, outage: false }),
                     "undone" => Answer::Compensated(Compensated { result: None }),
                     "working" => Answer::Working(Working { until: 1 }),
+                    "refused" => Answer::Refused(Refused { code: "No".to_owned(), detail: String::new() }),
                     value => Answer::Succeeded(Succeeded { result: Bytes::from(value) }),
                 };
                 self.event(line, Input::FactAnswer { fact, attempt, answer });

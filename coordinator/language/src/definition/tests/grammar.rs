@@ -14,6 +14,7 @@ fn order(steps: &str) -> String {
     definition.steps.iter().map(|step| format!("{}({}) ", step.step, names(step))).collect()
 }
 
+// shows: head.saga, head.version, head.owner, head.use x success
 #[test]
 fn every_default_is_said_in_the_normal_form() {
     let text = with_rest(
@@ -175,6 +176,7 @@ fn together_runs_branches_side_by_side() {
     ));
 }
 
+// shows: deadline.after x static error
 #[test]
 fn durations_have_units() {
     check_head("deadline: { after: 250ms }\n", expect![["ok\n"]]);
@@ -259,6 +261,7 @@ fn mandatory_keys_are_asked_for() {
     );
 }
 
+// shows: head.saga, head.version, head.owner, start.topic x static error
 #[test]
 fn names_have_a_form() {
     check_head(
@@ -337,6 +340,7 @@ fn unknown_keys_are_told() {
     );
 }
 
+// shows: start.if, start.key, start.input, start.type x static error
 #[test]
 fn a_start_reads_the_event() {
     check_head(
@@ -501,6 +505,20 @@ fn what_is_unused_is_a_warning() {
             help: take it out of `use`: each change of its contract would be one of this definition
         a.yaml:2:13: warning: no step uses the policy `patient`
             help: take it out, or name it: `retry: ...`
+    "#]],
+    );
+}
+
+// shows: head.types x static error
+#[test]
+fn types_are_records_of_known_types() {
+    check_head(
+        "types: { Order: { type: record, fields: [{ name: id, type: strng }] }, Line: 5 }\n",
+        expect![[r#"
+        a.yaml:1:60: error: there is no type `strng`
+            help: did you mean `string`? Or declare it under `types`
+        a.yaml:1:78: error: there is no type `5`
+            help: there is `null`, `boolean`, `int`, `long`, `float`, `double`, `bytes`, `string`, `Line`, `Order`; or declare it under `types`
     "#]],
     );
 }

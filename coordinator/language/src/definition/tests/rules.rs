@@ -62,6 +62,7 @@ steps:
     );
 }
 
+// shows: head.use x static error
 #[test]
 fn participants_and_operations_must_be_known() {
     check_head(
@@ -262,6 +263,7 @@ fn nothing_goes_back_behind_the_pivot() {
     expect!["Compensate Stuck, Stuck Stuck"].assert_eq(&format!("{}, {}", words(0), words(1)));
 }
 
+// shows: deadline.else, deadline.after_pivot x static error
 #[test]
 fn words_stand_where_they_mean_something() {
     check_head(

@@ -1,6 +1,7 @@
 //! What each verb takes, and what it refuses.
 
 use expect_test::expect;
+use sagaline_definition::model::{Patience, Verb, Word};
 
 use super::*;
 
@@ -51,6 +52,7 @@ fn who_asks_changes_nothing() {
     );
 }
 
+// shows: sleep.until, sleep.window, sleep.workdays, sleep.calendar x static error
 #[test]
 fn a_sleep_ends_somehow() {
     check_head(
@@ -112,6 +114,7 @@ steps:
     );
 }
 
+// shows: wait.topic, wait.within, wait.else, wait.remind, expect.else x static error
 #[test]
 fn every_wait_ends() {
     check_steps(
@@ -163,6 +166,7 @@ fn every_wait_ends() {
     );
 }
 
+// shows: wait.key, wait.via, wait.if x static error
 #[test]
 fn a_wait_has_a_key() {
     check_steps(
@@ -197,6 +201,7 @@ fn a_wait_has_a_key() {
     );
 }
 
+// shows: wait.type x static error, success
 #[test]
 fn an_event_may_have_a_type() {
     check_steps(
@@ -210,6 +215,7 @@ fn an_event_may_have_a_type() {
     );
 }
 
+// shows: approve.by, approve.choices, approve.quorum, approve.escalate, approve.within, approve.else x static error
 #[test]
 fn an_approval_can_be_decided() {
     let approve = |rest: &str| format!("  - {{ step: a, approve: {{ {rest} }} }}");
@@ -281,6 +287,7 @@ fn an_approval_can_be_decided() {
     );
 }
 
+// shows: approve.void_if x static error
 #[test]
 fn what_was_approved_must_still_be_true() {
     let void_if = |condition: &str| {
@@ -334,6 +341,7 @@ fn what_people_decided_is_a_result() {
     );
 }
 
+// shows: decide.if, decide.is x static error
 #[test]
 fn a_decision_is_exhaustive() {
     check_steps(
@@ -491,5 +499,53 @@ fn a_step_may_be_late() {
         a.yaml:2:46: error: `soon` is no duration
             help: a duration is a whole number and its unit: 250ms, 1s, 5m, 6h, 14d
     "#]],
+    );
+}
+
+// shows: expect.if, expect.within x static error
+#[test]
+fn what_is_expected_is_a_condition_and_a_duration() {
+    check_steps(
+        "  - { step: a, expect: { if: 5, within: soon, else: stuck } }",
+        expect![[r#"
+        a.yaml:2:30: error: `if` must be bool, and is int
+            help: write a condition: input.total > 100
+        a.yaml:2:41: error: `soon` is no duration
+            help: a duration is a whole number and its unit: 250ms, 1s, 5m, 6h, 14d
+    "#]],
+    );
+}
+
+/// An `expect` is a wait for a condition, for no time where it does not say for how long.
+// shows: expect.if, expect.within, expect.else x success
+#[test]
+fn what_is_expected_is_awaited_for_no_time_or_some() {
+    let text = with_rest(
+        "steps:
+  - { step: a, expect: { if: input.x == 1, else: hold } }
+  - { step: b, expect: { if: input.x == 1, within: 5m, else: continue } }
+",
+    );
+    let expected = [("input.x == 1", 0, Word::Hold), ("input.x == 1", 300_000, Word::Continue)];
+    let made = definition(&text).expect("it is right").value;
+    assert_eq!(made.steps.len(), expected.len());
+    for (step, (condition, within, otherwise)) in made.steps.iter().zip(expected) {
+        let Verb::Until(until) = &step.verb else { panic!("a condition is awaited") };
+        assert_eq!(until.condition.source(), condition);
+        assert_eq!(until.patience, Patience { within, remind: None, otherwise });
+    }
+}
+
+// shows: approve.show, approve.remind x static error
+#[test]
+fn people_are_shown_what_is_there_and_reminded_in_time() {
+    check_steps(
+        "  - { step: a, approve: { by: role/a, show: { n: \"${inptu.n}\" }, choices: { yes: continue }, escalate: { 1h: role/b }, remind: 2d, within: 1d, else: stuck } }",
+        expect![[r#"
+            a.yaml:2:53: error: `inptu` means nothing here
+                help: did you mean `input`?
+            a.yaml:2:128: error: nobody would be reminded: the wait is over by then
+                help: make it shorter than `within`
+        "#]],
     );
 }

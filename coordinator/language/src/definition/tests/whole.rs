@@ -43,6 +43,8 @@ fn all_of_it_is_right() {
     expect![[""]].assert_eq(&sketch().warnings.plain());
 }
 
+// shows: head.constants, head.owner, head.saga, head.types, head.use, head.version x restart
+// shows: start.topic, start.if, start.key, start.input, facts.topic, facts.if x restart
 #[test]
 fn its_normal_form_reads_back() {
     let definition = sketch().value.definition;
@@ -51,6 +53,7 @@ fn its_normal_form_reads_back() {
     assert_eq!(again.digest(), definition.digest());
 }
 
+// shows: facts.topic, facts.if, facts.for x success
 #[test]
 fn facts_know_who_tells_them() {
     let definition = sketch().value.definition;

@@ -12,6 +12,8 @@ fn check_facts(facts: &str, expected: Expect) {
     );
 }
 
+// shows: facts.topic, facts.key, facts.value, facts.if, facts.for, facts.seq, facts.initial, facts.fresh x static error
+// shows: facts.type, facts.ask.operation, facts.ask.every, facts.ask.with, facts.ask.value x static error
 #[test]
 fn a_fact_says_who_tells_it() {
     check_facts("  x: {}", expect![["ok\n"]]);
@@ -80,6 +82,7 @@ fn a_fact_says_who_tells_it() {
     );
 }
 
+// shows: facts.type x success
 #[test]
 fn facts_have_types() {
     check_head(
@@ -112,6 +115,7 @@ steps:
     );
 }
 
+// shows: react.if, react.then, react.between, react.after_pivot x static error
 #[test]
 fn reactions_look_at_changes() {
     let reactions = |reactions: &str| {
@@ -163,6 +167,7 @@ fn reactions_look_at_changes() {
     );
 }
 
+// shows: ensure.completed, ensure.compensated, ensure.if, ensure.within x static error
 #[test]
 fn an_end_is_checked_by_probes() {
     let ensure = |ensure: &str| {
@@ -222,6 +227,7 @@ fn an_end_is_checked_by_probes() {
     );
 }
 
+// shows: head.result x static error
 #[test]
 fn a_result_sees_all_steps() {
     let result = |result: &str| {
@@ -241,6 +247,7 @@ fn a_result_sees_all_steps() {
     );
 }
 
+// shows: calendars.days, calendars.holidays, calendars.hours, calendars.zone x static error
 #[test]
 fn calendars_have_days_and_hours() {
     check_head(
@@ -288,6 +295,7 @@ fn calendars_have_days_and_hours() {
     );
 }
 
+// shows: head.constants x static error, success
 #[test]
 fn constants_are_written_out() {
     let text = with_rest(
@@ -342,6 +350,7 @@ facts: { x: { topic: t, key: event.id, value: event.x } }
     );
 }
 
+// shows: wait.until x static error
 #[test]
 fn a_wait_that_only_a_person_can_end_is_a_warning() {
     check_head(
@@ -375,6 +384,7 @@ steps:
     );
 }
 
+// shows: start.again x static error
 #[test]
 fn another_saga_for_a_key_is_said() {
     check_head("start: { topic: t, key: event.id, again: ended }\n", expect![["ok\n"]]);
