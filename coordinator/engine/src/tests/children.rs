@@ -19,6 +19,7 @@ fn failing(word: Word) -> Definition {
     made
 }
 
+// shows: saga x success, refusal
 #[test]
 fn what_a_child_says_while_it_is_awaited() {
     check(
@@ -96,6 +97,7 @@ fn what_a_child_says_while_it_is_awaited() {
     );
 }
 
+// shows: saga x late success, cancel
 #[test]
 fn what_a_child_says_while_it_is_undone() {
     check(
@@ -172,6 +174,7 @@ fn what_a_child_says_while_it_is_undone() {
     );
 }
 
+// shows: key x success
 #[test]
 fn a_child_that_stays() {
     let mut made = made();

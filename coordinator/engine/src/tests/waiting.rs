@@ -192,6 +192,7 @@ fn in_a_rehearsal_dates_come_sooner_and_now_is_the_definitions_time() {
     );
 }
 
+// shows: sleep x success, cancel
 #[test]
 fn sleeps_end() {
     check(
@@ -256,6 +257,7 @@ fn sleeps_end() {
     );
 }
 
+// shows: expected x timeout
 #[test]
 fn a_step_that_takes_longer_than_it_should_is_told_of() {
     let mut made = waits(None);
@@ -274,6 +276,7 @@ fn a_step_that_takes_longer_than_it_should_is_told_of() {
 }
 
 /// Other names: bound once the step is done; one that names another saga is a matter for a person.
+// shows: alias x success
 #[test]
 fn aliases() {
     let mut made = waits(None);

@@ -62,6 +62,7 @@ steps:
     );
 }
 
+// shows: call x static error
 #[test]
 fn participants_and_operations_must_be_known() {
     check_head(
@@ -117,6 +118,7 @@ fn step_names_are_there_once() {
     );
 }
 
+// shows: after x static error
 #[test]
 fn after_names_steps() {
     check_steps(
@@ -150,6 +152,7 @@ fn circles_and_what_they_block_are_refused() {
     );
 }
 
+// shows: compensate, operations.compensate x static error
 #[test]
 fn an_effect_is_undone_or_stays_openly() {
     check_steps(
@@ -192,6 +195,7 @@ fn an_effect_is_undone_or_stays_openly() {
     );
 }
 
+// shows: pivot x static error
 #[test]
 fn there_is_one_pivot_and_it_has_an_effect() {
     check_steps(
@@ -262,6 +266,7 @@ fn nothing_goes_back_behind_the_pivot() {
     expect!["Compensate Stuck, Stuck Stuck"].assert_eq(&format!("{}, {}", words(0), words(1)));
 }
 
+// shows: failed x static error
 #[test]
 fn words_stand_where_they_mean_something() {
     check_head(
@@ -309,6 +314,7 @@ fn words_stand_where_they_mean_something() {
     );
 }
 
+// shows: refused, operations.refuses x static error
 #[test]
 fn codes_are_those_of_the_contract() {
     check_steps(
@@ -349,6 +355,7 @@ fn names_in_expressions_must_be_there() {
     );
 }
 
+// shows: if x static error
 #[test]
 fn expressions_must_be_cel_and_of_their_type() {
     check_steps(

@@ -4,6 +4,7 @@ use expect_test::expect;
 
 use super::*;
 
+// shows: key x static error
 #[test]
 fn a_step_does_one_thing() {
     check_steps(
@@ -28,6 +29,7 @@ fn a_step_does_one_thing() {
     );
 }
 
+// shows: ask, operations.reads x static error, success
 #[test]
 fn who_asks_changes_nothing() {
     check_steps(
@@ -51,6 +53,7 @@ fn who_asks_changes_nothing() {
     );
 }
 
+// shows: sleep x static error
 #[test]
 fn a_sleep_ends_somehow() {
     check_head(
@@ -370,6 +373,7 @@ fn a_decision_is_exhaustive() {
     );
 }
 
+// shows: for_each, for_each.at_once, for_each.most, for_each.enough, for_each.rest x static error
 #[test]
 fn for_each_has_an_item_and_bounds() {
     check_steps(
@@ -425,6 +429,7 @@ fn for_each_has_an_item_and_bounds() {
     );
 }
 
+// shows: compensate.call, compensate.with x static error
 #[test]
 fn a_compensation_may_have_its_own_input() {
     let with = |with: &str| {
@@ -461,6 +466,7 @@ fn a_compensation_may_have_its_own_input() {
     );
 }
 
+// shows: alias x static error
 #[test]
 fn an_alias_is_text_of_the_result() {
     check_steps(
@@ -483,6 +489,7 @@ fn an_alias_is_text_of_the_result() {
     );
 }
 
+// shows: expected x static error
 #[test]
 fn a_step_may_be_late() {
     check_steps(

@@ -43,6 +43,7 @@ fn all_of_it_is_right() {
     expect![[""]].assert_eq(&sketch().warnings.plain());
 }
 
+// shows: step, with x restart
 #[test]
 fn its_normal_form_reads_back() {
     let definition = sketch().value.definition;
