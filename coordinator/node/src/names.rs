@@ -33,6 +33,11 @@ impl Names {
         format!("{}{topic}", self.prefix)
     }
 
+    /// The group of the coordinators: it shares out who publishes for which inbox partition.
+    pub fn coordinators_group(&self) -> String {
+        self.of_channel("coordinators")
+    }
+
     /// The consumer group that reads the domain topics.
     pub fn ingress_group(&self) -> String {
         self.of_channel("ingress")

@@ -1,8 +1,9 @@
-//! The threads of one process: one for each inbox partition, one for ingress, one for what people ask. The only place here that starts
-//! threads and asks the machine for the time; what they do is decided elsewhere.
+//! The threads of one process: one for each inbox partition, one for ingress, one for its membership among the coordinators, one for what people
+//! ask. The only place here that starts threads and asks the machine for the time; what they do is decided elsewhere.
 
 mod appender;
 mod board;
+mod membership;
 mod seat;
 mod settings;
 
@@ -29,6 +30,7 @@ use crate::{Names, Standing, sealed};
 use appender::Appender;
 use board::Board;
 pub use board::PartitionHandle;
+use membership::Membership;
 use seat::Seat;
 pub use settings::SetError;
 
@@ -110,6 +112,8 @@ struct Common {
     log: Arc<dyn Log>,
     boards: Vec<Arc<Board>>,
     ingress: Mutex<IngressStatus>,
+    /// What hinders this node's membership among the coordinators.
+    membership: Mutex<Option<String>>,
     stopping: AtomicBool,
 }
 
@@ -132,6 +136,7 @@ pub struct Node {
     setting: Mutex<()>,
     partitions: Vec<JoinHandle<Result<(), Stop>>>,
     ingress: Option<JoinHandle<()>>,
+    membership: Option<JoinHandle<()>>,
 }
 
 impl Node {
@@ -149,6 +154,7 @@ impl Node {
             inbox,
             boards,
             ingress: Mutex::default(),
+            membership: Mutex::default(),
             stopping: AtomicBool::new(false),
             log: Arc::clone(&log),
             options,
@@ -160,6 +166,7 @@ impl Node {
             setting: Mutex::default(),
             partitions: Vec::new(),
             ingress: None,
+            membership: None,
             common,
         };
         node.start_partitions()?;
@@ -167,6 +174,7 @@ impl Node {
             node.stop()?;
             return Err(NodeError::Stopped(stop));
         }
+        node.start_membership()?;
         node.start_ingress(registry)?;
         Ok(node)
     }
@@ -189,6 +197,14 @@ impl Node {
         boards.iter().for_each(|board| board.wait_opened(deadline));
         let closed: Option<Vec<Stop>> = boards.iter().map(|board| board.never_opened()).collect();
         closed.and_then(|stops| stops.into_iter().next()).map_or(Ok(()), Err)
+    }
+
+    /// Once the stores are open: who is given a partition is to be able to fold it.
+    fn start_membership(&mut self) -> Result<(), NodeError> {
+        let common = Arc::clone(&self.common);
+        let run = move || run_membership(&common);
+        self.membership = Some(thread::Builder::new().name("membership".to_owned()).spawn(run)?);
+        Ok(())
     }
 
     fn start_ingress(&mut self, registry: Registry) -> Result<(), NodeError> {
@@ -243,6 +259,11 @@ impl Node {
     /// What ingress does.
     pub fn ingress(&self) -> IngressStatus {
         self.common.ingress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What hinders this node's membership among the coordinators; none: nothing.
+    pub fn membership_trouble(&self) -> Option<String> {
+        self.common.membership.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Channels whose outbox is over the logged limit at one partition or more: starts that need them are to be refused.
@@ -332,6 +353,12 @@ impl Node {
                 tracing::error!("ingress had panicked");
             }
         }
+        if let Some(membership) = self.membership.take() {
+            membership.thread().unpark();
+            if membership.join().is_err() {
+                tracing::error!("membership had panicked");
+            }
+        }
         self.partitions.iter().for_each(|partition| partition.thread().unpark());
         let mut outcome = Ok(());
         for partition in self.partitions.drain(..) {
@@ -347,6 +374,21 @@ impl Drop for Node {
     fn drop(&mut self) {
         if let Err(error) = self.halt_threads() {
             tracing::error!(%error, "the node was not stopped cleanly");
+        }
+    }
+}
+
+fn run_membership(common: &Common) {
+    let (group, member) = (common.names.coordinators_group(), common.options.name.clone());
+    let mut membership = Membership::new(Arc::clone(&common.log), group, member, common.names.inbox());
+    while !common.stopping() {
+        let turned = membership.turn(IDLE);
+        for board in &common.boards {
+            board.give_role(membership.role(board.number));
+        }
+        common.membership.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&membership.trouble);
+        if !turned {
+            thread::park_timeout(IDLE);
         }
     }
 }
@@ -373,7 +415,12 @@ fn run_ingress(common: &Common, mut ingress: Ingress) {
 fn is_opened(standing: &Standing) -> bool {
     match standing {
         Standing::Opening => false,
-        Standing::Following | Standing::Claiming | Standing::Live | Standing::Stopped | Standing::Halted { .. } => true,
+        Standing::Standby
+        | Standing::Following
+        | Standing::Claiming
+        | Standing::Live
+        | Standing::Stopped
+        | Standing::Halted { .. } => true,
     }
 }
 

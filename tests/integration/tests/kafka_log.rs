@@ -361,6 +361,19 @@ fn a_topic_is_joined_when_it_appears() {
 }
 
 #[test]
+fn a_member_that_comes_back_for_other_topics_gets_them() {
+    let log = connect(Broker::shared());
+    let (topic, other, group) = (unique("before"), unique("after"), unique("g"));
+    create(&log, &topic, 1, &[]);
+    create(&log, &other, 1, &[]);
+    let mut member = log.join(&group, "a", std::slice::from_ref(&topic)).expect("joined");
+    events(&mut [&mut member], |all| assignments(&all[0]).len() == 1);
+    drop(member);
+    let mut member = log.join(&group, "a", &[topic, other]).expect("joined again");
+    events(&mut [&mut member], |all| assignments(&all[0]).len() == 2);
+}
+
+#[test]
 fn a_second_member_of_the_same_name_puts_the_first_out() {
     let log = connect(Broker::shared());
     let (topic, group) = (unique("twice"), unique("g"));

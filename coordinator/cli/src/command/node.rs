@@ -212,12 +212,12 @@ fn mock(node: &Node, participant: &str) -> Result<Mock, Failure> {
 
 /// Serves the API and waits; then stops cleanly: answers under way are given, then the partitions are closed.
 fn run(runtime: Runtime, mut stop: Stop, api: Api, port: u16, log: &str) -> Result<(), Failure> {
-    let node = Arc::clone(&api.node);
+    let (node, name) = (Arc::clone(&api.node), api.name.clone());
     let listener = runtime.block_on(api::bind(port))?;
     let at = listener.local_addr().map_err(|error| Failure::new(Exit::InUse, error))?;
     let mut asked = stop.clone();
     let mut server = runtime.spawn(api::serve(listener, api, async move { signals::asked(&mut asked).await }));
-    if wait_for_partitions(&node, &stop) {
+    if wait_for_partitions(&node, &name, &stop) {
         print::line(format_args!("ready: api http://{at} log {log}"))?;
     }
     let served = runtime.block_on(async {
@@ -241,10 +241,16 @@ fn runtime() -> Result<Runtime, Failure> {
     runtime.map_err(|error| Failure::new(Exit::Unreachable, format_args!("the system gives no thread: {error}")))
 }
 
-/// Until each partition is live, halted, or silent because clocks disagree. False: the stop was asked for meanwhile.
-fn wait_for_partitions(node: &Node, stop: &Stop) -> bool {
+/// Until each partition is live here or elsewhere, halted, or silent because clocks disagree. False: the stop was asked for meanwhile.
+fn wait_for_partitions(node: &Node, name: &str, stop: &Stop) -> bool {
     let settled = |status: &PartitionStatus| {
-        matches!(status.standing, Standing::Live | Standing::Halted { .. }) || status.clock_fault.is_some()
+        let settled = match status.standing {
+            Standing::Live | Standing::Halted { .. } => true,
+            // Another node has the word. One that had it itself before it was started will get it again, or another will.
+            Standing::Standby => ![name, ""].contains(&status.claimed_by.as_str()),
+            Standing::Opening | Standing::Following | Standing::Claiming | Standing::Stopped => false,
+        };
+        settled || status.clock_fault.is_some()
     };
     for handle in node.partitions() {
         while !handle.wait_status(LOOK, settled) {

@@ -84,7 +84,7 @@ impl Log for KafkaLog {
     }
 
     fn join(&self, group: &str, member: &str, topics: &[String]) -> Result<Box<dyn GroupReader>, LogError> {
-        let config = self.properties.group(&self.bootstrap, group, member);
+        let config = self.properties.group(&self.bootstrap, group, member, topics);
         Ok(Box::new(group::KafkaGroupReader::new(&config, &self.bootstrap, group, topics)?))
     }
 

@@ -115,9 +115,14 @@ impl Properties {
         config
     }
 
-    pub(super) fn group(&self, bootstrap: &str, group: &str, member: &str) -> ClientConfig {
+    /// A static member that comes back is given what it had, whatever it reads now: the broker looks at its name alone. So who reads other topics
+    /// is another member. What the one before had is given away when its session is over.
+    pub(super) fn group(&self, bootstrap: &str, group: &str, member: &str, topics: &[String]) -> ClientConfig {
         let mut config = self.merged(bootstrap, &[&READER, &GROUP]);
-        config.set("group.id", group).set("group.instance.id", member);
+        let mut sorted: Vec<&str> = topics.iter().map(String::as_str).collect();
+        sorted.sort_unstable();
+        let topics = blake3::hash(sorted.join("\n").as_bytes()).to_hex();
+        config.set("group.id", group).set("group.instance.id", format!("{member}-{}", &topics[..8]));
         config
     }
 

@@ -133,7 +133,12 @@ impl Api {
 fn reader(handle: &PartitionHandle) -> Result<Arc<dyn Reader>, ApiError> {
     handle.reader().ok_or_else(|| match handle.status().standing {
         Standing::Halted { reason } => halted(handle, &reason),
-        Standing::Opening | Standing::Following | Standing::Claiming | Standing::Live | Standing::Stopped => {
+        Standing::Opening
+        | Standing::Standby
+        | Standing::Following
+        | Standing::Claiming
+        | Standing::Live
+        | Standing::Stopped => {
             let message = format!("the store of partition {} is not open", handle.number);
             ApiError::new(ErrorCode::Busy, message, "ask again in a moment")
         }
@@ -143,7 +148,12 @@ fn reader(handle: &PartitionHandle) -> Result<Arc<dyn Reader>, ApiError> {
 fn refuse_if_halted(handle: &PartitionHandle) -> Result<(), ApiError> {
     match handle.status().standing {
         Standing::Halted { reason } => Err(halted(handle, &reason)),
-        Standing::Opening | Standing::Following | Standing::Claiming | Standing::Live | Standing::Stopped => Ok(()),
+        Standing::Opening
+        | Standing::Standby
+        | Standing::Following
+        | Standing::Claiming
+        | Standing::Live
+        | Standing::Stopped => Ok(()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{PartitionStatus, Standing};
 /// Health in a word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Health {
-    /// Every partition is live.
+    /// Every partition is live here, or stands by for the node that publishes for it.
     healthy: bool,
     /// This program.
     version: &'static str,
@@ -26,6 +26,7 @@ pub(super) struct Health {
 pub(super) async fn health(State(api): State<Api>) -> (StatusCode, Json<Health>) {
     let mut why: Vec<String> = api.node.partitions().iter().filter_map(|handle| unhealthy(&handle.status())).collect();
     why.extend(api.node.ingress().trouble.map(|trouble| format!("ingress: {trouble}")));
+    why.extend(api.node.membership_trouble().map(|trouble| format!("membership: {trouble}")));
     let status = if why.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Health { healthy: why.is_empty(), version: env!("CARGO_PKG_VERSION"), why }))
 }
@@ -33,7 +34,9 @@ pub(super) async fn health(State(api): State<Api>) -> (StatusCode, Json<Health>)
 fn unhealthy(status: &PartitionStatus) -> Option<String> {
     let number = status.partition;
     match &status.standing {
-        Standing::Live => status.trouble.as_ref().map(|trouble| format!("partition {number}: {trouble}")),
+        Standing::Live | Standing::Standby => {
+            status.trouble.as_ref().map(|trouble| format!("partition {number}: {trouble}"))
+        }
         Standing::Halted { reason } => Some(format!("partition {number} is halted: {reason}")),
         Standing::Opening | Standing::Following | Standing::Claiming => {
             let why = status.trouble.as_ref().map_or_else(String::new, |trouble| format!(": {trouble}"));

@@ -1,4 +1,5 @@
-//! What a partition's thread shows to all others: status, what is committed, how far it has come. Written by that thread alone.
+//! What a partition's thread shows to all others: status, what is committed, how far it has come; and what they tell it: its role, a person's word
+//! about a halt.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,6 +10,7 @@ use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{Offset, Partition};
 
 use super::is_opened;
+use crate::owner::Role;
 use crate::owner::stop::Stop;
 use crate::{PartitionStatus, Standing};
 
@@ -24,6 +26,8 @@ struct Shown {
     opened: bool,
     /// A person has said what is to become of the input at which it halted.
     told: bool,
+    /// What the group has given this node to do with it.
+    role: Role,
 }
 
 /// What one partition shows.
@@ -45,6 +49,7 @@ impl Board {
             stop: None,
             opened: false,
             told: false,
+            role: Role::Standby,
         };
         Self { number, shown: Mutex::new(shown), changed: Condvar::new() }
     }
@@ -94,6 +99,15 @@ impl Board {
 
     pub fn show_trouble(&self, trouble: String) {
         self.change(|shown| shown.status.trouble = Some(trouble));
+    }
+
+    /// What this node is to do with it.
+    pub fn give_role(&self, role: Role) {
+        self.change(|shown| shown.role = role);
+    }
+
+    pub fn role(&self) -> Role {
+        self.shown().role
     }
 
     /// The partition is given up.

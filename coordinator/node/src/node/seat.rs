@@ -1,5 +1,4 @@
-//! One thread's life with one partition: opens the store, lets the owner turn, shows how it goes, and closes. What a group assigns later
-//! begins and ends a seat.
+//! One thread's life with one partition: opens the store, lets the owner turn in the role that the group gave, shows how it goes, and closes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -107,11 +106,13 @@ impl Seat {
     /// The inner result is that of closing.
     fn live(&self) -> Result<Result<(), Stop>, Stop> {
         let mut owner = self.open()?;
+        owner.take_role(self.board.role(), SystemClock.since_boot());
         self.board.show_reader(Some(owner.reader()));
         self.show(&owner)?;
         let (mut shown_at, mut committed) = (Duration::ZERO, -1);
         while !self.common.stopping() {
             let now = SystemClock.since_boot();
+            owner.take_role(self.board.role(), now);
             let turned = owner.turn(now, IDLE)?;
             if owner.committed() != committed {
                 committed = owner.committed();

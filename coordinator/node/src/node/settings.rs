@@ -11,13 +11,13 @@ use sagaline_schemas::{Offset, Partition};
 use serde_json::Value as Json;
 
 use super::{Node, NodeError};
-use crate::Standing;
 use crate::owner::opening::check_size;
 use crate::owner::stop::Stop;
 use crate::registry::ApplyOptions;
 use crate::settings::plan::{InForce, Plan, newest, plan};
 use crate::settings::{SettingsError, changed};
 use crate::topics::Inbox;
+use crate::{PartitionStatus, Standing};
 
 /// How long a partition may take to fold a change.
 const FOLDING: Duration = Duration::from_secs(20);
@@ -89,8 +89,12 @@ impl Node {
 
     /// A halted partition takes what it is told when it goes on.
     fn all_folded_to_the_end(&self) -> Result<(), SetError> {
-        let behind = |standing: &Standing| !matches!(standing, Standing::Live | Standing::Halted { .. });
-        match self.partitions().into_iter().find(|handle| behind(&handle.status().standing)) {
+        let behind = |status: &PartitionStatus| match status.standing {
+            Standing::Live | Standing::Halted { .. } => false,
+            Standing::Standby => status.lag() > 0,
+            Standing::Opening | Standing::Following | Standing::Claiming | Standing::Stopped => true,
+        };
+        match self.partitions().into_iter().find(|handle| behind(&handle.status())) {
             Some(handle) => Err(SetError::NotLive { partition: handle.number }),
             None => Ok(()),
         }

@@ -27,6 +27,7 @@ use crate::owner::opening::Origin;
 use crate::owner::seek::Seeking;
 use crate::owner::status::{ChannelStatus, PartitionStatus, Standing};
 use crate::owner::stop::Stop;
+pub use crate::owner::term::Role;
 use crate::owner::term::{Own, Term};
 use crate::window::lane_and_number;
 use crate::{BootTime, Names, fail_point};
@@ -91,6 +92,7 @@ pub struct Owner {
     /// Where the log ended when it was last asked.
     log_end: Offset,
     bounds_at: BootTime,
+    role: Role,
     term: Term,
     own: Own,
     next_lane: u64,
@@ -113,7 +115,8 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Opens the partition on its store, if store and log fit together. Gives what is to be remembered beside the store.
+    /// Opens the partition on its store, if store and log fit together. Gives what is to be remembered beside the store. It is the only one
+    /// until `take_role` says otherwise.
     ///
     /// # Errors
     /// Why it may not be folded.
@@ -139,6 +142,7 @@ impl Owner {
             backlog: VecDeque::new(),
             log_end,
             bounds_at: Duration::ZERO,
+            role: Role::Owner,
             term: Term::Following { claim_at: Duration::ZERO },
             own: Own::default(),
             next_lane: OWN_LANE + 1,
@@ -287,6 +291,7 @@ impl Owner {
         status.log_end = self.log_end.max(status.position);
         status.trouble = self.trouble.clone().or_else(|| self.own.trouble.clone()).or_else(|| self.clock_trouble());
         (status.standing, status.claim) = match &self.term {
+            Term::Following { .. } if self.role == Role::Standby => (Standing::Standby, None),
             Term::Following { .. } => (Standing::Following, None),
             Term::Claiming => (Standing::Claiming, None),
             Term::Live { claim, .. } => (Standing::Live, Some(*claim)),

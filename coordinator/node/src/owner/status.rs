@@ -10,7 +10,9 @@ use serde::Serialize;
 pub enum Standing {
     /// Its store and its log are looked at.
     Opening,
-    /// It folds and publishes nothing.
+    /// It folds along, while another node publishes.
+    Standby,
+    /// It is to publish, and folds up to the log's end before.
     Following,
     /// It has asked for the word, and folds up to that.
     Claiming,

@@ -23,9 +23,18 @@ const SETTLED: Duration = Duration::from_secs(60);
 /// Own Progresses in a row whose two clocks disagree, before a live owner falls silent. A claim must not be one.
 const MAX_CLOCK_FAULTS: u32 = 2;
 
+/// What a node is to do with a partition: the group of coordinators says so, and may say otherwise at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Claims, and publishes.
+    Owner,
+    /// Folds along: its state is the owner's, a moment later. It has the word as soon as the group gives it.
+    Standby,
+}
+
 /// Where an owner stands.
 pub enum Term {
-    /// It folds, and publishes nothing. It claims once it has reached the log's end, not before `claim_at`.
+    /// It folds, and publishes nothing. In the role of the owner it claims once it has reached the log's end, not before `claim_at`.
     Following { claim_at: BootTime },
     /// Its claim is appended; it folds up to that.
     Claiming,
@@ -64,6 +73,20 @@ impl Owner {
         let wait = FIRST_BACKOFF.saturating_mul(1 << self.own.setbacks.min(10)).min(LAST_BACKOFF);
         self.own.setbacks += 1;
         self.term = Term::Following { claim_at: now.saturating_add(wait) };
+    }
+
+    /// What the group says. Who stands by falls silent at once; who is to own it claims at once.
+    pub fn take_role(&mut self, role: Role, now: BootTime) {
+        if std::mem::replace(&mut self.role, role) == role {
+            return;
+        }
+        tracing::info!(partition = self.options.partition, ?role, "the group's decision");
+        match (role, &mut self.term) {
+            (Role::Standby, Term::Claiming | Term::Live { .. }) => self.fall_silent(now),
+            (Role::Owner, Term::Following { claim_at }) => *claim_at = now,
+            (Role::Standby, Term::Following { .. }) | (Role::Owner, Term::Claiming | Term::Live { .. }) => {}
+        }
+        self.own.setbacks = 0;
     }
 
     /// Folding a newer claim than one's own is losing the word; folding one's own is getting it.
@@ -116,7 +139,7 @@ impl Owner {
             Term::Following { claim_at } => {
                 let caught_up =
                     self.backlog.is_empty() && self.partition.next() >= self.log_end && self.partition.meta().is_some();
-                let may = now >= *claim_at && caught_up && self.seeking.is_none();
+                let may = self.role == Role::Owner && now >= *claim_at && caught_up && self.seeking.is_none();
                 if may {
                     self.claim(now, wall);
                 }

@@ -10,7 +10,7 @@ use sagaline_schemas::record::{Body, Fault, Progress};
 use super::opening::Origin;
 use super::status::Standing;
 use super::stop::Stop;
-use super::{Owner, Turned};
+use super::{Owner, Role, Turned};
 use crate::stage::{Desk, Disk, Stage, ended, sagas};
 use crate::verify::Refold;
 
@@ -115,6 +115,51 @@ fn two_owners_at_once_cost_duplicates_and_nothing_else() {
     assert_eq!(one.position(), two.position());
     let digest = |owner: &Owner| sagaline_partition::digest::digest(&*owner.reader()).unwrap();
     assert_eq!(digest(&one), digest(&two));
+}
+
+#[test]
+fn who_stands_by_folds_along_in_silence_and_goes_on_at_once_when_it_is_given_the_word() {
+    let stage = Stage::new(1);
+    let mut desk = Desk::new(&stage);
+    let (mut one, mut two) = (stage.owner("one", &Disk::default()), stage.owner("two", &Disk::default()));
+    two.take_role(Role::Standby, stage.now());
+    for n in 0..20 {
+        stage.start(&format!("a-{n}"));
+    }
+    stage.run(&mut [&mut one, &mut two], &mut desk, |owners| owners.iter().all(|owner| ended(owner) == 20));
+    assert!(desk.seen.values().all(|times| *times == 1), "one publishes: nothing is said twice");
+    assert_eq!(two.status().unwrap().standing, Standing::Standby);
+    assert_eq!(two.status().unwrap().claimed_by, "one");
+
+    // The owner dies with commands decided and not published; the group gives its part to the other one.
+    for n in 0..20 {
+        stage.start(&format!("b-{n}"));
+    }
+    drop(one);
+    two.take_role(Role::Owner, stage.now());
+    let given = stage.now();
+    stage.run(&mut [&mut two], &mut desk, |owners| live(owners[0]));
+    let took = stage.now() - given;
+    assert!(took < Duration::from_secs(1), "live within a second of the group's decision, not {took:?}");
+    stage.run(&mut [&mut two], &mut desk, |owners| ended(owners[0]) == 40 && outbox(owners[0]) == 0);
+    refolds_to_the_same(&stage, &two);
+}
+
+#[test]
+fn who_loses_the_word_is_silent_at_once_and_does_not_claim_again() {
+    let stage = Stage::new(1);
+    let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));
+    stage.run(&mut [&mut owner], &mut desk, |owners| live(owners[0]));
+    let claim = owner.partition.meta().unwrap().newest_claim;
+    owner.take_role(Role::Standby, stage.now());
+    stage.start("o-1");
+    for _ in 0..10_000 {
+        owner.turn(stage.now(), Duration::ZERO).unwrap();
+        desk.answer();
+        stage.simulation.advance(10);
+    }
+    assert!(desk.seen.is_empty(), "it folds and publishes nothing");
+    assert_eq!((owner.partition.meta().unwrap().newest_claim, outbox(&owner) > 0), (claim, true));
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! Who publishes for which partition, as the group shares them out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sagaline_log::LogError;
+
+use super::{Membership, State};
+use crate::owner::Role;
+use crate::stage::Stage;
+
+const PARTITIONS: u32 = 4;
+
+fn member(stage: &Stage, name: &str) -> Membership {
+    Membership::new(Arc::clone(&stage.log), "g".to_owned(), name.to_owned(), stage.names.inbox())
+}
+
+fn owned(member: &Membership) -> Vec<u32> {
+    (0..PARTITIONS).filter(|partition| member.role(*partition) == Role::Owner).collect()
+}
+
+/// The group takes a while to decide.
+fn settle(stage: &Stage, members: &mut [&mut Membership]) {
+    for _ in 0..200 {
+        stage.simulation.advance(50);
+        for member in members.iter_mut() {
+            member.turn(Duration::ZERO);
+        }
+    }
+}
+
+#[test]
+fn one_has_all_and_two_share_until_one_is_gone() {
+    let stage = Stage::bare(PARTITIONS);
+    let mut one = member(&stage, "one");
+    assert!(owned(&one).is_empty(), "nobody has the word before the group gives it");
+    settle(&stage, &mut [&mut one]);
+    assert_eq!(owned(&one), [0, 1, 2, 3]);
+
+    let mut two = member(&stage, "two");
+    settle(&stage, &mut [&mut one, &mut two]);
+    let mut both = [owned(&one), owned(&two)];
+    assert!(both.iter().all(|part| part.len() == 2), "{both:?}");
+    both.sort();
+    assert_ne!(both[0], both[1]);
+
+    drop(one);
+    settle(&stage, &mut [&mut two]);
+    assert_eq!(owned(&two), [0, 1, 2, 3]);
+}
+
+#[test]
+fn who_is_replaced_stands_by_and_does_not_join_again() {
+    let stage = Stage::bare(PARTITIONS);
+    let mut one = member(&stage, "one");
+    settle(&stage, &mut [&mut one]);
+    one.lose(&LogError::InUse { place: "the group g".to_owned() });
+    settle(&stage, &mut [&mut one]);
+    assert!(matches!(one.state, State::Replaced) && owned(&one).is_empty());
+    assert!(one.trouble.unwrap().contains("Give each node a `node` name of its own"));
+}
+
+#[test]
+fn who_has_lost_the_group_joins_again_after_a_while() {
+    let stage = Stage::bare(PARTITIONS);
+    let mut one = member(&stage, "one");
+    settle(&stage, &mut [&mut one]);
+    one.lose(&LogError::Io { place: "g".to_owned(), detail: "lost".to_owned() });
+    assert!(owned(&one).is_empty() && one.trouble.is_some());
+    let State::Outside(since) = &mut one.state else { panic!("it is a member") };
+    *since = std::time::Instant::now();
+    settle(&stage, &mut [&mut one]);
+    assert_eq!((owned(&one), one.trouble), (vec![0, 1, 2, 3], None));
+}
