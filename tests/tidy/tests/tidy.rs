@@ -8,7 +8,7 @@ use sagaline_tidy::{Tree, code, docs, keywords, layers, places};
 const LOCKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/locked-dependencies.txt");
 const KEYWORDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/keywords.md");
 /// Cells of docs/keywords.md that nobody shows yet. It only goes down.
-const OPEN: usize = 568;
+const OPEN: usize = 511;
 
 fn workspace() -> layers::Graph {
     layers::Graph::of_workspace(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))

@@ -40,6 +40,7 @@ fn a_contract_in_its_normal_form() {
     );
 }
 
+// shows: limits.in_flight, limits.rate x static error
 #[test]
 fn limits_are_counted_and_paced() {
     let head = "participant: payment\nversion: 1.0.0\nowner: team\ntypes: {}\noperations: {}\n";
@@ -104,6 +105,18 @@ fn names_and_versions_have_a_form() {
                 help: write `idempotent: by_key` (safe to repeat), `transaction` or `none`; or `reads: true`
             payment.yaml:5:22: error: an operation needs `in`
                 help: write `in: Charge`
+        "#]],
+    );
+}
+
+// shows: contract.owner x static error
+#[test]
+fn nobody_owns_no_contract() {
+    check(
+        "participant: payment\nversion: 1.0.0\nowner: \"\"\ntypes: {}\noperations: {}\n",
+        expect![[r#"
+            payment.yaml:3:8: error: nobody is the owner
+                help: name the team that looks after it: team-payments
         "#]],
     );
 }

@@ -155,3 +155,84 @@ fn the_contract_says_what_undoes() {
         "#]],
     );
 }
+
+/// Who is asked what became of an effect need not answer any more when its participant has said so itself.
+// shows: operations.probe x success, refusal, timeout, late success, cancel
+#[test]
+fn a_probe_asks_until_it_is_known() {
+    let probed = "steps:
+  - { step: a, call: work.count, retry: twice }
+  - { step: b, call: work.make }";
+    let check = |given: &str, expected| check(probed, given, expected);
+    check(
+        "replies: { a: silent, probe a: { ok: ~, after: 2s } }",
+        expect![[r#"
+            0.0 a
+           11.0 a #2
+           21.0 probe a
+           23.0 b
+           23.0 completed
+        world: a stands, b stands
+    "#]],
+    );
+    check(
+        "replies: { a: silent, probe a: never }",
+        expect![[r#"
+            0.0 a
+           11.0 a #2
+           21.0 probe a
+           21.0 goes back: a was refused: NeverHappened
+           21.0 compensated: a was refused: NeverHappened
+        world: a void
+    "#]],
+    );
+    // A refusal while it is asked, and one that nobody asks for any more.
+    check(
+        "replies: { a: { refused: No, after: 23s }, probe a: { ok: ~, after: 5s } }",
+        expect![[r#"
+            0.0 a
+           11.0 a #2
+           21.0 probe a
+           23.0 goes back: a was refused: No
+           23.0 compensated: a was refused: No
+        world: a void
+    "#]],
+    );
+    check(
+        "replies: { a: silent, probe a: silent }",
+        expect![[r#"
+            0.0 a
+           11.0 a #2
+           21.0 probe a
+           32.0 probe a #2
+           42.0 goes back: a failed: no answer in time
+           42.0 undo a
+           42.0 compensated: a failed: no answer in time
+        world: a void
+    "#]],
+    );
+    check(
+        "replies: { a: { ok: ~, after: 23s }, probe a: { ok: ~, after: 5s } }",
+        expect![[r#"
+            0.0 a
+           11.0 a #2
+           21.0 probe a
+           23.0 b
+           23.0 completed
+        world: a stands, b stands
+    "#]],
+    );
+    check(
+        "replies: { a: silent, probe a: { ok: ~, after: 5s }, undo a: { ok: ~, after: 9s } }
+    happens: [{ at: 22s, cancel: why not }]",
+        expect![[r#"
+                0.0 a
+               11.0 a #2
+               21.0 probe a
+               22.0 goes back: somebody asked: why not
+               22.0 undo a
+               31.0 cancelled: somebody asked: why not
+            world: a void
+        "#]],
+    );
+}

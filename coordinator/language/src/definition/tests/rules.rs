@@ -440,3 +440,41 @@ fn a_broken_contract_is_complained_of_once() {
     "#]]
     .assert_eq(&report.plain());
 }
+
+// shows: guard.if, guard.else, owner x static error
+#[test]
+fn a_guard_is_a_condition_and_a_word_and_an_owner_a_name() {
+    check_steps(
+        "  - { step: a, call: payment.hold, guard: { if: input.x + 1, else: skip } }
+  - { step: b, call: payment.hold, guard: { if: inptu.x } }
+  - { step: c, call: payment.hold, guard: { else: continue } }
+  - { step: d, call: payment.hold, owner: [team] }
+  - { step: e, call: payment.hold, owner: 7 }
+  - { step: f, call: payment.hold, owner: \"\" }",
+        expect![[r#"
+            a.yaml:2:49: error: `if` must be bool, and is int
+                help: write a condition: input.total > 100
+            a.yaml:3:43: error: `guard` needs `else`
+                help: write `else: compensate`
+            a.yaml:3:49: error: `inptu` means nothing here
+                help: did you mean `input`?
+            a.yaml:4:43: error: `guard` needs `if`
+                help: write `if: facts.status != 'cancelled'`
+            a.yaml:4:51: error: `continue` can't stand at `guard.else`
+                help: it takes `skip`, `compensate`, `back_to`, `hold`, `stuck`
+            a.yaml:5:43: error: an owner is text, and this is a list
+                help: write text
+            a.yaml:6:43: error: an owner is text, and this is a number
+                help: quote it: "7"
+            a.yaml:7:43: error: nobody is the owner
+                help: name the team that looks after it: team-payments
+        "#]],
+    );
+    check_head(
+        "owner: ' '\n",
+        expect![[r#"
+            a.yaml:1:8: error: nobody is the owner
+                help: name the team that looks after it: team-payments
+        "#]],
+    );
+}
