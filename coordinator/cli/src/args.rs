@@ -123,6 +123,8 @@ pub enum Command {
     Show(Show),
     /// Watch counts, throughput, channels and lag
     Watch(Watch),
+    /// List what holds sagas back: participants that are down, pauses, limits
+    Gates,
     /// Show records that were set aside
     Parked(Parked),
     /// Drop the stores of a stopped node and fold its log anew

@@ -60,6 +60,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Ps(ps) => ps::ps(&ps, &common, &client()?),
         Command::Show(show) => show::show(&show, &common, &client()?),
         Command::Watch(watch) => watch::watch(&watch, &common, &client()?),
+        Command::Gates => list::gates(&common, &client()?),
         Command::Parked(parked) => list::parked(&parked, &common, &client()?),
         Command::Rebuild(offline) => offline::rebuild(&offline, &common),
         Command::Verify(offline) => offline::verify(&offline, &common),

@@ -1,8 +1,9 @@
-//! The threads of one process: one for each inbox partition, one for ingress, one for its membership among the coordinators, one for what people
-//! ask. The only place here that starts threads and asks the machine for the time; what they do is decided elsewhere.
+//! The threads of one process: one for each inbox partition, one for ingress, one for its membership among the coordinators, one that looks at
+//! the inbox topic, one for what people ask. The only place here that starts threads and asks the machine for the time; what they do is decided elsewhere.
 
 mod appender;
 mod board;
+mod fitness;
 mod membership;
 mod seat;
 mod settings;
@@ -30,6 +31,7 @@ use crate::{Names, Standing, sealed};
 use appender::Appender;
 use board::Board;
 pub use board::PartitionHandle;
+use fitness::Fitness;
 use membership::Membership;
 use seat::Seat;
 pub use settings::SetError;
@@ -114,6 +116,7 @@ struct Common {
     ingress: Mutex<IngressStatus>,
     /// What hinders this node's membership among the coordinators.
     membership: Mutex<Option<String>>,
+    fitness: Fitness,
     stopping: AtomicBool,
 }
 
@@ -135,8 +138,8 @@ pub struct Node {
     /// One change of the settings at a time.
     setting: Mutex<()>,
     partitions: Vec<JoinHandle<Result<(), Stop>>>,
-    ingress: Option<JoinHandle<()>>,
-    membership: Option<JoinHandle<()>>,
+    /// The other threads, in the order in which they were started: the last is stopped first.
+    others: Vec<(&'static str, JoinHandle<()>)>,
 }
 
 impl Node {
@@ -155,6 +158,7 @@ impl Node {
             boards,
             ingress: Mutex::default(),
             membership: Mutex::default(),
+            fitness: Fitness::default(),
             stopping: AtomicBool::new(false),
             log: Arc::clone(&log),
             options,
@@ -165,8 +169,7 @@ impl Node {
             registry: registry.clone(),
             setting: Mutex::default(),
             partitions: Vec::new(),
-            ingress: None,
-            membership: None,
+            others: Vec::new(),
             common,
         };
         node.start_partitions()?;
@@ -174,7 +177,9 @@ impl Node {
             node.stop()?;
             return Err(NodeError::Stopped(stop));
         }
-        node.start_membership()?;
+        // Only now, for who is given a partition is to be able to fold it.
+        node.spawn("membership", run_membership)?;
+        node.spawn("fitness", fitness::run)?;
         node.start_ingress(registry)?;
         Ok(node)
     }
@@ -199,11 +204,10 @@ impl Node {
         closed.and_then(|stops| stops.into_iter().next()).map_or(Ok(()), Err)
     }
 
-    /// Once the stores are open: who is given a partition is to be able to fold it.
-    fn start_membership(&mut self) -> Result<(), NodeError> {
+    fn spawn(&mut self, name: &'static str, run: impl FnOnce(&Common) + Send + 'static) -> Result<(), NodeError> {
         let common = Arc::clone(&self.common);
-        let run = move || run_membership(&common);
-        self.membership = Some(thread::Builder::new().name("membership".to_owned()).spawn(run)?);
+        let thread = thread::Builder::new().name(name.to_owned()).stack_size(FOLD_STACK).spawn(move || run(&common))?;
+        self.others.push((name, thread));
         Ok(())
     }
 
@@ -216,9 +220,7 @@ impl Node {
             member: common.options.name.clone(),
         };
         let ingress = Ingress::new(options, registry, Arc::clone(&common.log))?;
-        let run = move || run_ingress(&common, ingress);
-        self.ingress = Some(thread::Builder::new().name("ingress".to_owned()).stack_size(FOLD_STACK).spawn(run)?);
-        Ok(())
+        self.spawn("ingress", move |common| run_ingress(common, ingress))
     }
 
     /// Every inbox partition at this node, by number.
@@ -347,16 +349,10 @@ impl Node {
 
     fn halt_threads(&mut self) -> Result<(), NodeError> {
         self.common.stopping.store(true, Ordering::Relaxed);
-        if let Some(ingress) = self.ingress.take() {
-            ingress.thread().unpark();
-            if ingress.join().is_err() {
-                tracing::error!("ingress had panicked");
-            }
-        }
-        if let Some(membership) = self.membership.take() {
-            membership.thread().unpark();
-            if membership.join().is_err() {
-                tracing::error!("membership had panicked");
+        for (name, thread) in self.others.drain(..).rev() {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                tracing::error!("the thread {name} had panicked");
             }
         }
         self.partitions.iter().for_each(|partition| partition.thread().unpark());

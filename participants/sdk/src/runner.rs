@@ -383,17 +383,19 @@ impl Runner {
                     partitions
                         .into_iter()
                         .for_each(|(topic, partition, from)| self.prefixes.assign(topic, partition, from));
-                    self.membership.changed(&*self.log, &self.prefixes)?;
+                    self.membership.changed(&self.prefixes);
                 }
                 GroupEvent::Revoked(partitions) => {
                     partitions.iter().for_each(|(topic, partition)| self.prefixes.revoke(topic, *partition));
                     let prefixes = &self.prefixes;
                     self.queue.retain(|held| prefixes.is_assigned(&held.place));
-                    self.membership.changed(&*self.log, &self.prefixes)?;
+                    self.membership.changed(&self.prefixes);
                 }
             }
         }
-        self.membership.check(Instant::now())
+        let now = Instant::now();
+        self.membership.learn(now, |topic| self.log.topic(topic)).or_else(passing)?;
+        self.membership.check(now)
     }
 
     /// What is no command can't be answered: it is logged and passed over, so that it stops nothing.

@@ -2,6 +2,7 @@
 //! KAFKA_BOOTSTRAP_SERVERS set, `shared` uses that one instead. Never runs a broker where another program could meet it.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -10,6 +11,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+
+use crate::proxy::Proxy;
 
 /// One broker, or one that somebody else runs.
 #[derive(Debug)]
@@ -32,9 +35,26 @@ impl Broker {
     /// # Errors
     /// When it does not come up; scripts/kafka says why on stderr.
     pub fn start() -> Result<Self> {
+        Self::run(&[])
+    }
+
+    /// One that can be reached through a proxy, too: whoever talks to it there is sent there again.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_behind_proxy() -> Result<(Self, Proxy)> {
+        // A port that was free a moment ago; in use again, the broker says so.
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+        let proxy = Proxy::start(port)?;
+        let broker = Self::run(&["--proxied", &format!("{},{}", port.port(), proxy.address().port())])?;
+        Ok((broker, proxy))
+    }
+
+    fn run(more: &[&str]) -> Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka");
         let mut child = Command::new(&script)
             .args(["up", "--hold", "--port", "0"])
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Not in our group: a signal meant for all of us must not keep it from cleaning up.

@@ -1,8 +1,11 @@
-//! What the tests against real processes share: a Kafka broker of their own, the coordinator and the services, orders and what must come of them.
+//! What the tests against real processes share: a Kafka broker of their own, coordinators and services, orders and what must come of them.
 //! Nothing here knows what is tested.
 
+pub mod coordinator;
 pub mod damage;
 pub mod kafka;
 pub mod orders;
 pub mod process;
+pub mod proxy;
 pub mod stack;
+pub mod tables;

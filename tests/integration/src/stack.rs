@@ -1,5 +1,5 @@
-//! The whole of Sagaline as processes: a broker, the coordinator, three services. Services that are killed are started again; the coordinator
-//! lives and dies as the test says. Everything lies in one folder, which is kept unless the test says that it is done.
+//! The whole of Sagaline as processes: a broker, the coordinator, three services. Services that are killed are started again; the coordinator, and
+//! those besides it, live and die as the test says. Everything lies in one folder, which is kept unless the test says that it is done.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -12,6 +12,7 @@ use sagaline_schemas::proof::Key;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::coordinator::{Common, Coordinator, get};
 use crate::damage::Left;
 use crate::kafka::{Broker, unique};
 use crate::orders::{self, Order, Report};
@@ -21,7 +22,7 @@ use crate::process::{Process, forget_our_settings, program, wait_until};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// After so long without an end or an effect nothing is expected any more.
 const QUIET: Duration = Duration::from_secs(8);
-/// Inbox partitions.
+/// Inbox partitions, where the test does not say otherwise.
 const PARTITIONS: u32 = 4;
 /// Name and secret of the log's key.
 const KEY: (&str, u8) = ("test", 0x5a);
@@ -44,9 +45,9 @@ pub type Words<'a> = (&'a str, &'a str);
 #[derive(Debug)]
 pub struct Stack {
     dir: TempDir,
-    bootstrap: String,
-    prefix: String,
-    coordinator: Process,
+    common: Common,
+    /// The first, which is there from the beginning, and others on the same log.
+    pub coordinators: Vec<Coordinator>,
     services: Vec<Service>,
     /// Every order that was sent.
     pub orders: Vec<Order>,
@@ -61,19 +62,26 @@ impl Stack {
     /// # Errors
     /// What does not come up.
     pub fn start(words: &[Words<'_>]) -> Result<Self> {
+        Self::start_on(Broker::shared().bootstrap(), PARTITIONS, words)
+    }
+
+    /// The same on a broker of the test's own, with so many inbox partitions.
+    ///
+    /// # Errors
+    /// What does not come up.
+    pub fn start_on(bootstrap: &str, partitions: u32, words: &[Words<'_>]) -> Result<Self> {
         let dir = TempDir::with_prefix("sagaline-")?;
-        let coordinator = Process::new("coordinator", "sagaline", dir.path())?;
-        let bootstrap = Broker::shared().bootstrap().to_owned();
-        let prefix = format!("{}.", unique("kill"));
+        let common = Common { bootstrap: bootstrap.to_owned(), prefix: format!("{}.", unique("kill")), partitions };
+        let coordinators = vec![Coordinator::new("coordinator", &common, dir.path())?];
         let (services, orders) = (Vec::new(), Vec::new());
-        let mut stack = Self { dir, bootstrap, prefix, coordinator, services, orders, services_killed: 0, done: false };
-        stack.write_configuration()?;
+        let mut stack = Self { dir, common, coordinators, services, orders, services_killed: 0, done: false };
+        stack.write_secrets()?;
         for name in ["inventory", "payment", "shipping"] {
             stack.add_service(name)?;
         }
         stack.write_definition()?;
         let topic = stack.topic();
-        let create = "topics create --config sagaline.toml --participant inventory --participant payment --participant shipping --domain";
+        let create = "topics create --config coordinator.toml --participant inventory --participant payment --participant shipping --domain";
         let create: Vec<&str> = create.split(' ').chain([topic.as_str()]).collect();
         stack.sagaline(&create)?;
         stack.start_coordinator(None)?;
@@ -87,25 +95,23 @@ impl Stack {
         Ok(stack)
     }
 
-    fn write_configuration(&self) -> Result<()> {
+    /// Another coordinator on the same log, which it reaches at this address. It does not run yet.
+    ///
+    /// # Errors
+    /// When its configuration can't be written.
+    pub fn add_coordinator(&mut self, name: &str, bootstrap: &str) -> Result<()> {
+        let common = Common { bootstrap: bootstrap.to_owned(), ..self.common.clone() };
+        self.coordinators.push(Coordinator::new(name, &common, self.dir.path())?);
+        Ok(())
+    }
+
+    fn write_secrets(&self) -> Result<()> {
         let dir = self.dir.path();
         let key = dir.join("sagaline.key");
         std::fs::write(&key, format!("{}:{}", KEY.0, format!("{:02x}", KEY.1).repeat(32)))?;
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
         std::fs::write(dir.join("accounts.json"), r#"{"poor": 0}"#)?;
-        std::fs::write(dir.join("stock.json"), r#"{"sold-out": 0}"#)?;
-        self.write_configuration_for("coordinator", "sagaline.toml")
-    }
-
-    /// The configuration of a coordinator with its stores in `data`.
-    fn write_configuration_for(&self, data: &str, file: &str) -> Result<()> {
-        let (prefix, bootstrap) = (&self.prefix, &self.bootstrap);
-        let configuration = format!(
-            "data = \"{data}\"\nkey_file = \"sagaline.key\"\nprefix = \"{prefix}\"\n[api]\nport = 0\n\
-             [kafka]\nbootstrap = \"{bootstrap}\"\nsingle_broker = true\n\
-             [topics]\npartitions = {PARTITIONS}\nreplicas = 1\nactivation_delay = 0\n"
-        );
-        Ok(std::fs::write(self.dir.path().join(file), configuration)?)
+        Ok(std::fs::write(dir.join("stock.json"), r#"{"sold-out": 0}"#)?)
     }
 
     /// The demo's definition, but patient, and with a topic of its own.
@@ -136,7 +142,7 @@ impl Stack {
     }
 
     fn topic(&self) -> String {
-        format!("{}orders", self.prefix)
+        format!("{}orders", self.common.prefix)
     }
 
     /// All is as it should be: nobody needs the logs and ledgers any more.
@@ -148,6 +154,12 @@ impl Stack {
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// What stands before the name of every topic.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.common.prefix
     }
 
     /// Runs the command line to its end.
@@ -169,7 +181,7 @@ impl Stack {
     /// # Errors
     /// When it lives, or can't be run.
     pub fn start_coordinator(&mut self, fail_point: Option<&str>) -> Result<()> {
-        self.coordinator.start(&["serve", "--config", "sagaline.toml"], fail_point)
+        self.coordinators[0].start(fail_point)
     }
 
     /// The coordinator ends cleanly.
@@ -177,7 +189,7 @@ impl Stack {
     /// # Errors
     /// When it does not.
     pub fn stop_coordinator(&mut self) -> Result<()> {
-        self.coordinator.stop()
+        self.coordinators[0].process().stop()
     }
 
     /// `kill -9` to the coordinator.
@@ -185,7 +197,7 @@ impl Stack {
     /// # Errors
     /// When it does not live.
     pub fn kill_coordinator(&mut self) -> Result<()> {
-        self.coordinator.kill()
+        self.coordinators[0].process().kill()
     }
 
     /// Waits until the coordinator's fail point has killed it.
@@ -193,7 +205,9 @@ impl Stack {
     /// # Errors
     /// When that does not happen.
     pub fn wait_killed(&mut self) -> Result<()> {
-        self.wait("the coordinator's death at its fail point", |stack| Ok(stack.coordinator.killed()?.then_some(())))
+        self.wait("the coordinator's death at its fail point", |stack| {
+            Ok(stack.coordinators[0].process().killed()?.then_some(()))
+        })
     }
 
     /// Keeps the stores of a coordinator that does not run, as they are now. `NAME.toml` is a configuration with them.
@@ -201,15 +215,11 @@ impl Stack {
     /// # Errors
     /// When they can't be copied.
     pub fn keep_stores(&self, name: &str) -> Result<Left> {
-        self.write_configuration_for(name, &format!("{name}.toml"))?;
+        let dir = self.dir.path();
+        self.common.write_configuration(&dir.join(format!("{name}.toml")), name, name)?;
         let key = Key::new(KEY.0, [KEY.1; 32]);
-        Left::copy_of(
-            &self.dir.path().join("coordinator"),
-            &self.dir.path().join(name),
-            &self.bootstrap,
-            &self.prefix,
-            key,
-        )
+        let Common { bootstrap, prefix, .. } = &self.common;
+        Left::copy_of(&dir.join("coordinator"), &dir.join(name), bootstrap, prefix, key)
     }
 
     /// What the coordinator wrote in this life, or in its last.
@@ -217,7 +227,7 @@ impl Stack {
     /// # Errors
     /// When it never lived.
     pub fn coordinator_log(&self) -> Result<String> {
-        self.coordinator.log()
+        self.coordinators[0].log()
     }
 
     /// Waits until all partitions of the coordinator are live. Gives the API's address.
@@ -225,18 +235,7 @@ impl Stack {
     /// # Errors
     /// When it ends, or takes too long.
     pub fn wait_ready(&mut self) -> Result<String> {
-        self.wait("the coordinator's ready line", |stack| {
-            if stack.coordinator.killed()? {
-                bail!("the coordinator was killed before it was ready");
-            }
-            stack.api()
-        })
-    }
-
-    fn api(&self) -> Result<Option<String>> {
-        let log = self.coordinator.log()?;
-        let ready = log.lines().find_map(|line| line.strip_prefix("ready: api "));
-        Ok(ready.and_then(|rest| rest.split(' ').next()).map(str::to_owned))
+        self.wait("the coordinator's ready line", |stack| stack.coordinators[0].ready())
     }
 
     /// A service ends cleanly and begins again with other words.
@@ -254,7 +253,7 @@ impl Stack {
             "inventory" => "--stock stock.json --quantity 1000000",
             _ => "",
         };
-        let (bootstrap, prefix) = (&self.bootstrap, &self.prefix);
+        let Common { bootstrap, prefix, .. } = &self.common;
         let words = format!(
             "--log kafka://{bootstrap} --prefix {prefix} --data {name}-data --ledger {name}.jsonl {own} {more}"
         );
@@ -275,6 +274,30 @@ impl Stack {
         self.services.push(Service { name, words: words.clone(), process });
         let second = self.services.last_mut().context("it was just put there")?;
         second.process.start(&words, None)
+    }
+
+    /// `kill -9` to an instance of a service, counted from 0; it is started again at once.
+    ///
+    /// # Errors
+    /// When there is none, or it can't be run.
+    pub fn kill_instance(&mut self, name: &str, number: usize) -> Result<()> {
+        self.services_killed += 1;
+        let service = self.instance_mut(name, number)?;
+        service.process.kill()?;
+        service.process.start(&service.words, None)
+    }
+
+    /// An instance of a service, counted from 0.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn instance(&mut self, name: &str, number: usize) -> Result<&mut Process> {
+        Ok(&mut self.instance_mut(name, number)?.process)
+    }
+
+    fn instance_mut(&mut self, name: &str, number: usize) -> Result<&mut Service> {
+        let instance = self.services.iter_mut().filter(|service| service.name == name).nth(number);
+        instance.with_context(|| format!("no instance {number} of {name}"))
     }
 
     fn service(&mut self, name: &str) -> Result<&mut Service> {
@@ -313,7 +336,7 @@ impl Stack {
         let events: Vec<String> = self.orders[before..].iter().map(|order| order.event().to_string()).collect();
         std::fs::write(self.dir.path().join("events.jsonl"), events.join("\n"))?;
         let topic = self.topic();
-        self.sagaline(&["send", &topic, "events.jsonl", "--key", "order_id", "--bootstrap", &self.bootstrap])?;
+        self.sagaline(&["send", &topic, "events.jsonl", "--key", "order_id", "--bootstrap", &self.common.bootstrap])?;
         Ok(())
     }
 
@@ -344,6 +367,16 @@ impl Stack {
         let counts = get(&format!("{api}/v1/sagas/counts"))?;
         let of = |status: &str| counts["by_status"][status].as_u64().unwrap_or(0);
         Ok(["completed", "compensated", "cancelled", "closed"].map(of).iter().sum())
+    }
+
+    /// How many sagas are under way, as a coordinator says.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn under_way_at(&self, api: &str) -> Result<u64> {
+        let counts = get(&format!("{api}/v1/sagas/counts"))?;
+        let known: u64 = counts["by_status"].as_object().into_iter().flatten().filter_map(|(_, of)| of.as_u64()).sum();
+        Ok(known - self.ended(api)?)
     }
 
     /// Waits until every order has ended.
@@ -406,11 +439,6 @@ impl Drop for Stack {
             eprintln!("logs and ledgers are kept in {}", self.dir.path().display());
         }
     }
-}
-
-fn get(url: &str) -> Result<Value> {
-    let mut response = ureq::get(url).call().with_context(|| format!("GET {url}"))?;
-    Ok(response.body_mut().read_json()?)
 }
 
 fn report(saga: &Value) -> Result<Report> {

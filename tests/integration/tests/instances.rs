@@ -3,8 +3,6 @@
 
 #[path = "instances/bank.rs"]
 mod bank;
-#[path = "instances/tables.rs"]
-mod tables;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,8 +12,8 @@ use bank::{Bank, Instance, PARTITIONS};
 use sagaline_integration::orders::{Order, Refused};
 use sagaline_integration::process::wait_until;
 use sagaline_integration::stack::{Stack, Words};
+use sagaline_integration::tables::Tables;
 use sagaline_test_postgres::{Server, schema};
-use tables::Tables;
 
 /// How long a condition may take. Bounds a test that hangs; nothing depends on it.
 const PATIENCE: Duration = Duration::from_secs(120);

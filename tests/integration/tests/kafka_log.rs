@@ -374,20 +374,26 @@ fn a_member_that_comes_back_for_other_topics_gets_them() {
 }
 
 #[test]
-fn a_second_member_of_the_same_name_puts_the_first_out() {
+fn of_two_members_of_one_name_the_first_gives_up() {
     let log = connect(Broker::shared());
     let (topic, group) = (unique("twice"), unique("g"));
     create(&log, &topic, 1, &[]);
     let mut first = log.join(&group, "a", std::slice::from_ref(&topic)).expect("joined");
     events(&mut [&mut first], |all| !assignments(&all[0]).is_empty());
     let mut second = log.join(&group, "a", std::slice::from_ref(&topic)).expect("joined");
-    let (mut into, begin) = (Vec::new(), Instant::now());
+    let (mut of_first, mut of_second, begin) = (Vec::new(), Vec::new(), Instant::now());
     let error = loop {
         assert!(begin.elapsed() < PATIENCE, "the first did not notice");
-        second.poll(10, TURN, &mut Vec::new()).expect("the second goes on");
-        if let Err(error) = first.poll(10, TURN, &mut into) {
+        second.poll(10, TURN, &mut of_second).expect("the second goes on");
+        if let Err(error) = first.poll(10, TURN, &mut of_first) {
             break error;
         }
     };
     assert!(matches!(error, LogError::InUse { .. }), "{error}");
+    assert!(matches!(of_first.last(), Some(GroupEvent::Revoked(_))), "what it had is told to be gone: {of_first:?}");
+    drop(first);
+    while !matches!(of_second.last(), Some(GroupEvent::Assigned(_))) {
+        assert!(begin.elapsed() < PATIENCE, "the second has nothing");
+        second.poll(10, TURN, &mut of_second).expect("the second goes on");
+    }
 }

@@ -158,15 +158,15 @@ fn verify(stack: &Stack, config: &str) -> Result<String> {
 
 /// The stores are deleted and folded anew: the same, and the same is told of every saga.
 fn check_rebuild(stack: &mut Stack, before: &[Report]) -> Result<()> {
-    print!("{}", verify(stack, "sagaline.toml")?);
-    print!("{}", stack.sagaline(&["rebuild", "--config", "sagaline.toml"])?);
+    print!("{}", verify(stack, "coordinator.toml")?);
+    print!("{}", stack.sagaline(&["rebuild", "--config", "coordinator.toml"])?);
     stack.start_coordinator(None)?;
     let api = stack.wait_ready()?;
     let stood = stood(&stack.coordinator_log()?)?;
     ensure!(stood.iter().all(|(store, _)| *store == 0), "the stores were not deleted: {stood:?}");
     ensure!(stack.reports(&api)? == *before, "the log, folded anew, tells another story");
     stack.stop_coordinator()?;
-    print!("{}", verify(stack, "sagaline.toml")?);
+    print!("{}", verify(stack, "coordinator.toml")?);
     Ok(())
 }
 

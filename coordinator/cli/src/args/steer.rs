@@ -70,6 +70,9 @@ pub struct Decide {
     /// A role of yours; may be given several times
     #[arg(long, value_name = "role/NAME")]
     pub role: Vec<String>,
+    /// For whom you stand in: it is said in the history
+    #[arg(long, value_name = "NAME")]
+    pub on_behalf_of: Option<String>,
 }
 
 /// `confirm`

@@ -1,8 +1,8 @@
-//! Short lists: definitions, contracts, parked records; and `skip`.
+//! Short lists: definitions, contracts, what holds sagas back, parked records; and `skip`.
 
 use std::time::Duration;
 
-use sagaline_node::api::model::{ContractLine, DefinitionLine, ParkedPage, Skip as Skipping, Skipped};
+use sagaline_node::api::model::{ContractLine, DefinitionLine, GateLine, ParkedPage, Skip as Skipping, Skipped};
 
 use crate::args::{Common, Parked, Skip};
 use crate::client::Client;
@@ -44,6 +44,36 @@ pub fn contracts(common: &Common, client: &Client) -> Result<(), Failure> {
         table.row(vec![line.participant, line.version, line.owner, short(&line.digest), line.operations.join(", ")]);
     }
     print::text(&table.text())
+}
+
+/// `sagaline gates`
+pub fn gates(common: &Common, client: &Client) -> Result<(), Failure> {
+    let lines: Vec<GateLine> = client.get("/v1/gates", &[])?;
+    if common.json {
+        return print::json(&lines);
+    }
+    if lines.is_empty() {
+        return print::line(print::dim("nothing holds any saga back"));
+    }
+    let mut table = Table::new(&["BEFORE", "IS", "WAITING", "IN FLIGHT"]);
+    for line in lines {
+        let is = gate(&line);
+        table.row(vec![line.subject, is, line.held.to_string(), line.in_flight.to_string()]);
+    }
+    print::text(&table.text())
+}
+
+fn gate(line: &GateLine) -> String {
+    let mut said = Vec::new();
+    if let Some(paused) = &line.paused {
+        let since = print::time(paused.since);
+        said.push(print::red(&format!("paused by {} at {since}: {}", paused.by, paused.reason)));
+    }
+    if let Some(down) = &line.down {
+        let (since, next) = (print::time(down.since), print::time(down.next));
+        said.push(print::red(&format!("down since {since}, tried again at {next}")));
+    }
+    if said.is_empty() { "open".to_owned() } else { said.join("; ") }
 }
 
 fn short(digest: &sagaline_schemas::Digest) -> String {

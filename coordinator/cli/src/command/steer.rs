@@ -41,6 +41,7 @@ pub fn decide(decide: &Decide, common: &Common, client: &Client) -> Result<(), F
     let mut ask = at_step(Wish::Decide, Some(&decide.of.step), common)?;
     ask.roles.clone_from(&decide.role);
     ask.choice = Some(decide.choice.clone());
+    ask.on_behalf_of.clone_from(&decide.on_behalf_of);
     ask.version = match decide.version {
         Some(version) => Some(version),
         None => Some(shown_now(&decide.of, &ask, common, client)?),

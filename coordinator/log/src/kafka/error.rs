@@ -1,6 +1,7 @@
 //! What librdkafka's codes mean to a caller: which say for certain that a record was not taken, and which leave it open.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -9,22 +10,38 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::LogError;
 
+/// A client that finds no broker says so several times a second. It is heard so often.
+const HEARD_EVERY: Duration = Duration::from_secs(10);
+
 /// The last thing that librdkafka said about its connections: "timed out" alone helps nobody.
 #[derive(Default)]
-pub(super) struct LastWord(Mutex<Option<String>>);
+pub(super) struct LastWord {
+    word: Mutex<Option<String>>,
+    heard: Mutex<Option<Instant>>,
+}
 
 impl LastWord {
     fn set(&self, word: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(word.to_owned());
+        *self.word.lock().unwrap_or_else(PoisonError::into_inner) = Some(word.to_owned());
+    }
+
+    /// Whether people have not heard of this client's connections for a while.
+    fn is_news(&self, now: Instant) -> bool {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = heard.is_none_or(|at| now.duration_since(at) >= HEARD_EVERY);
+        if news {
+            *heard = Some(now);
+        }
+        news
     }
 
     pub(super) fn is_none(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.word.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// `otherwise`, unless there is something better.
     pub(super) fn or(&self, otherwise: &str) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(|| otherwise.to_owned())
+        self.word.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(|| otherwise.to_owned())
     }
 }
 
@@ -59,11 +76,14 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 }
 
 pub(super) fn heard(last_word: &LastWord, error: &KafkaError, reason: &str) {
-    tracing::warn!(target: "kafka", %error, reason);
-    if let Some(code) = error.rdkafka_error_code()
-        && is_connection(code)
-    {
+    let connection = error.rdkafka_error_code().is_some_and(is_connection);
+    if connection {
         last_word.set(reason);
+    }
+    if connection && !last_word.is_news(Instant::now()) {
+        tracing::debug!(target: "kafka", %error, reason);
+    } else {
+        tracing::warn!(target: "kafka", %error, reason);
     }
 }
 

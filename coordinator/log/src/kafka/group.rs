@@ -1,9 +1,10 @@
 //! A member of a consumer group. Rebalances arrive in callbacks, which only note them; `poll` looks up where to begin and takes the
-//! partitions. Nothing is committed that the caller has not named.
+//! partitions. Nothing is committed that the caller has not named. A member that is fenced joins anew: only one that is fenced again and again shares
+//! its name with another process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
@@ -88,8 +89,33 @@ fn unassign(consumer: &BaseConsumer<Rebalances>, list: &TopicPartitionList) -> K
     }
 }
 
+/// So often in a row a member is fenced before another process is said to have its name. A broker that comes back late, with the answer to a join
+/// lost on the way, fences a member that is alone: its own second try puts out its first.
+const FENCES: u32 = 3;
+/// Fences further apart than this are not in a row.
+const IN_A_ROW: Duration = Duration::from_secs(60);
+
+/// How often in a row this member was fenced. Of two processes with one name, each puts out the other in turn, and the first one reaches the limit first.
+#[derive(Default)]
+struct Fences {
+    count: u32,
+    last: Option<Instant>,
+}
+
+impl Fences {
+    /// Once more. Whether it is to join again.
+    fn again(&mut self, now: Instant) -> bool {
+        let in_a_row = self.last.is_some_and(|last| now.duration_since(last) < IN_A_ROW);
+        self.count = if in_a_row { self.count + 1 } else { 1 };
+        self.last = Some(now);
+        self.count < FENCES
+    }
+}
+
 pub(super) struct KafkaGroupReader {
+    config: ClientConfig,
     consumer: BaseConsumer<Rebalances>,
+    fences: Fences,
     bootstrap: String,
     group: String,
     topics: BTreeSet<Arc<str>>,
@@ -108,20 +134,47 @@ impl KafkaGroupReader {
         group: &str,
         topics: &[String],
     ) -> Result<Self, LogError> {
-        let consumer: BaseConsumer<Rebalances> = config
-            .create_with_context(Rebalances::default())
-            .map_err(|e| failed(&e, group, bootstrap, &LastWord::default()))?;
-        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-        consumer.subscribe(&names).map_err(|e| failed(&e, group, bootstrap, &LastWord::default()))?;
+        let topics: BTreeSet<Arc<str>> = topics.iter().map(|name| name.as_str().into()).collect();
         Ok(Self {
-            consumer,
+            config: config.clone(),
+            consumer: subscribed(config, bootstrap, group, &topics)?,
+            fences: Fences::default(),
             bootstrap: bootstrap.to_owned(),
             group: group.to_owned(),
-            topics: names.into_iter().map(Arc::from).collect(),
+            topics,
             assigned: BTreeMap::new(),
             given: Vec::new(),
             error: None,
         })
+    }
+
+    /// A client that was fenced is of no more use. What it had is given up; nothing that was read is lost, for it was not committed.
+    fn join_again(&mut self, into: &mut Vec<GroupEvent>) -> Result<(), LogError> {
+        self.leave();
+        let had: Vec<Place> = std::mem::take(&mut self.assigned).into_keys().collect();
+        if !had.is_empty() {
+            into.push(GroupEvent::Revoked(had));
+        }
+        self.consumer = subscribed(&self.config, &self.bootstrap, &self.group, &self.topics)?;
+        Ok(())
+    }
+
+    /// A consumer closes only when every rebalance has its answer.
+    fn leave(&mut self) {
+        *self.consumer.context().closing.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        let noted = self.consumer.context().take().into_iter().filter_map(|change| match change {
+            Change::Given(places) => Some(places),
+            Change::Taken(_) => None,
+        });
+        for places in self.given.drain(..).chain(noted) {
+            let mut list = TopicPartitionList::with_capacity(places.len());
+            for (topic, partition) in &places {
+                list.add_partition(topic, *partition);
+            }
+            if let Err(error) = assign(&self.consumer, &list) {
+                tracing::warn!(target: "kafka", %error, "a rebalance was left unanswered while leaving the group");
+            }
+        }
     }
 
     fn place(&self, (topic, partition): &(String, i32)) -> Place {
@@ -271,6 +324,12 @@ impl GroupReader for KafkaGroupReader {
                 break;
             }
         }
+        if let Some(LogError::InUse { .. }) = self.error
+            && self.fences.again(Instant::now())
+        {
+            tracing::warn!(target: "kafka", group = self.group, "fenced: joined anew, in case that was this member's own doing");
+            self.error = self.join_again(into).err();
+        }
         match self.error.take() {
             Some(error) if into.len() == empty => return Err(error),
             error => self.error = error,
@@ -306,21 +365,35 @@ impl GroupReader for KafkaGroupReader {
 }
 
 impl Drop for KafkaGroupReader {
-    /// A consumer closes only when every rebalance has its answer.
     fn drop(&mut self) {
-        *self.consumer.context().closing.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        let noted = self.consumer.context().take().into_iter().filter_map(|change| match change {
-            Change::Given(places) => Some(places),
-            Change::Taken(_) => None,
-        });
-        for places in self.given.drain(..).chain(noted) {
-            let mut list = TopicPartitionList::with_capacity(places.len());
-            for (topic, partition) in &places {
-                list.add_partition(topic, *partition);
-            }
-            if let Err(error) = assign(&self.consumer, &list) {
-                tracing::warn!(target: "kafka", %error, "a rebalance was left unanswered while leaving the group");
-            }
-        }
+        self.leave();
+    }
+}
+
+fn subscribed(
+    config: &ClientConfig,
+    bootstrap: &str,
+    group: &str,
+    topics: &BTreeSet<Arc<str>>,
+) -> Result<BaseConsumer<Rebalances>, LogError> {
+    let told = |error: KafkaError| failed(&error, group, bootstrap, &LastWord::default());
+    let consumer: BaseConsumer<Rebalances> = config.create_with_context(Rebalances::default()).map_err(told)?;
+    let names: Vec<&str> = topics.iter().map(|name| &**name).collect();
+    consumer.subscribe(&names).map_err(told)?;
+    Ok(consumer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_fenced_now_and_then_joins_again_and_who_is_fenced_in_a_row_does_not() {
+        let (mut fences, start) = (Fences::default(), Instant::now());
+        assert!(fences.again(start));
+        assert!(fences.again(start + IN_A_ROW / 2));
+        assert!(fences.again(start + 2 * IN_A_ROW), "that was a while ago");
+        assert!(fences.again(start + 2 * IN_A_ROW));
+        assert!(!fences.again(start + 2 * IN_A_ROW));
     }
 }

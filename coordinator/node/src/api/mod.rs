@@ -7,6 +7,7 @@ mod describe;
 mod error;
 pub mod events;
 mod extract;
+mod gates;
 pub mod model;
 mod parked;
 mod requests;
@@ -99,6 +100,7 @@ fn router(api: Api) -> Router {
         .route("/v1/work", get(sagas::work))
         .route("/v1/definitions", get(definitions::list).post(definitions::apply))
         .route("/v1/contracts", get(definitions::contracts))
+        .route("/v1/gates", get(gates::list))
         .route("/v1/settings", get(settings::show).post(settings::set))
         .route("/v1/parked", get(parked::list))
         .route("/v1/faults", post(parked::skip))

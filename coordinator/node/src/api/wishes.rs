@@ -41,7 +41,7 @@ pub(super) fn body(ask: &Ask) -> Result<RequestBody, ApiError> {
             version: needed(ask.version, "decide", "version")?,
             choice: needed(ask.choice.clone(), "decide", "choice")?,
             comment: reason,
-            on_behalf_of: None,
+            on_behalf_of: ask.on_behalf_of.clone(),
         }),
         Wish::Signal => RequestBody::Signal(SignalRequest {
             name: needed(ask.step.clone(), "signal", "step")?,

@@ -119,6 +119,11 @@ impl Board {
         });
     }
 
+    /// What made it give up is mended.
+    pub fn show_opening(&self) {
+        self.change(|shown| (shown.stop, shown.status.standing) = (None, Standing::Opening));
+    }
+
     /// A person has said what is to become of an input: who halted there may go on.
     pub fn tell(&self) {
         self.change(|shown| shown.told = true);

@@ -10,8 +10,10 @@ use sagaline_schemas::Partition;
 
 use crate::owner::Role;
 
-/// How long the group is left alone after it could not be joined, or was lost.
+/// How long the group is left alone after it could not be joined, or was lost,
 const REJOIN: Duration = Duration::from_secs(1);
+/// or after another process has joined under this node's name: joining again puts that one out, until it does the same.
+const REPLACED: Duration = Duration::from_secs(60);
 
 /// A member of the group of coordinators.
 pub struct Membership {
@@ -30,8 +32,6 @@ enum State {
     Member(Box<dyn GroupReader>),
     /// To be joined, not before.
     Outside(Instant),
-    /// Another process has joined under this node's name. Joining again would put that one out in turn.
-    Replaced,
 }
 
 impl Membership {
@@ -52,7 +52,6 @@ impl Membership {
             State::Member(reader) => hear(reader.as_mut(), &mut self.held, wait),
             State::Outside(since) if Instant::now() < *since => return false,
             State::Outside(_) => self.join(),
-            State::Replaced => return false,
         };
         match outcome {
             Ok(()) => self.trouble = None,
@@ -70,17 +69,18 @@ impl Membership {
     /// Who is no member has the word nowhere.
     fn lose(&mut self, error: &LogError) {
         self.held.clear();
-        let (state, trouble) = match error {
-            LogError::InUse { .. } => (State::Replaced, self.replaced()),
-            error => (State::Outside(Instant::now() + REJOIN), error.to_string()),
+        let (wait, trouble) = match error {
+            LogError::InUse { .. } => (REPLACED, self.replaced()),
+            error => (REJOIN, error.to_string()),
         };
         tracing::error!(group = self.group, trouble, "this node publishes for no partition");
-        (self.state, self.trouble) = (state, Some(trouble));
+        (self.state, self.trouble) = (State::Outside(Instant::now() + wait), Some(trouble));
     }
 
     fn replaced(&self) -> String {
         format!(
-            "another process has joined the coordinators as {:?}: this one stands by until it is stopped. Give each node a `node` name of its own",
+            "another process has joined the coordinators as {:?}: this one stands by for a minute, and then puts that one out. Give each node a `node` \
+             name of its own",
             self.member
         )
     }

@@ -72,6 +72,13 @@ impl Seat {
                         return Ok(());
                     }
                 }
+                Ok(Err(stop @ Stop::Unsafe { .. })) => {
+                    let looks = self.common.fitness.looks();
+                    self.give_up(&stop)?;
+                    if !self.wait_mended(looks) {
+                        return Ok(());
+                    }
+                }
                 Ok(Err(stop)) => return self.give_up(&stop),
                 Err(_) => {
                     let panic = "the thread panicked outside of the fold: see the log of this process".to_owned();
@@ -98,6 +105,18 @@ impl Seat {
         false
     }
 
+    /// Until a look after those finds that sagas may live by the topic. False: the node stops first.
+    fn wait_mended(&self, looks: u64) -> bool {
+        while !self.common.stopping() {
+            if self.common.fitness.is_fit_after(looks) {
+                self.board.show_opening();
+                return true;
+            }
+            thread::park_timeout(REOPEN);
+        }
+        false
+    }
+
     fn place(&self) -> Option<PathBuf> {
         let directory = self.common.options.data_dir.as_ref()?;
         Some(directory.join(format!("partition-{}", self.board.number)))
@@ -111,6 +130,10 @@ impl Seat {
         self.show(&owner)?;
         let (mut shown_at, mut committed) = (Duration::ZERO, -1);
         while !self.common.stopping() {
+            if let Some(stop) = self.common.fitness.unfit() {
+                owner.close()?;
+                return Err(stop.of(self.board.number));
+            }
             let now = SystemClock.since_boot();
             owner.take_role(self.board.role(), now);
             let turned = owner.turn(now, IDLE)?;

@@ -55,10 +55,14 @@ impl Owner {
             Ok(Some((start, end))) if position < start || position > end => {
                 Err(Stop::AheadOfLog { partition, position, start, end })
             }
-            Ok(Some((_, end))) => {
-                self.log_end = end;
+            Ok(Some((start, end))) => {
+                (self.log_start, self.log_end) = (start, end);
                 self.trouble = None;
                 Ok(true)
+            }
+            // The client has seen by a leader's epoch that what it had read is no longer there, whatever came into its place.
+            Err(LogError::OutOfRange { start, end, .. }) if (start..=end).contains(&position) => {
+                Err(Stop::Rewritten { partition, offset: position - 1 })
             }
             Err(LogError::OutOfRange { start, end, .. }) => Err(Stop::AheadOfLog { partition, position, start, end }),
             Err(error @ LogError::Corrupt { .. }) => Err(Stop::Log(error)),

@@ -25,25 +25,26 @@ struct Told {
     traceparent: Option<String>,
 }
 
-/// The headers of an output that `source`, an inbox partition, made.
-pub fn of(published: &Published, source: &str) -> Headers {
+/// The headers of an output that `source`, an inbox partition, made, and `node` publishes.
+pub fn of(published: &Published, source: &str, node: &str) -> Headers {
     let value = &published.output.value;
     let told = match published.channel.as_str() {
         "events" => open_single_object(schema::EVENT.fingerprint, value).and_then(|input| Ok(notice(input)?)),
         "parked" => open_single_object(schema::PARKED.fingerprint, value).and_then(|input| Ok(parked(input)?)),
         _ => open_single_object(schema::COMMAND.fingerprint, value).and_then(|input| Ok(command(input)?)),
     };
-    told.map_or_else(|_: OpenError| Headers::new(), |told| headers(told, &published.output.id, source))
+    told.map_or_else(|_: OpenError| Headers::new(), |told| headers(told, &published.output.id, source, node))
 }
 
-fn headers(told: Told, id: &OutputId, source: &str) -> Headers {
-    let mut headers = Headers::with_capacity(8);
+fn headers(told: Told, id: &OutputId, source: &str, node: &str) -> Headers {
+    let mut headers = Headers::with_capacity(9);
     let mut put = |name: &str, value: String| headers.push((name.to_owned(), value.into_bytes()));
     put("ce_specversion", "1.0".to_owned());
     put("ce_id", id.to_string());
     put("ce_source", source.to_owned());
     put("ce_type", told.kind);
     put("ce_time", rfc3339(told.time));
+    put("sagaline-node", node.to_owned());
     if let Some(saga) = told.saga {
         put("sagaline-saga", saga.to_string());
     }

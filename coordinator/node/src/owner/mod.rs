@@ -91,6 +91,8 @@ pub struct Owner {
     backlog: VecDeque<Fetched>,
     /// Where the log ended when it was last asked.
     log_end: Offset,
+    /// Where it began then.
+    log_start: Offset,
     bounds_at: BootTime,
     role: Role,
     term: Term,
@@ -131,7 +133,7 @@ impl Owner {
             .map_err(Stop::Halt)?;
         let origin = opening::check_store(&*log, &info, options.partition, &partition, known)?;
         let mut reader = log.reader(&info.name, options.partition, partition.next()).map_err(Stop::Log)?;
-        let (_, log_end) = reader.bounds().map_err(Stop::Log)?;
+        let (log_start, log_end) = reader.bounds().map_err(Stop::Log)?;
         tracing::info!(partition = options.partition, "store at {}, log at {log_end}", partition.next());
         let owner = Self {
             producer: log.producer().map_err(Stop::Log)?,
@@ -141,6 +143,7 @@ impl Owner {
             reader,
             backlog: VecDeque::new(),
             log_end,
+            log_start,
             bounds_at: Duration::ZERO,
             role: Role::Owner,
             term: Term::Following { claim_at: Duration::ZERO },
@@ -289,7 +292,8 @@ impl Owner {
         let mut status = PartitionStatus::opening(self.options.partition);
         status.position = self.partition.committed();
         status.log_end = self.log_end.max(status.position);
-        status.trouble = self.trouble.clone().or_else(|| self.own.trouble.clone()).or_else(|| self.clock_trouble());
+        status.trouble = self.trouble.clone().or_else(|| self.own.trouble.clone());
+        status.trouble = status.trouble.or_else(|| self.clock_trouble()).or_else(|| self.trimmed());
         (status.standing, status.claim) = match &self.term {
             Term::Following { .. } if self.role == Role::Standby => (Standing::Standby, None),
             Term::Following { .. } => (Standing::Following, None),
@@ -324,6 +328,17 @@ impl Owner {
             "this node's clock and the broker's lie {apart} ms apart: no time can pass, so nothing is published here. Set both by NTP; \
              it then goes on by itself"
         ))
+    }
+
+    /// The log has lost its beginning: what is folded stands, and nobody can fold it again.
+    fn trimmed(&self) -> Option<String> {
+        let (partition, start) = (self.options.partition, self.log_start);
+        (start > 0).then(|| {
+            format!(
+                "the log of inbox partition {partition} begins at offset {start}: the records before it were deleted. All goes on, but no store can be \
+                 made anew from this log. Keep the stores of a stopped node as a copy, and find out who deletes records"
+            )
+        })
     }
 
     /// The settings in force; none: not known before the first record.

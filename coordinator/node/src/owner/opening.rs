@@ -143,7 +143,11 @@ fn same(partition: u32, what: &'static str, stored: Option<&String>, found: &str
     }
 }
 
-fn check_count(info: &TopicInfo, partitions: u32) -> Result<(), Stop> {
+/// The topic has as many partitions as the log was begun with.
+///
+/// # Errors
+/// `Unsafe` where it has grown.
+pub fn check_count(info: &TopicInfo, partitions: u32) -> Result<(), Stop> {
     if info.partitions == partitions {
         return Ok(());
     }

@@ -49,6 +49,8 @@ struct Ended {
 pub struct Tools<'a> {
     /// The inbox partition, as headers name it.
     pub source: &'a str,
+    /// This node's name.
+    pub node: &'a str,
     pub partition: &'a Partition,
     pub log: &'a dyn Log,
     pub producer: &'a mut dyn Producer,
@@ -167,7 +169,7 @@ impl Run {
 
     /// The output keeps its bytes where it is not taken.
     fn append(&mut self, published: &mut Published, tools: &mut Tools<'_>) -> Result<(), LogError> {
-        let headers = headers::of(published, tools.source);
+        let headers = headers::of(published, tools.source, tools.node);
         let output = &mut published.output;
         let partition = match output.partition {
             Some(partition) => partition,

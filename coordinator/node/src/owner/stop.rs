@@ -130,3 +130,14 @@ pub enum Stop {
         note: FaultNote,
     },
 }
+
+impl Stop {
+    /// The same, where it was found for all partitions, as one of them tells it.
+    #[must_use]
+    pub fn of(self, partition: Partition) -> Self {
+        match self {
+            Self::OtherLog { what, stored, found, .. } => Self::OtherLog { partition, what, stored, found },
+            stop => stop,
+        }
+    }
+}

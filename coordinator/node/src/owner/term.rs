@@ -150,8 +150,8 @@ impl Owner {
                 let before = self.producer.in_flight();
                 publisher.offer(self.partition.take_published());
                 let (partition, log, producer) = (&self.partition, &*self.log, self.producer.as_mut());
-                let source = &self.source;
-                publisher.pump(&mut Tools { source, partition, log, producer, now, wall })?;
+                let (source, node) = (&self.source, &self.options.node);
+                publisher.pump(&mut Tools { source, node, partition, log, producer, now, wall })?;
                 self.report(now, wall)?;
                 Ok(self.producer.in_flight() > before)
             }

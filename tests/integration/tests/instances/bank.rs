@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use sagaline_integration::kafka::{Broker, unique};
 use sagaline_integration::process::{Process, wait_until};
+use sagaline_integration::tables::{Payments, count};
 use sagaline_log::kafka::KafkaLog;
 use sagaline_log::{Log, NewTopic, Producer, Reader, Record};
 use sagaline_schemas::command::{Command, Known, KnownOutcome, KnownUnknown};
@@ -23,9 +24,6 @@ pub const PARTITIONS: usize = 4;
 /// One saga in so many goes back.
 const UNDONE: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(180);
-
-/// What became of an effect in the business: how often it was charged, how often refunded.
-pub type Payments = BTreeMap<String, (usize, usize)>;
 
 pub struct Bank {
     dir: TempDir,
@@ -242,16 +240,6 @@ impl Bank {
             wrong.push(format!("{} effects, {} were asked for", payments.len(), self.sagas.len()));
         }
         wrong
-    }
-}
-
-/// Counts a line of the business.
-pub fn count(payments: &mut Payments, effect: &str, what: &str) {
-    let times = payments.entry(effect.to_owned()).or_default();
-    match what {
-        "charged" => times.0 += 1,
-        "refunded" => times.1 += 1,
-        _ => {}
     }
 }
 

@@ -99,6 +99,9 @@ pub struct Ask {
     /// What is decided.
     #[serde(default)]
     pub choice: Option<String>,
+    /// For whom it is decided, by somebody who stands in for them.
+    #[serde(default)]
+    pub on_behalf_of: Option<String>,
     /// Whose it is from now on.
     #[serde(default)]
     pub owner: Option<String>,
@@ -130,6 +133,7 @@ impl Ask {
             seq: None,
             version: None,
             choice: None,
+            on_behalf_of: None,
             owner: None,
             subject: None,
         }

@@ -1,11 +1,11 @@
 //! Who publishes for which partition, as the group shares them out.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sagaline_log::LogError;
 
-use super::{Membership, State};
+use super::{Membership, REPLACED, State};
 use crate::owner::Role;
 use crate::stage::Stage;
 
@@ -50,13 +50,14 @@ fn one_has_all_and_two_share_until_one_is_gone() {
 }
 
 #[test]
-fn who_is_replaced_stands_by_and_does_not_join_again() {
+fn who_is_replaced_stands_by_for_a_while_and_says_why() {
     let stage = Stage::bare(PARTITIONS);
     let mut one = member(&stage, "one");
     settle(&stage, &mut [&mut one]);
     one.lose(&LogError::InUse { place: "the group g".to_owned() });
     settle(&stage, &mut [&mut one]);
-    assert!(matches!(one.state, State::Replaced) && owned(&one).is_empty());
+    let State::Outside(since) = one.state else { panic!("it has joined at once") };
+    assert!(since > Instant::now() + REPLACED / 2 && owned(&one).is_empty());
     assert!(one.trouble.unwrap().contains("Give each node a `node` name of its own"));
 }
 

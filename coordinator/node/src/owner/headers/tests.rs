@@ -24,7 +24,7 @@ fn published(channel: &str, schema: u64, value: &impl Wire) -> Published {
 }
 
 fn told(published: &Published) -> String {
-    let headers = super::of(published, "/t.inbox/3");
+    let headers = super::of(published, "/t.inbox/3", "node-1");
     headers.iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value))).collect()
 }
 
@@ -64,6 +64,7 @@ fn a_commands_headers() {
         ce_source: /t.inbox/3
         ce_type: sagaline.command.compensate
         ce_time: 2026-11-21T04:29:07.120Z
+        sagaline-node: node-1
         sagaline-saga: 01010101-0101-0101-0101-010101010101
         sagaline-key: A/1
         traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
@@ -93,6 +94,7 @@ fn a_notices_headers() {
         ce_source: /t.inbox/3
         ce_type: sagaline.saga.step_done
         ce_time: 1970-01-01T00:00:00.000Z
+        sagaline-node: node-1
         sagaline-saga: 01010101-0101-0101-0101-010101010101
         sagaline-key: A-1
     "#]]
@@ -128,6 +130,7 @@ fn a_parked_records_headers() {
         ce_source: /t.inbox/3
         ce_type: sagaline.parked.too_large
         ce_time: 2000-02-29T00:00:00.000Z
+        sagaline-node: node-1
     "#]]
     .assert_eq(&told(&published("parked", schema::PARKED.fingerprint, &parked)));
 }
@@ -138,8 +141,8 @@ fn a_value_that_can_not_be_read_has_none() {
     for length in 0..of.output.value.0.len() {
         let whole = of.output.value.0.clone();
         of.output.value.0.truncate(length);
-        assert_eq!(super::of(&of, "/t.inbox/3"), Vec::new(), "{length} of {} bytes", whole.len());
+        assert_eq!(super::of(&of, "/t.inbox/3", "node-1"), Vec::new(), "{length} of {} bytes", whole.len());
         of.output.value.0 = whole;
     }
-    assert_eq!(super::of(&published("events", 7, &command()), "/t.inbox/3"), Vec::new());
+    assert_eq!(super::of(&published("events", 7, &command()), "/t.inbox/3", "node-1"), Vec::new());
 }

@@ -1,0 +1,144 @@
+//! A real Kafka whose inbox topic is changed under a running coordinator: it is noticed, told with the way out, and what can be mended goes on by itself.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset as Position, TopicPartitionList};
+use sagaline_integration::coordinator::Seen;
+use sagaline_integration::kafka::Broker;
+use sagaline_integration::orders::Order;
+use sagaline_integration::stack::Stack;
+use sagaline_log::Log;
+use sagaline_log::kafka::KafkaLog;
+
+/// As `Stack::start` makes them.
+const PARTITIONS: usize = 4;
+
+/// Somebody with an administrator's rights.
+struct Admin {
+    client: AdminClient<DefaultClientContext>,
+    runtime: tokio::runtime::Runtime,
+    inbox: String,
+}
+
+impl Admin {
+    fn of(stack: &Stack) -> Result<Self> {
+        Ok(Self {
+            client: ClientConfig::new().set("bootstrap.servers", Broker::shared().bootstrap()).create()?,
+            runtime: tokio::runtime::Builder::new_current_thread().build()?,
+            inbox: format!("{}inbox", stack.prefix()),
+        })
+    }
+
+    /// Sets one setting of the inbox: the request replaces all, so that the others are said as they are.
+    fn set(&self, name: &str, value: &str) -> Result<()> {
+        let log = KafkaLog::connect(Broker::shared().bootstrap(), &BTreeMap::new())?;
+        let mut settings = log.topic(&self.inbox)?.context("the inbox is there")?.settings;
+        settings.insert(name.to_owned(), value.to_owned());
+        let mut change = AlterConfig::new(ResourceSpecifier::Topic(&self.inbox));
+        for (name, value) in &settings {
+            change = change.set(name, value);
+        }
+        let done = self.runtime.block_on(self.client.alter_configs(&[change], &AdminOptions::new()))?;
+        ensure!(done.iter().all(Result::is_ok), "{done:?}");
+        Ok(())
+    }
+
+    fn delete_records(&self, partition: u32, below: i64) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.inbox, i32::try_from(partition)?, Position::Offset(below))?;
+        let done = self.runtime.block_on(self.client.delete_records(&list, &AdminOptions::new()))?;
+        ensure!(done.elements().iter().all(|place| place.error().is_ok()), "{done:?}");
+        Ok(())
+    }
+
+    fn add_partition(&self) -> Result<()> {
+        let more = NewPartitions::new(&self.inbox, PARTITIONS + 1);
+        let done = self.runtime.block_on(self.client.create_partitions(&[more], &AdminOptions::new()))?;
+        ensure!(done.iter().all(Result::is_ok), "{done:?}");
+        Ok(())
+    }
+}
+
+/// Waits until every partition is as said; gives how they are.
+fn wait_all(stack: &mut Stack, what: &str, is: impl Fn(&Seen) -> bool) -> Result<Vec<Seen>> {
+    stack.wait(what, |stack| {
+        let seen = stack.coordinators[0].partitions()?;
+        Ok(seen.iter().all(&is).then_some(seen))
+    })
+}
+
+fn ten_more_end(stack: &mut Stack, api: &str) -> Result<()> {
+    let first = stack.orders.len();
+    stack.send((first..first + 10).map(Order::numbered))?;
+    stack.wait_ended(api)
+}
+
+#[test]
+fn an_inbox_that_is_changed_under_a_node_is_noticed_while_it_runs() -> Result<()> {
+    let mut stack = Stack::start(&[])?;
+    let api = stack.wait_ready()?;
+    let admin = Admin::of(&stack)?;
+    ten_more_end(&mut stack, &api)?;
+
+    admin.set("retention.ms", "604800000")?;
+    let seen = wait_all(&mut stack, "a halt for the retention", |seen| seen.halted().is_some())?;
+    let reason = seen[0].halted().unwrap_or_default();
+    ensure!(reason.contains("retention.ms is 604800000, it must be -1") && reason.contains("--add-config"), "{reason}");
+    let first = stack.orders.len();
+    stack.send((first..first + 10).map(Order::numbered))?;
+    admin.set("retention.ms", "-1")?;
+    wait_all(&mut stack, "going on by itself", Seen::is_live)?;
+    stack.wait_ended(&api)?;
+
+    // What was folded is gone from one partition's log: nothing stops, and nobody can miss it.
+    let folded = stack.coordinators[0].partitions()?[1].position;
+    admin.delete_records(1, folded - 1)?;
+    let said = stack
+        .wait("a word of the deleted records", |stack| Ok(stack.coordinators[0].partitions()?.remove(1).trouble))?;
+    ensure!(said.contains(&format!("partition 1 begins at offset {}", folded - 1)), "{said}");
+    ten_more_end(&mut stack, &api)?;
+    ensure!(stack.coordinators[0].partitions()?.iter().all(Seen::is_live), "a partition is no longer live");
+
+    admin.add_partition()?;
+    let seen = wait_all(&mut stack, "a halt for the partition", |seen| seen.halted().is_some())?;
+    let reason = seen[0].halted().unwrap_or_default();
+    ensure!(reason.contains("the number of partitions is 5, it must be 4"), "{reason}");
+    let wrong = stack.differences(&api);
+    ensure!(wrong.is_err(), "a halted partition answers as if nothing had happened");
+    stack.done();
+    Ok(())
+}
+
+#[test]
+fn records_deleted_before_they_were_folded_halt_their_partition_and_no_other() -> Result<()> {
+    let mut stack = Stack::start(&[])?;
+    let api = stack.wait_ready()?;
+    let admin = Admin::of(&stack)?;
+    ten_more_end(&mut stack, &api)?;
+    let folded = stack.coordinators[0].partitions()?[2].position;
+    // While it is stalled, events of other programs come: nobody folds them.
+    stack.coordinators[0].process().stall()?;
+    let log = KafkaLog::connect(Broker::shared().bootstrap(), &BTreeMap::new())?;
+    let mut producer = log.producer()?;
+    for number in 0..100 {
+        producer.append(&admin.inbox, 2, &sagaline_log::Record { value: vec![0], ..Default::default() }, number)?;
+    }
+    let mut landed = Vec::new();
+    while landed.len() < 100 {
+        producer.poll(std::time::Duration::from_millis(100), &mut landed);
+    }
+    admin.delete_records(2, folded + 90)?;
+    stack.coordinators[0].process().wake()?;
+    let seen = stack.wait("a halt of partition 2", |stack| {
+        let seen = stack.coordinators[0].partitions()?;
+        Ok(seen[2].halted().is_some().then_some(seen))
+    })?;
+    let reason = seen[2].halted().unwrap_or_default();
+    ensure!(reason.contains("partition 2 is ahead of its log") || reason.contains("lost records"), "{reason}");
+    ensure!(seen.iter().filter(|seen| seen.partition != 2).all(|seen| seen.halted().is_none()), "{seen:?}");
+    stack.done();
+    Ok(())
+}
