@@ -6,7 +6,7 @@ use super::{check, definition};
 
 /// a is undone with what is known of it, in three attempts.
 const UNDONE: &str = "steps:
-  - { step: a, call: work.make, retry: twice, compensate: { call: unmake, with: { n: \"${a != null ? a.n : 0}\" }, retry: { attempts: 3, backoff: 2s, factor: 3, jitter: none, attempt_timeout: 5s } } }
+  - { step: a, call: work.make, retry: twice, compensate: { call: unmake, with: { n: \"${a != null ? a.n : 0}\" }, retry: { attempts: 3, backoff: 2s..10s, factor: 3, jitter: none, attempt_timeout: 5s } } }
   - { step: b, call: work.make, retry: twice }";
 
 // shows: compensate.with, compensate.retry x success, refusal, timeout, late success, cancel
@@ -39,16 +39,16 @@ fn an_undoing_has_its_own_input_and_its_own_attempts() {
     check(
         "replies: { a: silent, undo a: silent }",
         expect![[r#"
-            0.0 a
-           11.0 a #2
-           21.0 goes back: a failed: no answer in time
-           21.0 undo a {"n":0}
-           28.0 undo a #2 {"n":0}
-           35.0 undo a #3 {"n":0}
-           40.0 stuck: a can't be undone: no answer in time
-           40.0 stuck: a can't be undone: no answer in time
-        world: a unknown
-    "#]],
+                0.0 a
+               11.0 a #2
+               21.0 goes back: a failed: no answer in time
+               21.0 undo a {"n":0}
+               28.0 undo a #2 {"n":0}
+               39.0 undo a #3 {"n":0}
+               44.0 stuck: a can't be undone: no answer in time
+               44.0 stuck: a can't be undone: no answer in time
+            world: a unknown
+        "#]],
     );
     // a's result comes when its undoing is decided: that is not decided anew. Its own answer comes between two attempts.
     check(
