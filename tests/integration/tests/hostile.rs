@@ -97,7 +97,7 @@ impl Attacker {
             attacks.extend(repeats(model, &body));
         }
         let fault = Fault { offset: 5, timer: 0, by: "mallory".into(), reason: "pass it over".into() };
-        for body in [Body::Fault(fault), Body::EngineVersion(EngineVersion { version: 9 })] {
+        for body in [Body::Fault(fault), Body::EngineVersion(EngineVersion { version: 9, by: "mallory".into() })] {
             let value = seal(INBOX.fingerprint, &wrong_key(), self.log_id, 0, &body);
             attacks.push(Attack { what: format!("forged {}", kind(&body)), partition: 0, value, fate: Fate::Parked });
         }
