@@ -28,7 +28,7 @@ pub fn read(root: &Node, problems: &mut Problems) -> Option<Contract> {
     let version = fields.required("version", "version: 1.0.0", problems);
     let version = version.and_then(|node| parsed(node, "version", lexical::version, problems)).map(str::to_owned);
     let owner = fields.required("owner", "owner: team-payments", problems);
-    let owner = owner.and_then(|node| fields::text(node, "an owner", problems)).map(str::to_owned);
+    let owner = owner.and_then(|node| fields::owner(node, problems)).map(str::to_owned);
     let limits = fields.get("limits").map_or(Some(Limits::default()), |node| limits(node, problems));
     let types = fields.required("types", "types: { Charge: { type: record, fields: [...] } }", problems);
     let types = types.and_then(|node| avro::types(node, problems));

@@ -134,7 +134,7 @@ fn head(fields: &Fields<'_>, problems: &mut Problems) -> Head {
     let version = fields.required("version", "version: 1.0.0", problems);
     let version = version.and_then(|node| parsed(node, "version", lexical::version, problems));
     let owner = fields.required("owner", "owner: team-fulfilment", problems);
-    let owner = owner.and_then(|node| fields::text(node, "an owner", problems));
+    let owner = owner.and_then(|node| fields::owner(node, problems));
     let deadline = fields.required("deadline", "deadline: { after: 14d, else: compensate }", problems);
     let deadline = deadline.and_then(|node| self::deadline(node, problems));
     Head {

@@ -113,6 +113,16 @@ pub fn text<'a>(node: &'a Node, what: &str, problems: &mut Problems) -> Option<&
     }
 }
 
+/// Whose something is. Nobody's work does not exist: an empty text names nobody.
+pub fn owner<'a>(node: &'a Node, problems: &mut Problems) -> Option<&'a str> {
+    let owner = text(node, "an owner", problems)?;
+    if owner.trim().is_empty() {
+        problems.error(node.span, "nobody is the owner", "name the team that looks after it: team-payments");
+        return None;
+    }
+    Some(owner)
+}
+
 /// The source of an expression: what a scalar says, whatever it would be as a value.
 pub fn expression<'a>(node: &'a Node, what: &str, problems: &mut Problems) -> Option<&'a str> {
     match &node.kind {

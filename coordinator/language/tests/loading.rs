@@ -172,6 +172,7 @@ fn a_parent_pins_its_child() {
     assert!(child.compensate);
 }
 
+// shows: saga x static error
 #[test]
 fn a_child_is_held_against_its_definition() {
     let wrong = PARENT.replace("{ id: x }", "{ id: 7 }").replace("one.n", "one.m");

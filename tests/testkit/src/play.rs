@@ -369,7 +369,7 @@ impl<'a> Play<'a> {
                     self.account.because = cause.to_string();
                 }
                 Fact::Stuck { stuck } => {
-                    self.account.because = format!("{stuck:?}");
+                    self.account.because = stuck.sentence(self.stage.definition, &self.saga.effects);
                     self.note(format!("stuck: {}", self.account.because));
                 }
                 Fact::Resumed { because } => self.note(format!("goes on: {because}")),
@@ -395,6 +395,10 @@ impl<'a> Play<'a> {
             Phase::Ended { at, .. } => at - self.stage.clock,
             Phase::Running { .. } | Phase::Stuck { .. } => self.since(),
         };
+        if matches!(self.saga.phase, Phase::Ended { end: End::Completed, .. }) {
+            // Whatever it was stuck at is no reason of this end.
+            self.account.because.clear();
+        }
         self.account.end = match &self.saga.phase {
             Phase::Ended { end, .. } => format!("{end:?}").to_lowercase(),
             Phase::Stuck { .. } => "stuck".to_owned(),

@@ -7,8 +7,6 @@ use sagaline_tidy::{Tree, code, docs, keywords, layers, places};
 
 const LOCKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/locked-dependencies.txt");
 const KEYWORDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/keywords.md");
-/// Cells of docs/keywords.md that nobody shows yet. It only goes down.
-const OPEN: usize = 364;
 
 fn workspace() -> layers::Graph {
     layers::Graph::of_workspace(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
@@ -94,5 +92,5 @@ fn every_keyword_is_shown_in_every_case() {
     let written = std::fs::read_to_string(KEYWORDS).unwrap_or_default();
     assert!(written == page, "docs/keywords.md is stale: UPDATE=1 cargo test -p sagaline-tidy writes it");
     let open = tables.open();
-    assert_eq!(open.len(), OPEN, "cells that nobody shows:\n{}", open.join("\n"));
+    assert!(open.is_empty(), "{} cells that nobody shows:\n{}", open.len(), open.join("\n"));
 }

@@ -16,6 +16,7 @@ fn payment() -> Contract {
     Contract::from_normal_form(PAYMENT.as_bytes()).unwrap()
 }
 
+// shows: contract.participant, contract.version, contract.owner, contract.types, operations.in, operations.out, operations.idempotent, operations.compensate, operations.refuses, operations.reads x restart
 #[test]
 fn the_normal_form_is_canonical_and_reads_back() {
     let form = payment().normal_form();

@@ -293,6 +293,7 @@ fn a_held_step_may_be_the_end() {
 }
 
 /// Its own input, looked at when it is decided; one that has no value is for people.
+// shows: compensate.with x success, refusal
 #[test]
 fn an_undoing_may_have_its_own_input() {
     let mut made = chain(&["a", "b"]);

@@ -19,6 +19,7 @@ fn failing(word: Word) -> Definition {
     made
 }
 
+// shows: saga x success, refusal
 #[test]
 fn what_a_child_says_while_it_is_awaited() {
     check(
@@ -96,6 +97,7 @@ fn what_a_child_says_while_it_is_awaited() {
     );
 }
 
+// shows: saga x late success, cancel
 #[test]
 fn what_a_child_says_while_it_is_undone() {
     check(
@@ -172,6 +174,7 @@ fn what_a_child_says_while_it_is_undone() {
     );
 }
 
+// shows: key x success
 #[test]
 fn a_child_that_stays() {
     let mut made = made();
@@ -200,6 +203,59 @@ fn child_key(made: &Definition) {
         start        -> starts x as mine
         child x completed -> c
         no c         -> turns back, releases x, Compensated
+    "#]],
+    );
+}
+
+/// A child has a deadline of its own; what its parent's silence, haste or end means to it, it is told under its key.
+// shows: saga, key x refusal, timeout, late success, cancel
+#[test]
+fn a_child_keeps_its_key() {
+    let mut made = failing(Word::Stuck);
+    let sagaline_definition::model::Verb::Saga(child) = &mut made.steps[0].verb else { panic!("a child") };
+    child.key = Some(Template::Expr(expr("input.key")));
+    let stage = || {
+        let mut stage = Stage::new(made.clone());
+        stage.saga.input = sagaline_schemas::wire::Bytes::from(r#"{"key":"mine"}"#);
+        stage
+    };
+    check_on(
+        stage(),
+        "child x compensated; retry; child x completed; ok c",
+        &expect![[r#"
+        start        -> starts x as mine
+        child x compensated -> stuck: the child saga of x ended Compensated: so it was
+        retry        -> goes on, starts x@1 as mine
+        child x completed -> c
+        ok c         -> releases x@1, Completed
+    "#]],
+    );
+    check_on(
+        stage(),
+        "deadline; child x cancelled",
+        &expect![[r#"
+        start        -> starts x as mine
+        deadline     -> turns back, cancels x as mine
+        child x cancelled -> Compensated
+    "#]],
+    );
+    check_on(
+        stage(),
+        "deadline; child x completed; child x compensated",
+        &expect![[r#"
+        start        -> starts x as mine
+        deadline     -> turns back, cancels x as mine
+        child x completed -> compensates x
+        child x compensated -> Compensated
+    "#]],
+    );
+    check_on(
+        stage(),
+        "cancel; child x cancelled",
+        &expect![[r#"
+        start        -> starts x as mine
+        cancel       -> turns back, cancels x as mine
+        child x cancelled -> Cancelled
     "#]],
     );
 }

@@ -5,6 +5,7 @@ use sagaline_definition::model::{Compensate, Word};
 
 use super::stage::{call_mut, chain, check};
 
+// shows: call, compensate x refusal
 #[test]
 fn refusal_at_every_step() {
     let abc = chain(&["a", "b", "c"]);
@@ -40,6 +41,7 @@ fn refusal_at_every_step() {
     );
 }
 
+// shows: call, compensate x timeout
 #[test]
 fn timeout_at_every_step() {
     let abc = chain(&["a", "b", "c"]);
@@ -137,6 +139,7 @@ fn failure_at_every_step() {
     );
 }
 
+// shows: call, compensate x cancel
 #[test]
 fn cancel_at_every_step() {
     let abc = chain(&["a", "b", "c"]);
@@ -189,6 +192,7 @@ fn cancel_at_every_step() {
     );
 }
 
+// shows: call, compensate x late success
 #[test]
 fn late_success_after_compensation_began() {
     let ab = chain(&["a", "b"]);
@@ -224,6 +228,7 @@ fn late_success_after_compensation_began() {
     );
 }
 
+// shows: refused x cancel
 #[test]
 fn late_refusal_takes_an_effect_off_the_list() {
     let mut abc = chain(&["a", "b", "c"]);
@@ -256,6 +261,7 @@ fn late_refusal_takes_an_effect_off_the_list() {
     );
 }
 
+// shows: retry x refusal
 #[test]
 fn refusal_after_retries() {
     check(
@@ -274,6 +280,7 @@ fn refusal_after_retries() {
     );
 }
 
+// shows: refused, step x late success
 #[test]
 fn contradictions_are_for_people() {
     let ab = chain(&["a", "b"]);
@@ -387,6 +394,7 @@ fn a_compensation_that_keeps_failing_is_stuck_never_failed() {
     );
 }
 
+// shows: compensate x success
 #[test]
 fn what_is_never_compensated_stays() {
     let mut abc = chain(&["a", "b", "c"]);
@@ -404,6 +412,8 @@ fn what_is_never_compensated_stays() {
     );
 }
 
+// shows: pivot x success, refusal, timeout, cancel
+// shows: step x cancel
 #[test]
 fn after_the_pivot_only_forward() {
     let mut abc = chain(&["a", "b", "c"]);

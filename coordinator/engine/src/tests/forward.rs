@@ -6,6 +6,7 @@ use sagaline_definition::model::Word;
 
 use super::stage::{call_mut, chain, check};
 
+// shows: call, step x success
 #[test]
 fn a_chain_completes() {
     check(
@@ -35,6 +36,7 @@ fn a_repeated_reply_changes_nothing() {
     );
 }
 
+// shows: after x success
 #[test]
 fn branches_join() {
     let mut graph = chain(&["a", "b", "c", "d"]);
@@ -53,6 +55,7 @@ fn branches_join() {
     );
 }
 
+// shows: if x success
 #[test]
 fn a_false_condition_skips() {
     let mut graph = chain(&["a", "b", "c"]);
@@ -85,6 +88,7 @@ fn an_expression_without_a_value_is_stuck_and_says_so() {
     );
 }
 
+// shows: retry, retry.attempts x timeout
 #[test]
 fn attempts_are_used_up() {
     check(
@@ -102,6 +106,7 @@ fn attempts_are_used_up() {
     );
 }
 
+// shows: retry x success
 #[test]
 fn a_failure_is_followed_by_the_next_attempt() {
     check(
@@ -119,6 +124,7 @@ fn a_failure_is_followed_by_the_next_attempt() {
     );
 }
 
+// shows: retry x late success
 #[test]
 fn a_late_success_during_the_wait_ends_the_retries() {
     check(
@@ -151,6 +157,8 @@ fn working_moves_the_clock() {
     );
 }
 
+// shows: refused x success, refusal
+// shows: operations.refuses x refusal
 #[test]
 fn refusals_by_code() {
     let mut graph = chain(&["a", "b"]);
@@ -178,6 +186,7 @@ fn refusals_by_code() {
     );
 }
 
+// shows: step x timeout
 #[test]
 fn stuck_after_failure_retries_the_same_effect() {
     let mut graph = chain(&["a"]);

@@ -154,6 +154,7 @@ fn an_attempt_that_met_an_outage_is_given_back() {
 }
 
 /// Neither the wait for the participant nor the attempts that met the outage count against the total time.
+// shows: retry.within x timeout
 #[test]
 fn an_outage_takes_nothing_of_the_total_time() {
     let mut made = chain(&["a"]);

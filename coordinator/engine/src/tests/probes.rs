@@ -12,6 +12,7 @@ fn probed() -> Definition {
     made
 }
 
+// shows: operations.probe x success, timeout, late success, cancel
 #[test]
 fn a_probe_settles_what_nobody_answered() {
     check(

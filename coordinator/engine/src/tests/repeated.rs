@@ -15,6 +15,7 @@ fn each(list: &str, at_once: u32, enough: Option<u32>) -> Definition {
     made
 }
 
+// shows: for_each, for_each.at_once, with x success
 #[test]
 fn as_many_at_once_as_allowed_and_results_in_order() {
     check(
@@ -40,6 +41,7 @@ fn as_many_at_once_as_allowed_and_results_in_order() {
     );
 }
 
+// shows: for_each.most x success
 #[test]
 fn a_list_that_is_too_long_is_a_failure_of_the_step() {
     let mut made = each("[1, 2, 3, 4, 5]", 2, None);
@@ -79,6 +81,7 @@ fn a_list_that_is_too_long_is_a_failure_of_the_step() {
     );
 }
 
+// shows: for_each, with x refusal
 #[test]
 fn the_way_back_is_the_exact_reverse_over_items() {
     check(
@@ -114,6 +117,7 @@ fn the_way_back_is_the_exact_reverse_over_items() {
     );
 }
 
+// shows: for_each x timeout
 #[test]
 fn one_that_is_skipped_is_null_among_the_results() {
     let mut made = each("[1, 2]", 2, None);
@@ -137,6 +141,7 @@ fn one_that_is_skipped_is_null_among_the_results() {
 }
 
 /// What is under way when enough are done is undone alone, newest first; what has not begun never does.
+// shows: for_each.enough, for_each.rest x success, late success, cancel
 #[test]
 fn enough_is_enough() {
     check(

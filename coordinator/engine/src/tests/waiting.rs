@@ -197,6 +197,7 @@ fn in_a_rehearsal_dates_come_sooner_and_now_is_the_definitions_time() {
 
 // shows: sleep.until, sleep.window, sleep.workdays, sleep.calendar x success
 // shows: calendars.days, calendars.holidays, calendars.hours, calendars.zone x success
+// shows: sleep x success, cancel
 #[test]
 fn sleeps_end() {
     check(
@@ -261,6 +262,7 @@ fn sleeps_end() {
     );
 }
 
+// shows: expected x timeout
 #[test]
 fn a_step_that_takes_longer_than_it_should_is_told_of() {
     let mut made = waits(None);
@@ -279,6 +281,7 @@ fn a_step_that_takes_longer_than_it_should_is_told_of() {
 }
 
 /// Other names: bound once the step is done; one that names another saga is a matter for a person.
+// shows: alias x success
 #[test]
 fn aliases() {
     let mut made = waits(None);
@@ -327,6 +330,75 @@ fn aliases() {
         taken ref r7 ->
         retry        -> goes on, binds ref=r7
         cancel       -> turns back, un-a
+        undone a     -> Cancelled
+    "#]],
+    );
+}
+
+/// Only the step's own result gives a name, and only to a saga that goes forward.
+// shows: alias x success, refusal, timeout, late success, cancel
+#[test]
+fn only_a_result_gives_a_name() {
+    let mut made = definition(vec![step("a", Verb::Call(call("a"))), step("b", Verb::Call(call("b")))]);
+    made.steps[0].alias = [("ref".to_owned(), expr("a.reference"))].into();
+    call_mut(&mut made, 0).refused_else = Word::Continue;
+    call_mut(&mut made, 0).failed = Word::Skip;
+    check(
+        &made,
+        "no a; ok b",
+        &expect![[r#"
+        start        -> a
+        no a         -> b, continues a
+        ok b         -> Completed
+    "#]],
+    );
+    check(
+        &made,
+        "silence a; undone a; ok b",
+        &expect![[r#"
+        start        -> a
+        sent a       ->
+        time a       ->
+        wait a       -> a#2
+        sent a       ->
+        time a       -> steps aside, un-a
+        undone a     -> goes on, b, skips a
+        ok b         -> Completed
+    "#]],
+    );
+    check(
+        &made,
+        "sent a; time a; ok a {\"reference\":\"r7\"}; ok b",
+        &expect![[r#"
+        start        -> a
+        sent a       ->
+        time a       ->
+        ok a {"reference":"r7"} -> binds ref=r7, b
+        ok b         -> Completed
+    "#]],
+    );
+    check(
+        &made,
+        "silence a; ok a {\"reference\":\"r7\"}; undone a; ok b",
+        &expect![[r#"
+        start        -> a
+        sent a       ->
+        time a       ->
+        wait a       -> a#2
+        sent a       ->
+        time a       -> steps aside, un-a
+        ok a {"reference":"r7"} ->
+        undone a     -> goes on, b, skips a
+        ok b         -> Completed
+    "#]],
+    );
+    check(
+        &made,
+        "cancel; ok a {\"reference\":\"r7\"}; undone a",
+        &expect![[r#"
+        start        -> a
+        cancel       -> turns back, un-a
+        ok a {"reference":"r7"} ->
         undone a     -> Cancelled
     "#]],
     );

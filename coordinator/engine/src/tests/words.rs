@@ -51,6 +51,8 @@ fn pivot(mut made: Definition, step: usize) -> Definition {
 }
 
 // shows: refused: continue, refused: compensate, refused: back_to, refused: hold, refused: stuck
+// shows: back_to, back_to.at_most, back_to.else x refusal
+// shows: step x refusal
 #[test]
 fn refused_words() {
     check(
@@ -127,6 +129,8 @@ fn refused_words() {
 }
 
 // shows: failed: skip, failed: compensate, failed: back_to, failed: hold, failed: stuck
+// shows: failed, back_to, back_to.at_most, back_to.else x timeout, late success
+// shows: failed x refusal
 #[test]
 fn failed_words() {
     check(
@@ -249,6 +253,7 @@ fn failed_words() {
 }
 
 // shows: guard: skip, guard: compensate, guard: back_to, guard: hold, guard: stuck
+// shows: guard.if, guard.else x success
 #[test]
 fn guard_words() {
     let shut = "told ok false; ok a; ";
@@ -313,6 +318,7 @@ fn guard_words() {
 }
 
 /// What is under way when the guard no longer holds gets no other attempt; what it did is not forgotten.
+// shows: guard.if, guard.else x timeout, late success
 #[test]
 fn a_guard_stands_before_every_attempt() {
     let late = "ok a; sent b; time b; told ok false; wait b; ";
@@ -677,6 +683,7 @@ fn after_the_pivot_no_word_goes_back() {
 }
 
 /// Two branches: while one is stuck, or undoes something, the word of the other is owed.
+// shows: failed x cancel
 #[test]
 fn a_word_is_owed_while_the_saga_is_busy() {
     let mut branches = chain(&["a", "b", "c"]);

@@ -26,6 +26,7 @@ fn check_types(types: &str, expected: Expect) {
     check(&format!("participant: payment\nversion: 1.0.0\nowner: team\noperations: {{}}\ntypes:\n{types}"), expected);
 }
 
+// shows: contract.participant, contract.version, contract.owner, contract.types, operations.in, operations.out, operations.idempotent, operations.compensate, operations.probe, operations.refuses, operations.reads x success
 #[test]
 fn a_contract_in_its_normal_form() {
     check_operations(
@@ -39,6 +40,7 @@ fn a_contract_in_its_normal_form() {
     );
 }
 
+// shows: limits.in_flight, limits.rate x static error
 #[test]
 fn limits_are_counted_and_paced() {
     let head = "participant: payment\nversion: 1.0.0\nowner: team\ntypes: {}\noperations: {}\n";
@@ -85,6 +87,7 @@ fn nothing_mandatory_may_be_missing() {
     );
 }
 
+// shows: contract.participant, contract.version, contract.owner x static error
 #[test]
 fn names_and_versions_have_a_form() {
     check(
@@ -106,6 +109,18 @@ fn names_and_versions_have_a_form() {
     );
 }
 
+// shows: contract.owner x static error
+#[test]
+fn nobody_owns_no_contract() {
+    check(
+        "participant: payment\nversion: 1.0.0\nowner: \"\"\ntypes: {}\noperations: {}\n",
+        expect![[r#"
+            payment.yaml:3:8: error: nobody is the owner
+                help: name the team that looks after it: team-payments
+        "#]],
+    );
+}
+
 #[test]
 fn unknown_keys_are_told() {
     check_operations(
@@ -119,6 +134,7 @@ fn unknown_keys_are_told() {
     );
 }
 
+// shows: operations.idempotent x static error
 #[test]
 fn an_operation_says_what_a_repeat_does() {
     check_operations(
@@ -132,6 +148,7 @@ fn an_operation_says_what_a_repeat_does() {
     );
 }
 
+// shows: operations.compensate, operations.probe x static error
 #[test]
 fn what_compensates_is_safe_to_repeat() {
     check_operations(
@@ -153,6 +170,7 @@ fn what_compensates_is_safe_to_repeat() {
     );
 }
 
+// shows: operations.in, operations.out, operations.compensate, operations.probe, operations.refuses, operations.reads x static error
 #[test]
 fn operations_and_types_must_be_there() {
     check_operations(
@@ -189,6 +207,7 @@ fn types_are_avro() {
     );
 }
 
+// shows: contract.types x static error
 #[test]
 fn types_that_are_not_avro_are_refused() {
     check_types(

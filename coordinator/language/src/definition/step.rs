@@ -57,7 +57,7 @@ pub fn read(reading: Reading<'_>, owner: &str, problems: &mut Problems) -> Optio
     let (raw, plan, index) = (reading.raw(), reading.plan, reading.index);
     let condition = expression::optional(raw.fields.get("if"), "`if`", &Type::Bool, &reading.outside(), problems);
     let outside = reading.outside().where_held(condition.as_ref().and_then(Option::as_ref));
-    let owner = raw.fields.get("owner").map_or(Some(owner), |node| fields::text(node, "an owner", problems));
+    let owner = raw.fields.get("owner").map_or(Some(owner), |node| fields::owner(node, problems));
     let for_each = raw.fields.get("for_each").map(|node| for_each(node, &reading, &outside, problems));
     let view = match &for_each {
         Some(Some((for_each, item))) => outside.clone().with(&for_each.item, item.clone()),

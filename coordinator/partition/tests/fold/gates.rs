@@ -82,6 +82,7 @@ fn ended(stage: &mut Stage) -> BTreeMap<String, usize> {
     ends
 }
 
+// shows: contract.owner x timeout
 #[test]
 fn four_hours_without_a_participant_use_up_nothing_and_end_without_a_flood() {
     let (definition, contract) = patient();
@@ -332,6 +333,7 @@ fn compensation_waits_for_its_participant_too() {
     stage.refolds_alike();
 }
 
+// shows: limits.in_flight x success
 #[test]
 fn no_more_in_flight_than_the_contract_allows() {
     let mut stage = limited(Limits { in_flight: Some(3), rate: None });
@@ -386,6 +388,7 @@ fn who_ends_while_it_waits_is_held_no_longer() {
     assert_eq!(gate(&mut stage, "participant/p").unwrap().held, 0);
 }
 
+// shows: limits.in_flight x timeout, cancel
 #[test]
 fn a_seat_is_free_again_when_its_time_is_up_or_its_saga_ends() {
     let mut stage = limited(Limits { in_flight: Some(1), rate: None });
@@ -405,6 +408,7 @@ fn a_seat_is_free_again_when_its_time_is_up_or_its_saga_ends() {
     stage.refolds_alike();
 }
 
+// shows: limits.rate x success
 #[test]
 fn no_more_a_second_than_the_contract_allows() {
     let mut stage = limited(Limits { in_flight: None, rate: Some(5) });

@@ -14,6 +14,7 @@ fn a_chain_of_calls_completes() {
     assert!(stage.phase("k").contains("end: Completed"), "{}", stage.phase("k"));
 }
 
+// shows: compensate.call x success, refusal
 #[test]
 fn a_late_failure_is_undone_in_reverse() {
     let mut stage = Stage::new(&["a", "b", "c"]);
@@ -49,6 +50,7 @@ fn a_repeated_event_is_no_news_and_a_hole_is_not_jumped() {
     assert_eq!(format!("{:?}", stage.parked()[0].reason), "Gap");
 }
 
+// shows: compensate.call x cancel
 #[test]
 fn a_request_is_taken_once() {
     let mut stage = Stage::new(&["a", "b"]);

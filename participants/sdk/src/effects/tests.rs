@@ -118,6 +118,7 @@ fn check_table(kind: Kind, known: Option<KnownOutcome>, decided: Millis, first: 
     expected.assert_eq(&table);
 }
 
+// shows: operations.idempotent x timeout, late success
 #[test]
 fn a_do() {
     check_table(
@@ -157,6 +158,7 @@ fn a_compensation_of_what_is_known_to_have_happened() {
     );
 }
 
+// shows: operations.idempotent x cancel
 #[test]
 fn a_compensation_of_what_may_have_happened() {
     check_table(
@@ -243,6 +245,7 @@ fn outcomes_of_a_first_run() {
     );
 }
 
+// shows: operations.idempotent x refusal
 #[test]
 fn outcomes_of_a_repeat() {
     check_outcomes(

@@ -148,6 +148,7 @@ fn a_step_runs_after_the_one_above() {
     ));
 }
 
+// shows: after x success
 #[test]
 fn after_overrides_what_stands_above() {
     expect!["a() b() c(a) d(b c) e(f) f(d) "].assert_eq(&order(
@@ -160,6 +161,7 @@ fn after_overrides_what_stands_above() {
     ));
 }
 
+// shows: together x success
 #[test]
 fn together_runs_branches_side_by_side() {
     expect!["a() b(a) c(a) d(c) e(a) f(d e) g(b) h(f g) "].assert_eq(&order(
@@ -262,6 +264,7 @@ fn mandatory_keys_are_asked_for() {
 }
 
 // shows: head.saga, head.version, head.owner, start.topic x static error
+// shows: step x static error
 #[test]
 fn names_have_a_form() {
     check_head(
@@ -309,6 +312,7 @@ fn names_have_a_form() {
     );
 }
 
+// shows: together x static error
 #[test]
 fn unknown_keys_are_told() {
     check_head(
@@ -414,6 +418,7 @@ fn a_start_reads_the_event() {
     );
 }
 
+// shows: retry.attempts, retry.backoff, retry.factor, retry.jitter, retry.attempt_timeout, retry.within x static error
 #[test]
 fn policies_have_bounds() {
     check_head(
@@ -449,6 +454,7 @@ fn policies_have_bounds() {
     );
 }
 
+// shows: retry, compensate.retry x static error
 #[test]
 fn retry_names_a_policy_or_is_one() {
     check_head(

@@ -63,6 +63,7 @@ steps:
 }
 
 // shows: head.use x static error
+// shows: call x static error
 #[test]
 fn participants_and_operations_must_be_known() {
     check_head(
@@ -118,6 +119,7 @@ fn step_names_are_there_once() {
     );
 }
 
+// shows: after x static error
 #[test]
 fn after_names_steps() {
     check_steps(
@@ -151,6 +153,7 @@ fn circles_and_what_they_block_are_refused() {
     );
 }
 
+// shows: compensate, operations.compensate x static error
 #[test]
 fn an_effect_is_undone_or_stays_openly() {
     check_steps(
@@ -193,6 +196,7 @@ fn an_effect_is_undone_or_stays_openly() {
     );
 }
 
+// shows: pivot x static error
 #[test]
 fn there_is_one_pivot_and_it_has_an_effect() {
     check_steps(
@@ -264,6 +268,7 @@ fn nothing_goes_back_behind_the_pivot() {
 }
 
 // shows: deadline.else, deadline.after_pivot x static error
+// shows: failed x static error
 #[test]
 fn words_stand_where_they_mean_something() {
     check_head(
@@ -311,6 +316,7 @@ fn words_stand_where_they_mean_something() {
     );
 }
 
+// shows: refused, operations.refuses x static error
 #[test]
 fn codes_are_those_of_the_contract() {
     check_steps(
@@ -351,6 +357,7 @@ fn names_in_expressions_must_be_there() {
     );
 }
 
+// shows: if x static error
 #[test]
 fn expressions_must_be_cel_and_of_their_type() {
     check_steps(
@@ -434,4 +441,42 @@ fn a_broken_contract_is_complained_of_once() {
             help: did you mean `input`?
     "#]]
     .assert_eq(&report.plain());
+}
+
+// shows: guard.if, guard.else, owner x static error
+#[test]
+fn a_guard_is_a_condition_and_a_word_and_an_owner_a_name() {
+    check_steps(
+        "  - { step: a, call: payment.hold, guard: { if: input.x + 1, else: skip } }
+  - { step: b, call: payment.hold, guard: { if: inptu.x } }
+  - { step: c, call: payment.hold, guard: { else: continue } }
+  - { step: d, call: payment.hold, owner: [team] }
+  - { step: e, call: payment.hold, owner: 7 }
+  - { step: f, call: payment.hold, owner: \"\" }",
+        expect![[r#"
+            a.yaml:2:49: error: `if` must be bool, and is int
+                help: write a condition: input.total > 100
+            a.yaml:3:43: error: `guard` needs `else`
+                help: write `else: compensate`
+            a.yaml:3:49: error: `inptu` means nothing here
+                help: did you mean `input`?
+            a.yaml:4:43: error: `guard` needs `if`
+                help: write `if: facts.status != 'cancelled'`
+            a.yaml:4:51: error: `continue` can't stand at `guard.else`
+                help: it takes `skip`, `compensate`, `back_to`, `hold`, `stuck`
+            a.yaml:5:43: error: an owner is text, and this is a list
+                help: write text
+            a.yaml:6:43: error: an owner is text, and this is a number
+                help: quote it: "7"
+            a.yaml:7:43: error: nobody is the owner
+                help: name the team that looks after it: team-payments
+        "#]],
+    );
+    check_head(
+        "owner: ' '\n",
+        expect![[r#"
+            a.yaml:1:8: error: nobody is the owner
+                help: name the team that looks after it: team-payments
+        "#]],
+    );
 }

@@ -40,6 +40,7 @@ fn expressions_stand_in_text_or_alone() {
     );
 }
 
+// shows: with x static error
 #[test]
 fn what_the_input_type_does_not_allow_is_refused() {
     check_with(

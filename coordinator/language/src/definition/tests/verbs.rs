@@ -5,6 +5,7 @@ use sagaline_definition::model::{Patience, Verb, Word};
 
 use super::*;
 
+// shows: key x static error
 #[test]
 fn a_step_does_one_thing() {
     check_steps(
@@ -29,6 +30,7 @@ fn a_step_does_one_thing() {
     );
 }
 
+// shows: ask, operations.reads x static error, success
 #[test]
 fn who_asks_changes_nothing() {
     check_steps(
@@ -53,6 +55,7 @@ fn who_asks_changes_nothing() {
 }
 
 // shows: sleep.until, sleep.window, sleep.workdays, sleep.calendar x static error
+// shows: sleep x static error
 #[test]
 fn a_sleep_ends_somehow() {
     check_head(
@@ -378,6 +381,7 @@ fn a_decision_is_exhaustive() {
     );
 }
 
+// shows: for_each, for_each.at_once, for_each.most, for_each.enough, for_each.rest x static error
 #[test]
 fn for_each_has_an_item_and_bounds() {
     check_steps(
@@ -433,6 +437,7 @@ fn for_each_has_an_item_and_bounds() {
     );
 }
 
+// shows: compensate.call, compensate.with x static error
 #[test]
 fn a_compensation_may_have_its_own_input() {
     let with = |with: &str| {
@@ -469,6 +474,7 @@ fn a_compensation_may_have_its_own_input() {
     );
 }
 
+// shows: alias x static error
 #[test]
 fn an_alias_is_text_of_the_result() {
     check_steps(
@@ -491,6 +497,7 @@ fn an_alias_is_text_of_the_result() {
     );
 }
 
+// shows: expected x static error
 #[test]
 fn a_step_may_be_late() {
     check_steps(

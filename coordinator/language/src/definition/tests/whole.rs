@@ -45,6 +45,7 @@ fn all_of_it_is_right() {
 
 // shows: head.constants, head.owner, head.saga, head.types, head.use, head.version x restart
 // shows: start.topic, start.if, start.key, start.input, facts.topic, facts.if x restart
+// shows: step, with x restart
 #[test]
 fn its_normal_form_reads_back() {
     let definition = sketch().value.definition;

@@ -77,6 +77,7 @@ fn where_nothing_is_made_void_skip_is_continue() {
     assert_eq!((&call.refused_else, &call.failed), (&Word::Continue, &Word::Skip));
 }
 
+// shows: back_to, back_to.at_most, back_to.else x static error
 #[test]
 fn a_loop_is_bounded_and_leads_back_over_every_way() {
     check_steps(
@@ -159,6 +160,7 @@ fn no_loop_leads_over_the_pivot() {
     );
 }
 
+// shows: guard.else x static error
 #[test]
 fn nothing_goes_back_behind_the_pivot_at_any_place() {
     check_steps(
@@ -185,6 +187,7 @@ fn nothing_goes_back_behind_the_pivot_at_any_place() {
     );
 }
 
+// shows: after.at_least, after.of x static error
 #[test]
 fn some_of_several_may_be_enough() {
     check_steps(
