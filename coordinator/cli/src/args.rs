@@ -127,6 +127,8 @@ pub enum Command {
     Gates,
     /// Show records that were set aside
     Parked(Parked),
+    /// Look at everything that a node needs, and say what to do: broker, topics, key, clocks, disk, stores, versions
+    Doctor(Configured),
     /// Drop the stores of a stopped node and fold its log anew
     Rebuild(Offline),
     /// Fold the log into a fresh store and compare it with that of a stopped node

@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod demo;
+mod doctor;
 mod init;
 mod list;
 mod node;
@@ -62,6 +63,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Watch(watch) => watch::watch(&watch, &common, &client()?),
         Command::Gates => list::gates(&common, &client()?),
         Command::Parked(parked) => list::parked(&parked, &common, &client()?),
+        Command::Doctor(configured) => doctor::doctor(&configured, &common),
         Command::Rebuild(offline) => offline::rebuild(&offline, &common),
         Command::Verify(offline) => offline::verify(&offline, &common),
         Command::Settings { what } => settings::settings(what.as_ref(), &common, &client()?),
