@@ -5,4 +5,5 @@ pub mod damage;
 pub mod kafka;
 pub mod orders;
 pub mod process;
+pub mod rehearsal;
 pub mod stack;
