@@ -203,6 +203,18 @@ impl Case {
             .fold(Some(answered), |first, turn| first.min(Some(turn)))
     }
 
+    /// Whether what undoes an effect was answered in virtual time before the effect itself, behind which it really waits in a queue.
+    #[must_use]
+    pub fn is_overtaken(&self, step: &str, items: &[u32], round: u32) -> bool {
+        let is_it = |command: &Commanded| {
+            let spot = &command.spot;
+            command.kind == Kind::Do && self.step_of(command) == step && spot.items == items && spot.round == round
+        };
+        let numbered = self.account.commands.iter().enumerate();
+        let mut of = numbered.filter(|(_, command)| is_it(command)).map(|(number, _)| number);
+        of.any(|number| self.answers_before(number) != self.answered_at(number))
+    }
+
     /// An answer overtakes neither what happened before it, nor another answer that came while its command was under way.
     fn gate(&self, sent: usize, answered: usize) -> usize {
         let is_before = |number: usize, turned: &Turned| match turned.cause {

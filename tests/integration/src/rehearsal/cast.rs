@@ -80,9 +80,8 @@ impl Scripts {
     }
 
     fn told(&self, fx: &Effect) -> Option<Says> {
-        let case = self.cases.get(fx.saga_name())?;
-        // A fact that is asked for has the place of a step.
-        case.definition.step_index(fx.step()).is_none().then(|| case.told_of(fx.step()))?
+        // A fact that is asked for stands where a step stands otherwise.
+        self.cases.get(fx.saga_name())?.told_of(fx.step().strip_prefix("facts.")?)
     }
 }
 

@@ -15,7 +15,8 @@ use super::ledger;
 use super::live::Live;
 use super::told::{Told, counted, place, told};
 
-/// What of an effect must be the same. Attempts are not: how many there are is a matter of real time.
+/// What of an effect must be the same. Attempts are not: how many there are is a matter of real time. Nor is what an effect brought, where the
+/// virtual saga never heard of it because it was undone first: really the one waits for the other, and a probe had found something else.
 const OF_EFFECT: [&str; 9] =
     ["participant", "operation", "input", "stands", "outcome", "detail", "undo", "probed", "known_by"];
 /// What of a fact.
@@ -107,7 +108,9 @@ fn world(case: &Case, saga: &SagaDetail, found: &mut Vec<String>) -> Result<()> 
             found.push(format!("there is no effect {key}"));
             continue;
         };
-        fields(key, &OF_EFFECT, wanted, came, found);
+        let (step, items, round) = place_of(wanted);
+        let same = |name: &&str| *name != "detail" || !case.is_overtaken(step, &items, round);
+        fields(key, &OF_EFFECT.into_iter().filter(same).collect::<Vec<_>>(), wanted, came, found);
     }
     let more = real_effects.keys().filter(|key| !script_effects.contains_key(*key));
     found.extend(more.map(|key| format!("there is an effect {key}")));
@@ -170,8 +173,13 @@ pub fn balance(live: &Live, cast: &Cast) -> Result<(usize, Vec<String>)> {
 }
 
 fn id_of(saga: SagaId, effect: &Json) -> EffectId {
-    let items: Vec<u32> =
-        effect["items"].as_array().into_iter().flatten().map(|item| item.as_u64().unwrap_or(0) as u32).collect();
-    let round = effect["round"].as_u64().unwrap_or(0) as u32;
-    effect_id(saga, effect["step"].as_str().unwrap_or_default(), &items, round)
+    let (step, items, round) = place_of(effect);
+    effect_id(saga, step, &items, round)
+}
+
+/// Of an effect in a report.
+fn place_of(effect: &Json) -> (&str, Vec<u32>, u32) {
+    let number = |json: &Json| json.as_u64().unwrap_or(0) as u32;
+    let items = effect["items"].as_array().into_iter().flatten().map(number).collect();
+    (effect["step"].as_str().unwrap_or_default(), items, number(&effect["round"]))
 }
