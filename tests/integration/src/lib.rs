@@ -7,5 +7,6 @@ pub mod kafka;
 pub mod orders;
 pub mod process;
 pub mod proxy;
+pub mod rehearsal;
 pub mod stack;
 pub mod tables;
