@@ -2,6 +2,7 @@
 //! Nothing here knows what is tested.
 
 pub mod damage;
+pub mod dev;
 pub mod kafka;
 pub mod orders;
 pub mod process;

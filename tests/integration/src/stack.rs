@@ -21,6 +21,8 @@ use crate::process::{Process, forget_our_settings, program, wait_until};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// After so long without an end or an effect nothing is expected any more.
 const QUIET: Duration = Duration::from_secs(8);
+/// Bytes of an answer of the API that are read.
+const MOST_OF_AN_ANSWER: u64 = 64 << 20;
 /// Inbox partitions.
 const PARTITIONS: u32 = 4;
 /// Name and secret of the log's key.
@@ -408,9 +410,9 @@ impl Drop for Stack {
     }
 }
 
-fn get(url: &str) -> Result<Value> {
+pub(crate) fn get(url: &str) -> Result<Value> {
     let mut response = ureq::get(url).call().with_context(|| format!("GET {url}"))?;
-    Ok(response.body_mut().read_json()?)
+    Ok(response.body_mut().with_config().limit(MOST_OF_AN_ANSWER).read_json()?)
 }
 
 fn report(saga: &Value) -> Result<Report> {
