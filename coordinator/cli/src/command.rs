@@ -9,6 +9,7 @@ mod node;
 mod offline;
 mod plan;
 mod ps;
+mod reconcile;
 mod send;
 mod settings;
 mod show;
@@ -61,6 +62,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Show(show) => show::show(&show, &common, &client()?),
         Command::Watch(watch) => watch::watch(&watch, &common, &client()?),
         Command::Parked(parked) => list::parked(&parked, &common, &client()?),
+        Command::Reconcile(reconcile) => reconcile::reconcile(&reconcile, &common, &client()?),
         Command::Rebuild(offline) => offline::rebuild(&offline, &common),
         Command::Verify(offline) => offline::verify(&offline, &common),
         Command::Settings { what } => settings::settings(what.as_ref(), &common, &client()?),

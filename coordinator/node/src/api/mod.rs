@@ -9,6 +9,7 @@ pub mod events;
 mod extract;
 pub mod model;
 mod parked;
+mod reconcile;
 mod requests;
 mod sagas;
 mod settings;
@@ -101,6 +102,7 @@ fn router(api: Api) -> Router {
         .route("/v1/contracts", get(definitions::contracts))
         .route("/v1/settings", get(settings::show).post(settings::set))
         .route("/v1/parked", get(parked::list))
+        .route("/v1/reconcile", post(reconcile::look))
         .route("/v1/faults", post(parked::skip))
         .route("/v1/events", post(events::send))
         .fallback(nowhere)
