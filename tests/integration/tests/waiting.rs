@@ -63,7 +63,7 @@ fn measure(dev: &mut Dev, before: usize, sagas: usize, empty: Memory) -> Result<
     let refold = dev.start(PATIENCE)?;
     let refolded = Memory::of(dev)?;
     expect_waiting(dev, sagas)?;
-    let new = sagas - before;
+    let (new, load) = (sagas - before, std::fs::read_to_string("/proc/loadavg")?);
     Ok(Figures {
         sagas,
         new,
@@ -79,6 +79,7 @@ fn measure(dev: &mut Dev, before: usize, sagas: usize, empty: Memory) -> Result<
         restarted,
         read,
         refolded,
+        load,
     })
 }
 

@@ -10,15 +10,22 @@ use sagaline_schemas::{Digest, SagaId};
 use super::{CACHED_BYTES, CACHED_SAGAS, Overlay};
 use crate::store::{Batch, Entry, Family, Read, Reader, Store, StoreError};
 
-/// Enough of a store for values that are got by their keys. Counts how often.
+/// Enough of a store for values that are got by their keys.
 #[derive(Clone, Default)]
-struct Values(Arc<Mutex<(BTreeMap<(Family, Vec<u8>), Vec<u8>>, usize)>>);
+struct Values(Arc<Mutex<Stored>>);
+
+#[derive(Default)]
+struct Stored {
+    values: BTreeMap<(Family, Vec<u8>), Vec<u8>>,
+    /// How often it was asked.
+    asked: usize,
+}
 
 impl Read for Values {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let (values, asked) = &mut *self.0.lock().unwrap();
-        *asked += 1;
-        Ok(values.get(&(family, key.to_vec())).cloned())
+        let stored = &mut *self.0.lock().unwrap();
+        stored.asked += 1;
+        Ok(stored.values.get(&(family, key.to_vec())).cloned())
     }
 
     fn scan(&self, _: Family, _: &[u8], _: Option<&[u8]>, _: usize) -> Result<Vec<Entry>, StoreError> {
@@ -28,7 +35,7 @@ impl Read for Values {
 
 impl Store for Values {
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let values = &mut self.0.lock().unwrap().0;
+        let values = &mut self.0.lock().unwrap().values;
         for (family, writes) in &batch.writes {
             for (key, value) in writes {
                 let value = value.clone().expect("nothing is deleted here");
@@ -125,7 +132,7 @@ fn what_is_kept_is_not_read_again() {
         assert!(over.saga(id(1)).unwrap().is_some());
     }
     over.commit().unwrap();
-    assert_eq!(store.0.lock().unwrap().1, 0, "the store was asked");
+    assert_eq!(store.0.lock().unwrap().asked, 0, "the store was asked");
     // The largest saga alone stays, however large it is.
     over.put_saga(saga(2, 2 * CACHED_BYTES));
     over.commit().unwrap();

@@ -63,6 +63,8 @@ pub struct Figures {
     /// After the restart, once the API had told of each saga.
     pub read: Memory,
     pub refolded: Memory,
+    /// What else the machine had to do at the end, as it says: `/proc/loadavg`.
+    pub load: String,
 }
 
 impl Figures {
@@ -123,6 +125,7 @@ impl fmt::Display for Figures {
             "  restart with the store kept: {kept:.2} s, {:.0} records/s; {journal:.2} s of it the embedded log reads its journal",
             per_second(self.kept)
         )?;
-        write!(f, "  restart from the log: {refold:.2} s, {:.0} records/s", per_second(self.refold))
+        writeln!(f, "  restart from the log: {refold:.2} s, {:.0} records/s", per_second(self.refold))?;
+        write!(f, "  load of the machine at the end: {}", self.load.trim())
     }
 }
