@@ -10,6 +10,7 @@ mod node;
 mod offline;
 mod plan;
 mod ps;
+mod reconcile;
 mod send;
 mod settings;
 mod show;
@@ -64,6 +65,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Gates => list::gates(&common, &client()?),
         Command::Parked(parked) => list::parked(&parked, &common, &client()?),
         Command::Doctor(configured) => doctor::doctor(&configured, &common),
+        Command::Reconcile(reconcile) => reconcile::reconcile(&reconcile, &common, &client()?),
         Command::Rebuild(offline) => offline::rebuild(&offline, &common),
         Command::Verify(offline) => offline::verify(&offline, &common),
         Command::Settings { what } => settings::settings(what.as_ref(), &common, &client()?),

@@ -3,6 +3,7 @@
 
 pub mod coordinator;
 pub mod damage;
+pub mod dev;
 pub mod kafka;
 pub mod orders;
 pub mod process;
