@@ -120,7 +120,7 @@ fn room(place: &Path) -> Option<u64> {
     let filled = unsafe { libc::statvfs(path.as_ptr(), found.as_mut_ptr()) } == 0;
     // SAFETY: statvfs has filled it.
     let found = filled.then(|| unsafe { found.assume_init() })?;
-    Some(u64::from(found.f_bavail).saturating_mul(found.f_frsize))
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 impl Patient<'_> {
