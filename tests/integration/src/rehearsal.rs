@@ -86,17 +86,18 @@ fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples")
 }
 
-/// Rehearses cases: all side by side but those that are to be alone, which follow one after the other.
+/// Rehearses cases: all side by side but those that are to be alone, which follow one after the other. `forgets`: an operation that only says that it
+/// was done, for tests that must turn red.
 ///
 /// # Errors
 /// When something does not come up. A case that comes out otherwise is no error, but an outcome.
-pub fn rehearse(cases: &[(File, Arc<Case>)]) -> Result<Outcome> {
+pub fn rehearse(cases: &[(File, Arc<Case>)], forgets: Option<&str>) -> Result<Outcome> {
     let contracts = contracts(cases)?;
     let participants: Vec<&str> = contracts.iter().map(|contract| contract.participant.as_str()).collect();
     let live = Live::start(&participants, &domain_topics(cases))?;
     let scripted: Vec<Arc<Case>> = cases.iter().map(|(_, case)| Arc::clone(case)).collect();
     let understudies = cases.iter().filter_map(|(file, _)| Some(file.understudy?.0)).collect();
-    let scripts = Scripts::new(&scripted, understudies);
+    let scripts = Scripts::new(&scripted, understudies, forgets);
     let cast = Cast::start(Arc::clone(&live.log), &live.prefix, live.dir(), contracts, scripts)?;
     let mut outcome = Outcome::default();
     let (alone, together): (Vec<_>, Vec<_>) = cases.iter().partition(|(_, case)| case.is_alone());

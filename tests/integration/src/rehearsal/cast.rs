@@ -17,7 +17,7 @@ use sagaline_participant::{
 use sagaline_schemas::record::Kind;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::case::{Case, Line, number_of};
 use super::ledger::{Act, Ledger, Line as LedgerLine};
@@ -54,14 +54,16 @@ pub struct Understudy {
 pub struct Scripts {
     cases: BTreeMap<String, Arc<Case>>,
     understudies: Vec<Understudy>,
+    /// An operation that says it was done, and was not: for tests that must turn red.
+    forgets: Option<String>,
 }
 
 impl Scripts {
-    /// Of these cases.
+    /// Of these cases. `forgets`: an operation that only says that it was done.
     #[must_use]
-    pub fn new(cases: &[Arc<Case>], understudies: Vec<Understudy>) -> Self {
+    pub fn new(cases: &[Arc<Case>], understudies: Vec<Understudy>, forgets: Option<&str>) -> Self {
         let cases = cases.iter().map(|case| (case.saga_name(), Arc::clone(case))).collect();
-        Self { cases, understudies }
+        Self { cases, understudies, forgets: forgets.map(str::to_owned) }
     }
 
     /// What is to be said, and the case that says it.
@@ -293,10 +295,9 @@ impl Actor {
         if after > SOON || *progress.borrow() < gate {
             fx.working(SystemTime::now() + after + UNDER_WAY);
         }
-        tokio::time::sleep(after).await;
-        // The case holds the sender as long as anybody listens.
-        drop(progress.wait_for(|progress| *progress >= gate).await);
-        if let (Some(act), Says::Ok(_)) = (act, &line.says) {
+        wait_for_turn(after, &mut progress, gate).await;
+        let forgotten = self.scripts.forgets.as_deref() == Some(fx.operation());
+        if let (Some(act), Says::Ok(_), false) = (act, &line.says, forgotten) {
             let line = LedgerLine {
                 effect: fx.id(),
                 saga: fx.saga_name().to_owned(),
@@ -307,6 +308,13 @@ impl Actor {
         }
         said(kind, line.says)
     }
+}
+
+/// As long as the work takes, and until all has happened that happens before its end.
+async fn wait_for_turn(after: Duration, progress: &mut watch::Receiver<usize>, gate: usize) {
+    tokio::time::sleep(after).await;
+    // The case holds the sender as long as anybody listens.
+    drop(progress.wait_for(|progress| *progress >= gate).await);
 }
 
 fn said(kind: Kind, says: Says) -> Result<Anything, HandlerError> {

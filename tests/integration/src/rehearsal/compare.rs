@@ -147,13 +147,7 @@ pub fn balance(live: &Live, cast: &Cast) -> Result<(usize, Vec<String>)> {
             let text = |name: &str| effect[name].as_str().unwrap_or_default();
             let acts = lines.remove(&id_of(id, effect)).map_or((0, 0), |(done, undone, _)| (done, undone));
             let changes = text("participant") != "saga" && !cast.reads(text("participant"), text("operation"));
-            let right = match effect["stands"].as_bool() {
-                _ if !changes => acts == (0, 0),
-                Some(true) => acts == (1, 0),
-                Some(false) => acts == (0, 0) || acts == (1, 1),
-                None => acts.0 <= 1 && acts.1 <= acts.0,
-            };
-            if !right {
+            if !balances(effect["stands"].as_bool(), changes, acts) {
                 let stands = &effect["stands"];
                 found.push(format!(
                     "{}/{} {}: stands {stands}, done {} times, undone {} times",
@@ -172,6 +166,16 @@ pub fn balance(live: &Live, cast: &Cast) -> Result<(usize, Vec<String>)> {
     Ok((effects, found))
 }
 
+/// Whether so many times done and undone is what a report says of an effect that changes the world, or does not.
+fn balances(stands: Option<bool>, changes: bool, acts: (u32, u32)) -> bool {
+    match stands {
+        _ if !changes => acts == (0, 0),
+        Some(true) => acts == (1, 0),
+        Some(false) => acts == (0, 0) || acts == (1, 1),
+        None => acts.0 <= 1 && acts.1 <= acts.0,
+    }
+}
+
 fn id_of(saga: SagaId, effect: &Json) -> EffectId {
     let (step, items, round) = place_of(effect);
     effect_id(saga, step, &items, round)
@@ -182,4 +186,39 @@ fn place_of(effect: &Json) -> (&str, Vec<u32>, u32) {
     let number = |json: &Json| json.as_u64().unwrap_or(0) as u32;
     let items = effect["items"].as_array().into_iter().flatten().map(number).collect();
     (effect["step"].as_str().unwrap_or_default(), items, number(&effect["round"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told_of(words: &str) -> Vec<Told> {
+        words.split(' ').map(|word| Told { what: word.to_owned(), at: 0 }).collect()
+    }
+
+    fn counts(script: &str, real: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        count(&told_of(script), &told_of(real), &mut found);
+        found
+    }
+
+    #[test]
+    fn what_is_missing_twice_or_new_is_found() {
+        assert_eq!(counts("a b b", "b a b"), [""; 0]);
+        assert_eq!(counts("a b", "a"), ["b: 0 times, not 1"]);
+        assert_eq!(counts("a b", "a b b"), ["b: 2 times, not 1"]);
+        assert_eq!(counts("a", "a c"), ["c: 1 times, not at all in virtual time"]);
+    }
+
+    #[test]
+    fn what_was_done_must_be_what_stands() {
+        let rights = |stands, changes| {
+            let all = [(0, 0), (1, 0), (1, 1), (0, 1), (2, 0)];
+            all.into_iter().filter(|acts| balances(stands, changes, *acts)).collect::<Vec<_>>()
+        };
+        assert_eq!(rights(Some(true), true), [(1, 0)]);
+        assert_eq!(rights(Some(false), true), [(0, 0), (1, 1)]);
+        assert_eq!(rights(None, true), [(0, 0), (1, 0), (1, 1)]);
+        assert_eq!(rights(Some(true), false), [(0, 0)], "what only reads leaves no line");
+    }
 }

@@ -107,3 +107,39 @@ fn hold(condition: Option<&Expr>, event: Value) -> Result<Value> {
     }
     bail!("no event was found for which {} holds", condition.source())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
+
+    use super::*;
+
+    fn expr(source: &str) -> Expr {
+        Expr::parse(source).unwrap()
+    }
+
+    fn value(json: &str) -> Value {
+        Value::parse(json.as_bytes()).unwrap()
+    }
+
+    fn begins(condition: &str, input: Option<&str>) -> Start {
+        let (condition, key, input) = (Some(expr(condition)), Some(expr("event.id")), input.map(expr));
+        Start { topic: Some("t".to_owned()), condition, key, input, shape: None, again: Default::default() }
+    }
+
+    #[test]
+    fn a_start_has_what_its_clause_looks_for() {
+        let made = start(&begins("event.type == 'placed'", None), &value(r#"{"id":"o-1","n":2}"#), "other").unwrap();
+        assert_eq!(made, value(r#"{"id":"o-1","n":2,"type":"placed"}"#));
+        let made =
+            start(&begins("event.n > 7 && event.x != 'no'", Some("event.in")), &value(r#"{"a":1}"#), "k").unwrap();
+        assert_eq!(made, value(r#"{"id":"k","in":{"a":1},"n":8,"x":"not no"}"#));
+    }
+
+    #[test]
+    fn a_condition_that_wants_the_other_side_gets_it() {
+        let made = start(&begins("!(event.n > 7)", None), &value(r#"{"id":"a"}"#), "a").unwrap();
+        assert_eq!(made, value(r#"{"id":"a","n":7}"#));
+        assert!(start(&begins("event.n == 1 && event.n == 2", None), &value("{}"), "a").is_err());
+    }
+}

@@ -17,6 +17,7 @@ use super::cast::Cast;
 use super::live::Live;
 use super::made;
 use super::told::{Told, counted, told};
+use crate::process::wait_until;
 
 /// How long something may be late, beyond its scaled time.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -67,12 +68,12 @@ impl<'a> Walk<'a> {
             match &turned.cause {
                 Caused::Begun => self.begin()?,
                 Caused::Happened(nth) => {
-                    rest_until(due);
+                    wait_for_time(due);
                     self.happens(*nth, turned).with_context(|| format!("happening {nth}"))?;
                     self.anchor = (now(), turned.at);
                 }
                 Caused::Up(participant) => {
-                    rest_until(due);
+                    wait_for_time(due);
                     self.is_back(participant)?;
                     self.anchor = (now(), turned.at);
                 }
@@ -107,47 +108,49 @@ impl<'a> Walk<'a> {
                 ensure!(matches!(asked.outcome, Some(Outcome::Taken { .. })), "no start: {asked:?}");
             }
         }
-        let late = Instant::now() + PATIENCE;
-        loop {
-            if let Some(saga) = self.live.of_key(&case.definition.saga, &case.key)? {
-                self.id = Some(saga.line.id);
-                self.anchor = (saga.line.started_at, 0);
-                return Ok(());
-            }
-            ensure!(Instant::now() < late, "no saga {} has begun", case.saga_name());
-            std::thread::sleep(LOOK);
-        }
+        let what = format!("the saga {}", case.saga_name());
+        let saga = wait_until(&what, PATIENCE, || self.live.of_key(&case.definition.saga, &case.key))?;
+        self.id = Some(saga.line.id);
+        self.anchor = (saga.line.started_at, 0);
+        Ok(())
     }
 
     /// Waits until the real saga has told all that the virtual one had told up to this turn.
     fn see(&mut self, number: usize, turned: &Turned, due: Millis) -> Result<()> {
-        let is_of = |told: &&Told| told.at == number as Millis;
-        let upto = self.script.iter().take_while(|told| told.at <= number as Millis).count();
+        let number = number as Millis;
+        let upto = self.script.iter().take_while(|told| told.at <= number).count();
         let wanted = counted(&self.script[..upto]);
-        let news: Vec<&str> = self.script.iter().filter(is_of).map(|told| told.what.as_str()).collect();
+        let news: Vec<&str> =
+            self.script.iter().filter(|told| told.at == number).map(|told| told.what.as_str()).collect();
         if news.is_empty() {
             return Ok(());
         }
         if !matches!(turned.cause, Caused::Reply(_)) {
-            rest_until(due);
+            wait_for_time(due);
         }
         let late = Instant::now() + PATIENCE + Duration::from_millis(u64::try_from(due - now()).unwrap_or(0));
-        loop {
-            let seen = self.seen()?;
-            let time_of = |what: &str| {
-                let nth = wanted.get(what).copied().unwrap_or(1);
-                seen.iter().filter(|told| told.what == what).nth(nth - 1).map(|told| told.at)
-            };
-            let times: Option<Vec<Millis>> = news.iter().map(|what| time_of(what)).collect();
-            if let Some(latest) = times.and_then(|times| times.into_iter().max()) {
-                // What is known to have happened later than a happening of ours did, did.
-                self.anchor = (latest, turned.at);
-                return Ok(());
+        let seen = self.wait_seen(&news, &wanted, late)?;
+        let time_of = |what: &&str| time_of(&seen, what, &wanted);
+        match news.iter().map(time_of).collect::<Option<Vec<Millis>>>() {
+            // What follows is timed from when it really happened, not from when it was seen.
+            Some(times) => {
+                self.anchor = (times.into_iter().max().unwrap_or(due), turned.at);
+                Ok(())
             }
-            if Instant::now() > late {
+            None => {
                 let missing: Vec<&&str> = news.iter().filter(|what| time_of(what).is_none()).collect();
                 let history: Vec<&str> = seen.iter().map(|told| told.what.as_str()).collect();
-                bail!("turn {number} ({:?}) never came: {missing:#?}\nwhat came: {history:#?}", turned.cause);
+                bail!("turn {number} ({:?}) never came: {missing:#?}\nwhat came: {history:#?}", turned.cause)
+            }
+        }
+    }
+
+    /// What the real saga has told, once all the news is among it, or it is late.
+    fn wait_seen(&self, news: &[&str], wanted: &BTreeMap<&str, usize>, late: Instant) -> Result<Vec<Told>> {
+        loop {
+            let seen = self.seen()?;
+            if Instant::now() > late || news.iter().all(|what| time_of(&seen, what, wanted).is_some()) {
+                return Ok(seen);
             }
             std::thread::sleep(LOOK);
         }
@@ -225,7 +228,7 @@ impl<'a> Walk<'a> {
 
     fn is_back(&mut self, participant: &str) -> Result<()> {
         let since = self.away.remove(participant).with_context(|| format!("{participant} was not away"))?;
-        std::thread::sleep(AWAY.saturating_sub(since.elapsed()));
+        wait_for_time(now() + AWAY.saturating_sub(since.elapsed()).as_millis() as Millis);
         self.cast.up(participant)
     }
 }
@@ -235,6 +238,13 @@ fn now() -> Millis {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as Millis)
 }
 
-fn rest_until(time: Millis) {
+/// When something was told as often as it is wanted; none: it was not.
+fn time_of(seen: &[Told], what: &str, wanted: &BTreeMap<&str, usize>) -> Option<Millis> {
+    let nth = wanted.get(what).copied().unwrap_or(1);
+    seen.iter().filter(|told| told.what == what).nth(nth - 1).map(|told| told.at)
+}
+
+/// The scenario's own time: nothing tells of it but the clock.
+fn wait_for_time(time: Millis) {
     std::thread::sleep(Duration::from_millis(u64::try_from(time - now()).unwrap_or(0)));
 }
