@@ -48,6 +48,9 @@ pub struct File {
 /// A scenario that can't be rehearsed yet, and why: its file, the beginning of its name, the reason.
 pub type LeftOut = (&'static str, &'static str, &'static str);
 
+/// A case and the file that it comes from.
+pub type Filed = (File, Arc<Case>);
+
 /// What came of all.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -65,8 +68,8 @@ pub struct Outcome {
 ///
 /// # Errors
 /// When a file can't be read, or is wrong.
-pub fn cases(files: &[File]) -> Result<Vec<(File, Arc<Case>)>> {
-    let mut found: Vec<(File, Arc<Case>)> = Vec::new();
+pub fn cases(files: &[File]) -> Result<Vec<Filed>> {
+    let mut found: Vec<Filed> = Vec::new();
     for file in files {
         let folder = examples().join(file.folder);
         let loaded = load(&[&folder]).with_context(|| folder.display().to_string())?;
@@ -91,7 +94,7 @@ fn examples() -> PathBuf {
 ///
 /// # Errors
 /// When something does not come up. A case that comes out otherwise is no error, but an outcome.
-pub fn rehearse(cases: &[(File, Arc<Case>)], forgets: Option<&str>) -> Result<Outcome> {
+pub fn rehearse(cases: &[Filed], forgets: Option<&str>) -> Result<Outcome> {
     let contracts = contracts(cases)?;
     let participants: Vec<&str> = contracts.iter().map(|contract| contract.participant.as_str()).collect();
     let live = Live::start(&participants, &domain_topics(cases))?;
@@ -114,8 +117,8 @@ pub fn rehearse(cases: &[(File, Arc<Case>)], forgets: Option<&str>) -> Result<Ou
 }
 
 /// Groups of one file and one scale are applied one after the other; their sagas live on side by side.
-fn side_by_side(live: &Live, cast: &Cast, cases: &[&(File, Arc<Case>)], outcome: &mut Outcome) -> Result<()> {
-    let mut groups: BTreeMap<(&str, Scale), Vec<&(File, Arc<Case>)>> = BTreeMap::new();
+fn side_by_side(live: &Live, cast: &Cast, cases: &[&Filed], outcome: &mut Outcome) -> Result<()> {
+    let mut groups: BTreeMap<(&str, Scale), Vec<&Filed>> = BTreeMap::new();
     for one in cases {
         groups.entry((one.0.name, one.1.scale)).or_default().push(one);
     }
@@ -152,10 +155,7 @@ fn walk(live: &Live, cast: &Cast, case: &Case) -> Result<Vec<String>> {
     Ok(differences)
 }
 
-fn wait_begun<T>(
-    group: &[&(File, Arc<Case>)],
-    walking: &[(&Arc<Case>, std::thread::ScopedJoinHandle<'_, T>)],
-) -> Result<()> {
+fn wait_begun<T>(group: &[&Filed], walking: &[(&Arc<Case>, std::thread::ScopedJoinHandle<'_, T>)]) -> Result<()> {
     crate::process::wait_until("the beginning of a group's sagas", BEGIN, || {
         let has_begun = |case: &Arc<Case>| {
             let over = walking.iter().any(|(walked, walk)| Arc::ptr_eq(walked, case) && walk.is_finished());
@@ -183,7 +183,7 @@ fn write(live: &Live, file: &File) -> Result<PathBuf> {
 }
 
 /// Each participant's contract; the stories agree about them.
-fn contracts(cases: &[(File, Arc<Case>)]) -> Result<Vec<Contract>> {
+fn contracts(cases: &[Filed]) -> Result<Vec<Contract>> {
     let folders: BTreeSet<&str> = cases.iter().map(|(file, _)| file.folder).collect();
     let mut found = BTreeMap::new();
     for folder in folders {
@@ -193,7 +193,7 @@ fn contracts(cases: &[(File, Arc<Case>)]) -> Result<Vec<Contract>> {
     Ok(found.into_values().collect())
 }
 
-fn domain_topics(cases: &[(File, Arc<Case>)]) -> Vec<String> {
+fn domain_topics(cases: &[Filed]) -> Vec<String> {
     let of = |definition: &Definition| {
         let waits = definition.steps.iter().filter_map(|step| match &step.verb {
             Verb::Wait(wait) => Some(wait.topic.clone()),

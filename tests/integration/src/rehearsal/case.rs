@@ -197,10 +197,9 @@ impl Case {
         let own = participant(&self.account.commands[number]);
         let later = self.account.commands.iter().enumerate().skip(number + 1);
         let behind = later.filter(|(_, command)| command.kind != Kind::Ask && participant(command) == own);
+        let earlier = behind.filter_map(|(number, _)| self.answered_at(number)).min();
         let answered = self.answered_at(number)?;
-        behind
-            .filter_map(|(number, _)| self.answered_at(number))
-            .fold(Some(answered), |first, turn| first.min(Some(turn)))
+        Some(earlier.map_or(answered, |earlier| earlier.min(answered)))
     }
 
     /// Whether what undoes an effect was answered in virtual time before the effect itself, behind which it really waits in a queue.

@@ -1,7 +1,7 @@
 //! What participants really did, in one file each: a line for every effect that was done, and for every one that was undone. It is the witness
 //! against the coordinator's reports, and is asked for nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -37,7 +37,13 @@ pub struct Line {
 /// A participant's ledger.
 #[derive(Debug)]
 pub struct Ledger {
-    file: Mutex<(File, BTreeMap<(EffectId, Act), ()>)>,
+    written: Mutex<Written>,
+}
+
+#[derive(Debug)]
+struct Written {
+    file: File,
+    acts: BTreeSet<(EffectId, Act)>,
 }
 
 impl Ledger {
@@ -47,7 +53,7 @@ impl Ledger {
     /// When the file can't be made.
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).with_context(|| path.display().to_string())?;
-        Ok(Self { file: Mutex::new((file, BTreeMap::new())) })
+        Ok(Self { written: Mutex::new(Written { file, acts: BTreeSet::new() }) })
     }
 
     /// Does it, once under the effect's id. What was never done is not undone, and what is undone is not done again: the id is closed.
@@ -55,17 +61,16 @@ impl Ledger {
     /// # Errors
     /// When the line can't be written.
     pub fn act(&self, line: &Line) -> Result<(), std::io::Error> {
-        let mut guard = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let (file, acts) = &mut *guard;
-        let is = |act| acts.contains_key(&(line.effect, act));
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let is = |act| written.acts.contains(&(line.effect, act));
         let news = match line.act {
             Act::Done => !is(Act::Done) && !is(Act::Undone),
             Act::Undone => is(Act::Done) && !is(Act::Undone),
         };
         if news {
             let text = serde_json::to_string(line)? + "\n";
-            file.write_all(text.as_bytes())?;
-            acts.insert((line.effect, line.act), ());
+            written.file.write_all(text.as_bytes())?;
+            written.acts.insert((line.effect, line.act));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! A coordinator that really runs: `sagaline serve` on a real Kafka, its API, and the topics beside it.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -116,7 +116,7 @@ impl Live {
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn apply(&self, folder: &PathBuf, scale: Scale, as_of: &str) -> Result<()> {
+    pub fn apply(&self, folder: &Path, scale: Scale, as_of: &str) -> Result<()> {
         let folder = folder.display().to_string();
         let scale = scale.word();
         self.sagaline(&["apply", &folder, "--scale", &scale, "--as-of", as_of, "--api", &self.api])
