@@ -13,6 +13,9 @@ use tempfile::TempDir;
 use crate::coordinator::get;
 use crate::process::{Process, forget_our_settings, program, wait_until};
 
+/// Linux counts in hundredths of a second towards programs, whatever the kernel's own tick.
+const TICK: Duration = Duration::from_millis(10);
+
 /// A coordinator that lives and dies as its test says; its data outlive it.
 #[derive(Debug)]
 pub struct Dev {
@@ -116,6 +119,19 @@ impl Dev {
         let line = line.with_context(|| format!("the system does not tell {name}"))?;
         let kib: u64 = line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{name}: {line}"))?;
         Ok(kib * 1024)
+    }
+
+    /// Processor time that it has used in this life, all its threads together.
+    ///
+    /// # Errors
+    /// When it does not live.
+    pub fn cpu(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()?))?;
+        // The second field is the program's name in brackets, which may hold anything.
+        let (_, fields) = stat.rsplit_once(')').context("no program name")?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let ticks = |nth: usize| -> Result<u64> { Ok(fields.get(nth).context("too short")?.parse()?) };
+        Ok(TICK * u32::try_from(ticks(11)? + ticks(12)?)?)
     }
 
     /// Files and sockets that it has open.

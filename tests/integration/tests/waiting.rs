@@ -61,6 +61,7 @@ fn measure(dev: &mut Dev, before: usize, sagas: usize, empty: Memory) -> Result<
     dev.stop()?;
     dev.sagaline(&["rebuild", "--data", "data"])?;
     let refold = dev.start(PATIENCE)?;
+    let cpu = dev.cpu()?;
     let refolded = Memory::of(dev)?;
     expect_waiting(dev, sagas)?;
     let (new, load) = (sagas - before, std::fs::read_to_string("/proc/loadavg")?);
@@ -73,6 +74,7 @@ fn measure(dev: &mut Dev, before: usize, sagas: usize, empty: Memory) -> Result<
         journal,
         kept,
         refold,
+        cpu,
         files,
         empty,
         made,

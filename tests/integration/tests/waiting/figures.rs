@@ -56,6 +56,8 @@ pub struct Figures {
     pub kept: Duration,
     /// A restart from the log alone.
     pub refold: Duration,
+    /// Processor time of that.
+    pub cpu: Duration,
     pub files: usize,
     pub empty: Memory,
     pub made: Memory,
@@ -122,10 +124,15 @@ impl fmt::Display for Figures {
         let (journal, kept, refold) = (seconds(&self.journal), seconds(&self.kept), seconds(&self.refold));
         writeln!(
             f,
-            "  restart with the store kept: {kept:.2} s, {:.0} records/s; {journal:.2} s of it the embedded log reads its journal",
+            "  restart with the store kept: {kept:.2} s, {:.0} records/s; the embedded log alone, which reads its journal to open: {journal:.2} s",
             per_second(self.kept)
         )?;
-        writeln!(f, "  restart from the log: {refold:.2} s, {:.0} records/s", per_second(self.refold))?;
+        let (cpu, each) = (seconds(&self.cpu), self.cpu.as_micros() as f64 / self.records as f64);
+        writeln!(
+            f,
+            "  restart from the log: {refold:.2} s, {:.0} records/s; {cpu:.2} s of processor time, {each:.0} us a record",
+            per_second(self.refold)
+        )?;
         write!(f, "  load of the machine at the end: {}", self.load.trim())
     }
 }
