@@ -27,7 +27,7 @@ use walk::Walk;
 
 /// When a scenario begins that does not say it.
 const CLOCK: &str = "2026-01-05T09:00:00Z";
-/// How long a group of sagas may take to begin.
+/// How long a round of sagas may take to begin.
 const BEGIN: Duration = Duration::from_secs(60);
 
 /// A file of scenarios.
@@ -116,22 +116,33 @@ pub fn rehearse(cases: &[Filed], forgets: Option<&str>) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Groups of one file and one scale are applied one after the other; their sagas live on side by side.
+/// Definitions are applied before any saga begins, since ingress begins to read anew when it learns of topics. A file's second scale follows once the
+/// sagas of its first have begun; then all live on side by side.
 fn side_by_side(live: &Live, cast: &Cast, cases: &[&Filed], outcome: &mut Outcome) -> Result<()> {
     let mut groups: BTreeMap<(&str, Scale), Vec<&Filed>> = BTreeMap::new();
     for one in cases {
         groups.entry((one.0.name, one.1.scale)).or_default().push(one);
     }
+    let mut rounds: Vec<Vec<Vec<&Filed>>> = Vec::new();
+    for group in groups.into_values() {
+        let is_of_file = |groups: &Vec<Vec<&Filed>>| groups.iter().any(|other| other[0].0.name == group[0].0.name);
+        match rounds.iter().position(|groups| !is_of_file(groups)) {
+            Some(round) => rounds[round].push(group),
+            None => rounds.push(vec![group]),
+        }
+    }
     let ends = std::thread::scope(|scope| -> Result<Vec<_>> {
         let mut walking = Vec::new();
-        for ((_, scale), group) in &groups {
-            let as_of = group[0].1.scenario.clock.as_deref().unwrap_or(CLOCK);
-            live.apply(&write(live, &group[0].0)?, *scale, as_of)?;
-            for (_, case) in group {
+        for groups in rounds {
+            for group in &groups {
+                let (file, case) = group[0];
+                live.apply(&write(live, file)?, case.scale, case.scenario.clock.as_deref().unwrap_or(CLOCK))?;
+            }
+            let begun = walking.len();
+            for (_, case) in groups.into_iter().flatten() {
                 walking.push((case, scope.spawn(|| walk(live, cast, case))));
             }
-            // The next application of the same file would be what they begin with.
-            wait_begun(group, &walking)?;
+            wait_begun(&walking[begun..])?;
         }
         let joined = walking.into_iter().map(|(case, walk)| {
             let differences = walk.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the walk panicked")));
@@ -155,13 +166,10 @@ fn walk(live: &Live, cast: &Cast, case: &Case) -> Result<Vec<String>> {
     Ok(differences)
 }
 
-fn wait_begun<T>(group: &[&Filed], walking: &[(&Arc<Case>, std::thread::ScopedJoinHandle<'_, T>)]) -> Result<()> {
-    crate::process::wait_until("the beginning of a group's sagas", BEGIN, || {
-        let has_begun = |case: &Arc<Case>| {
-            let over = walking.iter().any(|(walked, walk)| Arc::ptr_eq(walked, case) && walk.is_finished());
-            over || *case.progress.borrow() > 0
-        };
-        Ok(group.iter().all(|(_, case)| has_begun(case)).then_some(()))
+fn wait_begun<T>(walking: &[(&Arc<Case>, std::thread::ScopedJoinHandle<'_, T>)]) -> Result<()> {
+    crate::process::wait_until("the beginning of a round's sagas", BEGIN, || {
+        let has_begun = walking.iter().all(|(case, walk)| walk.is_finished() || *case.progress.borrow() > 0);
+        Ok(has_begun.then_some(()))
     })
 }
 

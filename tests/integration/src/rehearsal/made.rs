@@ -132,8 +132,8 @@ mod tests {
         let made = start(&begins("event.type == 'placed'", None), &value(r#"{"id":"o-1","n":2}"#), "other").unwrap();
         assert_eq!(made, value(r#"{"id":"o-1","n":2,"type":"placed"}"#));
         let made =
-            start(&begins("event.n > 7 && event.x != 'no'", Some("event.in")), &value(r#"{"a":1}"#), "k").unwrap();
-        assert_eq!(made, value(r#"{"id":"k","in":{"a":1},"n":8,"x":"not no"}"#));
+            start(&begins("event.n > 7 && event.x != 'no'", Some("event.order")), &value(r#"{"a":1}"#), "k").unwrap();
+        assert_eq!(made, value(r#"{"id":"k","n":8,"order":{"a":1},"x":"not no"}"#));
     }
 
     #[test]
