@@ -162,13 +162,14 @@ impl Portion {
         if filter.ended_from.is_some_and(|from| since < from) {
             return Ok(None);
         }
-        // A page that goes on in the middle of a saga: the one before has counted it.
-        self.sagas += u64::from(from == 0);
+        // A saga that lies on two pages counts on the first.
         for effect in from..saga.effects.len() as u32 {
             if !self.effect(source, filter, (saga, since), effect)? {
+                self.sagas += u64::from(from == 0 && effect > 0);
                 return Ok(Some(effect));
             }
         }
+        self.sagas += u64::from(from == 0);
         Ok(None)
     }
 
