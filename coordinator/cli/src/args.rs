@@ -3,6 +3,7 @@
 mod prove;
 
 mod steer;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use sagaline_node::api::model::Status;
 
 pub use self::prove::{Check, Plan, Test};
 pub use self::steer::*;
+pub use self::upgrade::*;
 use crate::client::DEFAULT_API;
 
 const EXAMPLES: &str = "\
@@ -137,6 +139,8 @@ pub enum Command {
         #[command(subcommand)]
         what: Option<SettingsCommand>,
     },
+    /// Show or raise the version of the rules that the log is folded by
+    Upgrade(Upgrade),
     /// Have an input that kills the fold passed over
     Skip(Skip),
     /// List contracts

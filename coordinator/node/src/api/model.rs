@@ -1,6 +1,7 @@
 //! What the API takes and gives, as JSON. The command line reads the same types back: one form, said once.
 
 mod ask;
+mod upgrade;
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,7 @@ use sagaline_schemas::{Digest, Millis, Offset, Partition, SagaId, Value};
 use serde::{Deserialize, Serialize};
 
 pub use self::ask::*;
+pub use self::upgrade::*;
 
 /// What became of a saga, in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
