@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use expect_test::expect;
 use sagaline_language::{Loaded, load};
 use sagaline_partition::digest::digest;
 use sagaline_partition::store::FORMAT;
@@ -329,6 +330,47 @@ fn check(file: &Path) {
     if let Some(wrong) = golden.differs(&now) {
         panic!("{}: {wrong}", file.strip_prefix(folder()).unwrap().display());
     }
+}
+
+#[test]
+fn the_scenarios_end_as_they_say() {
+    let mut told = String::new();
+    for (name, scenario) in SCENARIOS {
+        for mut stage in scenario() {
+            stage.partition.commit().unwrap();
+            for parked in stage.parked() {
+                writeln!(told, "{name}: offset {} is parked: {}", parked.offset, parked.detail).unwrap();
+            }
+            for saga in sagaline_partition::view::sagas(stage.partition.reader().as_ref(), None, usize::MAX).unwrap() {
+                let phase = format!("{:?}", saga.phase);
+                let phase = phase.split(", at: ").next().unwrap_or_default().replace("Ended { end: ", "");
+                writeln!(told, "{name}: {}: {phase}", saga.key).unwrap();
+            }
+        }
+    }
+    expect![[r#"
+        order: fulfilled: Completed
+        order: no money: Compensated
+        order: used up: Compensated
+        order: cancelled: Cancelled
+        waits: offset 26 is parked: the saga has ended
+        waits: held: Cancelled
+        waits: nobody decides: Stuck { direction: Back { cause: Deadline }, stuck: Compensation { effect: 1, error: "no answer in time" } }
+        waits: nothing comes: Compensated
+        waits: told: Completed
+        waits: early: Completed
+        children: k/child: Completed
+        children: k: Completed
+        children-undone: k/child: Compensated
+        children-undone: k: Compensated
+        gates: k2: Running { direction: Forward }
+        gates: k5: Running { direction: Forward }
+        gates: k4: Running { direction: Forward }
+        gates: waits: Running { direction: Forward }
+        gates: k1: Running { direction: Forward }
+        gates: k3: Running { direction: Forward }
+        gates: k0: Completed
+    "#]].assert_eq(&told);
 }
 
 #[test]
