@@ -3,6 +3,7 @@
 mod prove;
 mod reconcile;
 mod steer;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use sagaline_node::api::model::Status;
 pub use self::prove::{Check, Plan, Test};
 pub use self::reconcile::Reconcile;
 pub use self::steer::*;
+pub use self::upgrade::*;
 use crate::client::DEFAULT_API;
 
 const EXAMPLES: &str = "\
@@ -142,6 +144,8 @@ pub enum Command {
         #[command(subcommand)]
         what: Option<SettingsCommand>,
     },
+    /// Show or raise the version of the rules that the log is folded by
+    Upgrade(Upgrade),
     /// Have an input that kills the fold passed over
     Skip(Skip),
     /// List contracts

@@ -17,6 +17,7 @@ mod show;
 mod steer;
 mod test;
 mod topics;
+mod upgrade;
 mod watch;
 
 use crate::args::{Cli, Command};
@@ -69,6 +70,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Rebuild(offline) => offline::rebuild(&offline, &common),
         Command::Verify(offline) => offline::verify(&offline, &common),
         Command::Settings { what } => settings::settings(what.as_ref(), &common, &client()?),
+        Command::Upgrade(upgrade) => upgrade::upgrade(&upgrade, &common, &client()?),
         Command::Skip(skip) => list::skip(&skip, &common, &client()?),
         Command::Contracts => list::contracts(&common, &client()?),
         Command::Definitions => list::definitions(&common, &client()?),

@@ -257,6 +257,58 @@ fn settings_are_shown_and_changed_and_hold_over_a_restart() {
 }
 
 #[test]
+fn the_rules_are_raised_by_who_says_yes_and_the_build_before_finds_no_way_back() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(dir.path(), &["init", "trips"]);
+    let dir = &dir.path().join("trips");
+    let mut dev = Coordinator::dev(dir, &["--partitions", "2"]);
+    let said = text(&dev.ask(dir, &["upgrade"]).stdout);
+    assert!(said.contains("\n0          1      dev\n"), "{said}");
+    assert!(
+        said.contains(
+            "\ndev knows version 1\nnothing is to be raised here\nwhat other nodes know is not known here. Ask each"
+        ),
+        "{said}"
+    );
+    assert_eq!(dev.stop(), Some(0));
+
+    // The next build takes its place, the old one comes back, the next one again: nothing is raised yet.
+    for next in [true, false, true] {
+        let mut dev =
+            if next { Coordinator::broken_dev(dir, &[], "known-rules:2") } else { Coordinator::dev(dir, &[]) };
+        let page = dev.json(dir, &["upgrade", "status"]);
+        assert_eq!((&page["in_force"], &page["newest"]), (&1.into(), &if next { 2 } else { 1 }.into()), "{page}");
+        assert_eq!(dev.stop(), Some(0));
+    }
+    let mut dev = Coordinator::broken_dev(dir, &[], "known-rules:2");
+    let would = text(&dev.ask(dir, &["upgrade", "raise"]).stdout);
+    assert!(would.starts_with("dev would have the rules of inbox partitions 0, 1 raised to version 2\n"), "{would}");
+    assert!(would.contains("refuses its partitions from then on, and no way leads back\n"), "{would}");
+    assert!(would.ends_with("nothing was changed: with --yes it is done\n"), "{would}");
+    assert_eq!(dev.json(dir, &["upgrade", "status"])["in_force"], 1);
+    let output = dev.ask(dir, &["upgrade", "raise", "--to", "3", "--yes"]);
+    assert_eq!(
+        (output.status.code(), text(&output.stderr).contains("knows the rules up to version 2")),
+        (Some(1), true)
+    );
+    for _ in 0..2 {
+        let raised = dev.json(dir, &["upgrade", "raise", "--yes"]);
+        assert_eq!((&raised["in_force"], &raised["raise_to"]), (&2.into(), &serde_json::Value::Null), "{raised}");
+    }
+    assert_eq!(dev.stop(), Some(0));
+
+    let (code, why) = failed(dir, &["dev", "--port", "0", "--log-port", "0"]);
+    assert_eq!(code, 4, "{why}");
+    assert!(
+        why.contains("have version 2, this program knows version 1: run a build that knows version 2 on this node"),
+        "{why}"
+    );
+    let mut dev = Coordinator::broken_dev(dir, &[], "known-rules:2");
+    assert_eq!(dev.json(dir, &["upgrade"])["in_force"], 2);
+    assert_eq!(dev.stop(), Some(0));
+}
+
+#[test]
 fn a_stop_before_it_is_ready_is_a_clean_end() {
     use std::net::TcpListener;
     use std::process::{Command, Stdio};

@@ -4,6 +4,8 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sagaline_partition::KnownRules;
+
 /// Outputs were decided and none of them is published.
 pub const AFTER_DECIDE: &str = "after-decide";
 /// Outputs were published and acknowledged, and no Progress says so.
@@ -25,6 +27,16 @@ static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
     let (name, count) = wanted.split_once(':')?;
     Some(Armed { name: name.to_owned(), left: AtomicU64::new(count.parse().ok()?) })
 });
+
+/// No place but a pretence: this program knows the rules up to that version, so that a test has builds of two times side by side.
+pub const KNOWN_RULES: &str = "known-rules";
+
+/// Which rules this program is to say that it knows.
+pub fn known_rules() -> KnownRules {
+    let armed = ARMED.as_ref().filter(|armed| armed.name == KNOWN_RULES);
+    let newest = armed.and_then(|armed| u32::try_from(armed.left.load(Ordering::Relaxed)).ok());
+    newest.map_or(KnownRules::OWN, KnownRules::up_to)
+}
 
 /// Whether a process is to be broken in this way, whatever the number says.
 pub fn is_armed(name: &str) -> bool {

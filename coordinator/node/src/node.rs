@@ -7,6 +7,7 @@ mod fitness;
 mod membership;
 mod seat;
 mod settings;
+mod upgrade;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use sagaline_log::clock::{Clock, SystemClock};
 use sagaline_log::{Log, LogError, Record};
+use sagaline_partition::KnownRules;
 use sagaline_partition::store::StoreError;
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::record::{Body, Fault};
@@ -35,6 +37,7 @@ use fitness::Fitness;
 use membership::Membership;
 use seat::Seat;
 pub use settings::SetError;
+pub use upgrade::RaiseError;
 
 /// The fold's stack: expressions and definitions are bounded, this holds their worst case many times over (protocol review F6).
 const FOLD_STACK: usize = 16 << 20;
@@ -60,6 +63,8 @@ pub struct NodeOptions {
     pub single_broker: bool,
     /// What all stores may use together.
     pub memory: Memory,
+    /// Which rules it folds by.
+    pub rules: KnownRules,
 }
 
 /// What goes wrong with a node.
@@ -74,6 +79,9 @@ pub enum NodeError {
     /// No partition can be opened; the first one's reason.
     #[error(transparent)]
     Stopped(Stop),
+    /// The log's rules were raised beyond what this program knows.
+    #[error("this node takes nothing more: {0}")]
+    Outdated(Stop),
     /// A store does not do what it should.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -135,7 +143,7 @@ pub struct Node {
     common: Arc<Common>,
     registry: Registry,
     appender: Appender,
-    /// One change of the settings at a time.
+    /// One change of the settings or the rules at a time.
     setting: Mutex<()>,
     /// One page of questions beside the folds at a time.
     reconciling: Mutex<()>,
@@ -298,6 +306,7 @@ impl Node {
     /// When the log refuses, or says nothing within 30 s.
     pub fn append(&self, partition: Partition, body: &Body) -> Result<Offset, NodeError> {
         self.partition(partition)?;
+        self.refuse_if_outdated()?;
         let record = sealed::record(&self.common.options.key, self.common.inbox.log_id, partition, body);
         self.append_to(&self.common.names.inbox(), partition, record)
     }
@@ -337,6 +346,7 @@ impl Node {
     /// # Errors
     /// What speaks against it, or what failed: repeating goes on.
     pub fn apply(&self, options: &ApplyOptions) -> Result<Applied, NodeError> {
+        self.refuse_if_outdated()?;
         let Common { log, names, options: own, .. } = &*self.common;
         let (inbox, options) = self.as_settings_say(options);
         let mut apply = Apply::begin(Arc::clone(log), names, &own.key, &inbox, &self.registry.catalogue(), &options)?;
@@ -396,7 +406,10 @@ fn run_membership(common: &Common) {
     let (group, member) = (common.names.coordinators_group(), common.options.name.clone());
     let mut membership = Membership::new(Arc::clone(&common.log), group, member, common.names.inbox());
     while !common.stopping() {
-        let turned = membership.turn(IDLE);
+        let turned = match common.outdated() {
+            Some(stop) => membership.leave(&stop),
+            None => membership.turn(IDLE),
+        };
         for board in &common.boards {
             board.give_role(membership.role(board.number));
         }
@@ -409,6 +422,12 @@ fn run_membership(common: &Common) {
 
 fn run_ingress(common: &Common, mut ingress: Ingress) {
     while !common.stopping() {
+        if let Some(stop) = common.outdated() {
+            ingress.rest(&stop);
+            common.ingress.lock().unwrap_or_else(PoisonError::into_inner).clone_from(ingress.status());
+            thread::park_timeout(IDLE);
+            continue;
+        }
         ingress.set_crowded(common.crowded());
         ingress.set_settings(common.boards.iter().map(|board| board.settings()));
         if let Err(error) = ingress.turn(SystemClock.since_boot(), IDLE) {

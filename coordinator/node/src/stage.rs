@@ -11,7 +11,7 @@ use sagaline_language::Contracts;
 use sagaline_log::simulated::{EPOCH, Simulation};
 use sagaline_log::{Log, Producer, Record};
 use sagaline_partition::store::{Batch, Entry, Family, Read, Reader, Store, StoreError};
-use sagaline_partition::{Faults, view};
+use sagaline_partition::{Faults, KnownRules, view};
 use sagaline_schemas::command::Command;
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{Answer, Body, Refused, Reply, Succeeded};
@@ -119,6 +119,7 @@ impl Stage {
             node: node.to_owned(),
             single_broker: true,
             faults: Faults::new(),
+            rules: KnownRules::OWN,
         }
     }
 

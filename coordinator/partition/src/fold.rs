@@ -17,12 +17,10 @@ use crate::keys;
 use crate::outbox::Published;
 use crate::overlay::{Overlay, decode};
 use crate::progress::corrupt;
+use crate::rules::KnownRules;
 use crate::state::{Attempt, Channel, Counters, Folding, Meta, Output};
 use crate::store::{Family, Reader, Store, StoreError};
 use crate::view;
-
-/// The version of the rules that this program folds by.
-pub const RULES_VERSION: u32 = 1;
 
 /// Outputs read at once when a store is opened.
 const PAGE: usize = 1_000;
@@ -62,6 +60,7 @@ pub struct FaultNote {
 /// One inbox partition.
 pub struct Partition {
     pub(crate) number: u32,
+    known_rules: KnownRules,
     pub(crate) key: Key,
     pub(crate) over: Overlay,
     pub(crate) meta: Option<Meta>,
@@ -104,10 +103,25 @@ impl Partition {
     /// # Errors
     /// When the store can't be read, or belongs to a log whose key or rules this program does not have.
     pub fn open(number: u32, store: Box<dyn Store>, key: Key, faults: Faults) -> Result<Self, Halt> {
+        Self::open_as(KnownRules::OWN, number, store, key, faults)
+    }
+
+    /// As `open`, by a program that knows these rules.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_as(
+        known_rules: KnownRules,
+        number: u32,
+        store: Box<dyn Store>,
+        key: Key,
+        faults: Faults,
+    ) -> Result<Self, Halt> {
         let meta =
             store.get(Family::Meta, keys::META)?.map(|bytes| decode::<Meta>(Family::Meta, &bytes)).transpose()?;
         let mut partition = Self {
             number,
+            known_rules,
             key,
             over: Overlay::new(store),
             meta,
@@ -132,7 +146,7 @@ impl Partition {
         partition.read_caches()?;
         if let Some(meta) = &partition.meta {
             partition.check_key(&meta.key_id, meta.key_fingerprint)?;
-            check_rules(meta.rules_version)?;
+            known_rules.check(number, meta.rules_version)?;
         }
         Ok(partition)
     }
@@ -209,7 +223,7 @@ impl Partition {
         if genesis.partition != self.number || genesis.partitions == 0 || genesis.partition >= genesis.partitions {
             return Err(no_genesis(format!("it is that of partition {} of {}", genesis.partition, genesis.partitions)));
         }
-        check_rules(genesis.rules_version)?;
+        self.known_rules.check(self.number, genesis.rules_version)?;
         self.meta = Some(first_meta(genesis));
         Ok(())
     }
@@ -272,8 +286,8 @@ impl Partition {
                 let detail = format!("settings {} are in force", self.begun().settings_version);
                 self.park_unless(change.version == self.begun().settings_version, record, ParkedReason::Refused, detail)
             }
-            Body::EngineVersion(change) if change.version > self.begun().rules_version => {
-                check_rules(change.version)?;
+            Body::EngineVersion(change) if !self.begun().rules().at_least(change.version) => {
+                self.known_rules.check(self.number, change.version)?;
                 self.meta_mut().rules_version = change.version;
                 Ok(())
             }
@@ -391,10 +405,6 @@ impl Partition {
     pub(crate) fn begun(&self) -> &Meta {
         self.meta.as_ref().expect("every record but the first finds the partition begun")
     }
-}
-
-fn check_rules(wanted: u32) -> Result<(), Halt> {
-    if wanted == RULES_VERSION { Ok(()) } else { Err(Halt::UnknownRules { wanted, known: RULES_VERSION }) }
 }
 
 fn first_meta(genesis: &Genesis) -> Meta {

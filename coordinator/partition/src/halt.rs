@@ -34,13 +34,21 @@ pub enum Halt {
         /// What this node holds.
         held: Fingerprint,
     },
-    /// This program does not know the log's rules.
-    #[error("the log's rules have version {wanted}, this program knows {known}: run a build that knows it")]
+    /// This program does not know the partition's rules. Nothing of that record is folded: a build that knows them goes on there.
+    #[error(
+        "the rules of inbox partition {partition} have version {wanted}, this program knows {}: {}",
+        versions(*.oldest, *.newest),
+        way_out(*.wanted, *.newest)
+    )]
     UnknownRules {
+        /// Inbox partition.
+        partition: u32,
         /// The log's.
         wanted: u32,
-        /// This program's.
-        known: u32,
+        /// The oldest that this program knows.
+        oldest: u32,
+        /// The newest.
+        newest: u32,
     },
     /// The record is not the one that is folded next.
     #[error("inbox partition {partition} expects offset {expected}, the log gave {got}: records were deleted")]
@@ -79,4 +87,21 @@ pub enum Halt {
         /// Offset of the Fault.
         fault: Offset,
     },
+}
+
+fn versions(oldest: u32, newest: u32) -> String {
+    if oldest == newest { format!("version {newest}") } else { format!("versions {oldest} to {newest}") }
+}
+
+fn way_out(wanted: u32, newest: u32) -> String {
+    if wanted > newest {
+        format!(
+            "run a build that knows version {wanted} on this node. Nothing is lost, nodes with such a build go on; there is no way back to this build"
+        )
+    } else {
+        format!(
+            "it has forgotten that version. Have a build that knows it fold the log, raise the rules there (`sagaline upgrade raise`), and start this \
+             build on that store: without it, it can't begin at version {wanted}"
+        )
+    }
 }

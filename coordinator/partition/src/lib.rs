@@ -24,6 +24,7 @@ mod overlay;
 mod progress;
 mod reply;
 mod request;
+mod rules;
 mod sagas;
 pub mod state;
 pub mod store;
@@ -31,7 +32,8 @@ mod timers;
 pub mod view;
 
 pub use fault::{Ahead, LookAhead};
-pub use fold::{FaultNote, Faults, Folded, LogRecord, Partition, RULES_VERSION};
+pub use fold::{FaultNote, Faults, Folded, LogRecord, Partition};
 pub use halt::Halt;
 pub use outbox::{Published, channel_of_commands, goes_to_inbox};
+pub use rules::{KnownRules, OLDEST_RULES, RULES_VERSION, Rules};
 pub use sagas::MAX_TRACEPARENT;

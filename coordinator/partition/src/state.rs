@@ -8,6 +8,8 @@ use sagaline_schemas::{
     wire_struct,
 };
 
+use crate::rules::Rules;
+
 wire_struct! {
     /// The partition itself.
     pub struct Meta {
@@ -51,6 +53,13 @@ wire_struct! {
         pub clock_fault: Option<ClockFault>,
         /// What came and changed nothing.
         pub counters: Counters,
+    }
+}
+
+impl Meta {
+    /// The rules in force: what they say is asked here, and nowhere else.
+    pub fn rules(&self) -> Rules {
+        Rules(self.rules_version)
     }
 }
 

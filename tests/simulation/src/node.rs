@@ -13,7 +13,7 @@ use sagaline_node::owner::{Owner, OwnerOptions};
 use sagaline_node::registry::Registry;
 use sagaline_node::topics::Inbox;
 use sagaline_node::{BootTime, Names, Standing};
-use sagaline_partition::Faults;
+use sagaline_partition::{Faults, KnownRules};
 use sagaline_schemas::Millis;
 use sagaline_schemas::proof::Key;
 
@@ -176,6 +176,7 @@ impl Node {
             node: self.name.clone(),
             single_broker: true,
             faults: Faults::new(),
+            rules: KnownRules::OWN,
         };
         let store = Box::new(seat.disk.clone());
         let (owner, origin) = Owner::open(options, store, &seat.origin, Arc::clone(&self.log))?;

@@ -170,8 +170,8 @@ pub fn locked(graph: &Graph, locked: &str) -> Vec<Finding> {
         .map(|(word, (section, line))| Finding {
             place: section.clone(),
             what: format!(
-                "is {word} built from {line}. The fold's bytes may differ: fold the golden logs with both, raise the rules' version \
-                 if a digest differs, then lock it with `UPDATE=1 cargo test -p sagaline-tidy`"
+                "is {word} built from {line}. The fold's bytes may differ: fold the golden logs with both (`cargo test --workspace --test fold golden`), raise the rules' version \
+                 if one differs, then lock it with `UPDATE=1 cargo test -p sagaline-tidy`"
             ),
         })
         .collect()

@@ -17,7 +17,7 @@ use sagaline_node::config::Config;
 use sagaline_node::owner::stop::Stop as Given;
 use sagaline_node::registry::{ApplyError, ApplyOptions};
 use sagaline_node::topics::{self, Wanted};
-use sagaline_node::{Names, Node, NodeError, NodeOptions, PartitionStatus, Standing};
+use sagaline_node::{Names, Node, NodeError, NodeOptions, PartitionStatus, Standing, fail_point};
 use sagaline_partition::Halt;
 use sagaline_partition::store::StoreError;
 use sagaline_schemas::proof::Key;
@@ -123,6 +123,7 @@ fn options(stores: &Path, prefix: &str, key: Key, name: &str, single_broker: boo
         name: name.to_owned(),
         single_broker,
         memory: Memory::default(),
+        rules: fail_point::known_rules(),
     }
 }
 
@@ -276,7 +277,7 @@ impl From<NodeError> for Failure {
             NodeError::Topics(error) => error.into(),
             NodeError::Log(error) | NodeError::Apply(ApplyError::Log(error)) => error.into(),
             NodeError::Store(error) => error.into(),
-            NodeError::Stopped(stop) => stop.into(),
+            NodeError::Stopped(stop) | NodeError::Outdated(stop) => stop.into(),
             NodeError::Apply(ApplyError::OtherDigest { .. } | ApplyError::NoContract { .. })
             | NodeError::NoPartition { .. } => Self::new(Exit::Refused, error),
             NodeError::NotFolded { .. } => Self::new(Exit::Timeout, error),

@@ -13,7 +13,7 @@ use sagaline_node::owner::stop::Stop;
 use sagaline_node::owner::{Owner, OwnerOptions};
 use sagaline_node::topics::{self, Inbox, Wanted};
 use sagaline_node::{Names, sealed};
-use sagaline_partition::{Faults, view};
+use sagaline_partition::{Faults, KnownRules, view};
 use sagaline_schemas::proof::{Key, open_command, unsealed};
 use sagaline_schemas::record::{Answer, Body, ContractRecord, DefinitionRecord, Reply, Succeeded};
 use sagaline_schemas::request::{KeyTarget, Request, RequestBody, RequestTarget, StartRequest};
@@ -130,6 +130,7 @@ impl Stage {
             node: "one".to_owned(),
             single_broker: true,
             faults: Faults::new(),
+            rules: KnownRules::OWN,
         };
         Owner::open(options, Box::new(MemoryStore::new()), &Origin::default(), log).unwrap().0
     }

@@ -15,6 +15,7 @@ mod requests;
 mod sagas;
 mod settings;
 mod status;
+mod upgrade;
 mod wishes;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -103,6 +104,7 @@ fn router(api: Api) -> Router {
         .route("/v1/contracts", get(definitions::contracts))
         .route("/v1/gates", get(gates::list))
         .route("/v1/settings", get(settings::show).post(settings::set))
+        .route("/v1/upgrade", get(upgrade::show).post(upgrade::raise))
         .route("/v1/parked", get(parked::list))
         .route("/v1/reconcile", post(reconcile::look))
         .route("/v1/faults", post(parked::skip))
@@ -173,7 +175,7 @@ fn failed(error: &NodeError) -> ApiError {
         }
         NodeError::NoPartition { .. } => (ErrorCode::NotFound, "`sagaline watch` lists them"),
         NodeError::NotFolded { .. } => (ErrorCode::Timeout, "ask again with the same Idempotency-Key"),
-        NodeError::Topics(_) | NodeError::Stopped(_) | NodeError::Store(_) => {
+        NodeError::Topics(_) | NodeError::Stopped(_) | NodeError::Outdated(_) | NodeError::Store(_) => {
             (ErrorCode::Halted, "`sagaline watch` shows where the partitions stand")
         }
         NodeError::Log(_) | NodeError::Apply(ApplyError::Log(_)) | NodeError::Stopping | NodeError::Thread(_) => {

@@ -2,6 +2,7 @@
 
 mod ask;
 mod reconcile;
+mod upgrade;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::ask::*;
 pub use self::reconcile::*;
+pub use self::upgrade::*;
 
 /// What became of a saga, in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sagaline_log::embedded::EmbeddedLog;
 use sagaline_log::{Log, NewTopic, Record};
+use sagaline_partition::KnownRules;
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::settings::Settings;
 use sagaline_store::Memory;
@@ -40,7 +41,8 @@ fn staged(prepare: impl Fn(&dyn Log, &Names), settings: Settings, dev: bool) -> 
     topics::create(&*log, &names, &key, &wanted).unwrap();
     prepare(&*log, &names);
     let (prefix, name) = ("t.".to_owned(), "test".to_owned());
-    let options = NodeOptions { data_dir: None, prefix, key, name, single_broker: true, memory: Memory::default() };
+    let (memory, rules) = (Memory::default(), KnownRules::up_to(2));
+    let options = NodeOptions { data_dir: None, prefix, key, name, single_broker: true, memory, rules };
     let node = Arc::new(Node::start(options, log).unwrap());
     let apply = ApplyOptions {
         contracts: vec![contract()],
@@ -149,6 +151,29 @@ fn asking_twice_is_asking_once() {
     let (status, other) = stage.ask("other words", &start("A-1"));
     assert_eq!((status, &other["outcome"]), (200, &json!({ "is": "exists", "saga": first.1["outcome"]["saga"] })));
     assert_eq!(stage.get("/v1/sagas/counts").1["by_status"]["running"], json!(1));
+}
+
+#[test]
+fn the_rules_are_raised_where_the_node_knows_them_and_never_lowered() {
+    let stage = stage();
+    let page = stage.wait_for("/v1/upgrade", |page| {
+        let lines = page["partitions"].as_array().unwrap();
+        lines.iter().all(|line| line["version"] == 1 && line["published_by"] == "test")
+    });
+    let told = |page: &Json| {
+        json!([page["node"], page["oldest"], page["newest"], page["in_force"], page["raise_to"], page["others"]])
+    };
+    assert_eq!(told(&page), json!(["test", 1, 2, 1, 2, []]));
+    let raise = |by: &str, to: u32| stage.post("/v1/upgrade", &json!({ "by": by, "to": to }));
+    assert_eq!(error(&raise("", 2)), (400, "bad_request"));
+    let refused = raise("ada", 3);
+    assert_eq!(error(&refused), (409, "refused"));
+    assert!(refused.1["error"]["message"].as_str().unwrap().contains("this node knows the rules up to version 2"));
+    let (status, raised) = raise("ada", 2);
+    assert_eq!((status, told(&raised)), (200, json!(["test", 1, 2, 2, null, []])), "{raised}");
+    assert_eq!(raise("ada", 2), (200, raised), "asked again it changes nothing");
+    assert_eq!(error(&raise("ada", 1)), (409, "refused"));
+    stage.start("A-1");
 }
 
 #[test]

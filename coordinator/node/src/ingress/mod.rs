@@ -20,6 +20,7 @@ use sagaline_schemas::settings::Settings;
 use sagaline_schemas::wire::Bytes;
 use serde::Serialize;
 
+use crate::owner::stop::Stop;
 use crate::registry::{Catalogue, Registry, RegistryReader, Seal};
 use crate::topics::Inbox;
 use crate::window::{lane_and_number, ticket};
@@ -186,6 +187,19 @@ impl Ingress {
     pub fn commit(&mut self) -> Result<(), LogError> {
         let Some(group) = self.group.as_mut() else { return Ok(()) };
         self.sources.iter_mut().try_for_each(|source| source.commit(group.as_mut()))
+    }
+
+    /// Reads and appends nothing more, and leaves its topics to other nodes: an event that it would judge by rules of old is theirs.
+    pub fn rest(&mut self, why: &Stop) {
+        if self.group.is_some()
+            && let Err(error) = self.commit()
+        {
+            tracing::warn!(%error, "ingress: the last offsets are not committed; a little is read again");
+        }
+        self.leave();
+        self.topics.clear();
+        self.status.topics.clear();
+        self.status.trouble = Some(why.to_string());
     }
 
     fn take_answers(&mut self, now: BootTime) -> bool {

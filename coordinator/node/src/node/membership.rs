@@ -9,6 +9,7 @@ use sagaline_log::{GroupEvent, GroupReader, Log, LogError};
 use sagaline_schemas::Partition;
 
 use crate::owner::Role;
+use crate::owner::stop::Stop;
 
 /// How long the group is left alone after it could not be joined, or was lost,
 const REJOIN: Duration = Duration::from_secs(1);
@@ -64,6 +65,16 @@ impl Membership {
         let reader = self.log.join(&self.group, &self.member, std::slice::from_ref(&self.inbox))?;
         self.state = State::Member(reader);
         Ok(())
+    }
+
+    /// Stays outside from here on: the others share out its partitions. False: there is nothing to wait for.
+    pub fn leave(&mut self, why: &Stop) -> bool {
+        if self.trouble.is_none() || !self.held.is_empty() {
+            tracing::error!(group = self.group, %why, "left: this node publishes for no partition");
+        }
+        self.held.clear();
+        (self.state, self.trouble) = (State::Outside(Instant::now() + REJOIN), Some(format!("left: {why}")));
+        false
     }
 
     /// Who is no member has the word nowhere.

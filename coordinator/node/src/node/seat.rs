@@ -174,6 +174,7 @@ impl Seat {
             node: self.common.options.name.clone(),
             single_broker: self.common.options.single_broker,
             faults: self.faults.clone(),
+            rules: self.common.options.rules,
         };
         let (owner, origin) = Owner::open(options, store, &known, Arc::clone(&self.common.log))?;
         if let Some(place) = &place

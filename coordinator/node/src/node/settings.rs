@@ -20,7 +20,7 @@ use crate::topics::Inbox;
 use crate::{PartitionStatus, Standing};
 
 /// How long a partition may take to fold a change.
-const FOLDING: Duration = Duration::from_secs(20);
+pub(super) const FOLDING: Duration = Duration::from_secs(20);
 
 /// Why settings are not changed, or not everywhere.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,9 @@ impl Node {
     /// What speaks against it, or what failed: asking again goes on.
     pub fn set_settings(&self, changes: &BTreeMap<String, Json>, by: &str) -> Result<(), SetError> {
         let _one_at_a_time = self.setting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.all_folded_to_the_end()?;
+        if let Some(partition) = self.behind() {
+            return Err(SetError::NotLive { partition });
+        }
         let known = self.settings()?;
         let (_, base) = newest(&known).ok_or(SetError::Unknown)?;
         let wanted = changed(base, changes)?;
@@ -87,17 +89,14 @@ impl Node {
         Ok(())
     }
 
-    /// A halted partition takes what it is told when it goes on.
-    fn all_folded_to_the_end(&self) -> Result<(), SetError> {
+    /// A partition that has not folded its log to the end. A halted one takes what it is told when it goes on.
+    pub(super) fn behind(&self) -> Option<Partition> {
         let behind = |status: &PartitionStatus| match status.standing {
             Standing::Live | Standing::Halted { .. } => false,
             Standing::Standby => status.lag() > 0,
             Standing::Opening | Standing::Following | Standing::Claiming | Standing::Stopped => true,
         };
-        match self.partitions().into_iter().find(|handle| behind(&handle.status())) {
-            Some(handle) => Err(SetError::NotLive { partition: handle.number }),
-            None => Ok(()),
-        }
+        self.partitions().into_iter().find(|handle| behind(&handle.status())).map(|handle| handle.number)
     }
 
     /// Every topic that the coordinator writes to must take the largest record.

@@ -1,12 +1,14 @@
 //! A whole node with its threads, on the embedded log and RocksDB: from an event to an end, over a restart, and verified by a refold.
 
+mod upgrade;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sagaline_log::embedded::EmbeddedLog;
 use sagaline_log::{Log, NewTopic, Record};
-use sagaline_partition::view;
+use sagaline_partition::{KnownRules, view};
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::record::{Acked, Body, Fault, Progress};
 use sagaline_schemas::settings::Settings;
@@ -45,6 +47,7 @@ fn start(dir: &Path, log: &Arc<dyn Log>) -> Result<Node, NodeError> {
         name: "one".to_owned(),
         single_broker: true,
         memory: Memory::default(),
+        rules: KnownRules::OWN,
     };
     Node::start(options, Arc::clone(log))
 }

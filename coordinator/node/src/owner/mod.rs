@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use sagaline_log::{Acknowledgement, Fetched, Log, Producer, Reader};
 use sagaline_partition::store::{Reader as StoreReader, Store};
-use sagaline_partition::{Faults, Halt, Partition};
+use sagaline_partition::{Faults, Halt, KnownRules, Partition};
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{Millis, Offset};
@@ -66,6 +66,8 @@ pub struct OwnerOptions {
     pub single_broker: bool,
     /// Inputs to be passed over, learnt from Fault records that an earlier fold of this log met.
     pub faults: Faults,
+    /// Which rules this program folds by.
+    pub rules: KnownRules,
 }
 
 /// What a turn brought.
@@ -129,8 +131,8 @@ impl Owner {
         log: Arc<dyn Log>,
     ) -> Result<(Self, Origin), Stop> {
         let info = opening::check_inbox(&*log, &options.names, options.single_broker)?;
-        let partition = Partition::open(options.partition, store, options.key.clone(), options.faults.clone())
-            .map_err(Stop::Halt)?;
+        let OwnerOptions { partition, rules, key, faults, .. } = options.clone();
+        let partition = Partition::open_as(rules, partition, store, key, faults)?;
         let origin = opening::check_store(&*log, &info, options.partition, &partition, known)?;
         let mut reader = log.reader(&info.name, options.partition, partition.next()).map_err(Stop::Log)?;
         let (log_start, log_end) = reader.bounds().map_err(Stop::Log)?;

@@ -20,7 +20,7 @@ use crate::events::{expr, wait};
 use crate::stage::{Stage, chain, genesis, key, step};
 
 /// A step `a`, then the saga `child` of two calls, then a step `b`.
-fn family() -> (Definition, Definition, Contract) {
+pub fn family() -> (Definition, Definition, Contract) {
     let (mut parent, contract) = chain(&["a", "c", "d", "b"]);
     let mut child = parent.clone();
     child.saga = "child".to_owned();
@@ -45,17 +45,17 @@ fn family() -> (Definition, Definition, Contract) {
 }
 
 /// All partitions of an inbox, and whatever is under way between them.
-struct Post {
-    stages: Vec<Stage>,
+pub struct Post {
+    pub stages: Vec<Stage>,
 }
 
 impl Post {
-    fn new(partitions: u32, definitions: &[Definition], contract: &Contract) -> Self {
+    pub fn new(partitions: u32, definitions: &[Definition], contract: &Contract) -> Self {
         let genesis = |partition| Genesis { partition, partitions, ..genesis() };
         Self { stages: (0..partitions).map(|partition| Stage::of(genesis(partition), definitions, contract)).collect() }
     }
 
-    fn home(&mut self, key: &str) -> &mut Stage {
+    pub fn home(&mut self, key: &str) -> &mut Stage {
         let partitions = self.stages.len() as u32;
         &mut self.stages[partition_of(key, partitions) as usize]
     }
@@ -76,7 +76,7 @@ impl Post {
     }
 
     /// The partition that commanded it answers.
-    fn ok(&mut self, operation: &str) {
+    pub fn ok(&mut self, operation: &str) {
         let asked = |stage: &&mut Stage| stage.commands().iter().any(|command| command.operation == operation);
         let stage = self.stages.iter_mut().find(asked).unwrap();
         let result = format!(r#"{{"of":"{operation}"}}"#);
@@ -84,13 +84,13 @@ impl Post {
         self.arrive();
     }
 
-    fn undone(&mut self, operation: &str) {
+    pub fn undone(&mut self, operation: &str) {
         let asked = |stage: &&mut Stage| stage.commands().iter().any(|command| command.operation == operation);
         self.stages.iter_mut().find(asked).unwrap().undone(operation);
         self.arrive();
     }
 
-    fn refused(&mut self, operation: &str) {
+    pub fn refused(&mut self, operation: &str) {
         let asked = |stage: &&mut Stage| stage.commands().iter().any(|command| command.operation == operation);
         let refused = Answer::Refused(Refused { code: "No".to_owned(), detail: String::new() });
         self.stages.iter_mut().find(asked).unwrap().answer(operation, refused);

@@ -20,7 +20,7 @@ fn why() -> String {
 }
 
 /// a, then b which is held where it is refused, then an approval by managers, then a wait; a fact.
-fn stage() -> Stage {
+pub fn stage() -> Stage {
     let (mut definition, contract) = chain(&["a", "b"]);
     let Verb::Call(call) = &mut definition.steps[1].verb else { unreachable!() };
     call.refused_else = Word::Hold;
@@ -39,6 +39,19 @@ fn stage() -> Stage {
     Stage::of(genesis(), &[definition], &contract)
 }
 
+/// The version of what those who may approve are shown.
+pub fn shown(stage: &mut Stage, key: &str) -> i64 {
+    let StepState::Begun { places } = &stage.saga(key).steps[2].state else { panic!("nobody is asked") };
+    let PlaceState::Asking { approval } = &places[0].state else { panic!("nobody is asked") };
+    approval.version
+}
+
+/// Yes, to what is shown in that version.
+pub fn decide(version: i64) -> RequestBody {
+    let (step, choice, comment) = (at("approval"), "yes".to_owned(), why());
+    RequestBody::Decide(DecideRequest { step, version, choice, comment, on_behalf_of: None })
+}
+
 #[test]
 fn each_kind_is_taken_once_or_refused_with_the_reason() {
     let mut stage = stage();
@@ -46,10 +59,6 @@ fn each_kind_is_taken_once_or_refused_with_the_reason() {
     let mut said = String::new();
     let mut ask = |stage: &mut Stage, id: u8, what: &str, body: RequestBody| {
         said += &format!("{what}: {}\n", stage.ask(id, "k", body));
-    };
-    let decide = |version| {
-        let (step, choice, comment) = (at("approval"), "yes".to_owned(), why());
-        RequestBody::Decide(DecideRequest { step, version, choice, comment, on_behalf_of: None })
     };
     let signal =
         |name: &str, data: &str| RequestBody::Signal(SignalRequest { name: name.to_owned(), data: Bytes::from(data) });
@@ -72,10 +81,9 @@ fn each_kind_is_taken_once_or_refused_with_the_reason() {
     let set = SetFactRequest { fact: name, value, seq: Some(4), reason: why() };
     ask(&mut stage, 6, "set a fact", RequestBody::SetFact(set.clone()));
     ask(&mut stage, 7, "set it again", RequestBody::SetFact(set));
-    let StepState::Begun { places } = &stage.saga("k").steps[2].state else { panic!("nobody is asked") };
-    let PlaceState::Asking { approval } = &places[0].state else { panic!("nobody is asked") };
-    ask(&mut stage, 8, "decide what was shown before", decide(approval.version - 1));
-    ask(&mut stage, 9, "decide", decide(approval.version));
+    let version = shown(&mut stage, "k");
+    ask(&mut stage, 8, "decide what was shown before", decide(version - 1));
+    ask(&mut stage, 9, "decide", decide(version));
     ask(&mut stage, 10, "signal what nobody awaits", signal("a", "{}"));
     let assign = AssignRequest { owner: "team-b".to_owned(), reason: why() };
     ask(&mut stage, 11, "assign", RequestBody::Assign(assign));

@@ -11,7 +11,7 @@ use sagaline_definition::model::{
 use sagaline_engine::Saga;
 use sagaline_partition::state::RequestOutcome;
 use sagaline_partition::store::{Batch, Entry, Family, Read, Reader, Store, StoreError};
-use sagaline_partition::{Faults, Folded, Halt, LogRecord, Partition, Published, view};
+use sagaline_partition::{Faults, Folded, Halt, KnownRules, LogRecord, Partition, Published, view};
 use sagaline_schemas::command::Command;
 use sagaline_schemas::output::{Notice, NoticeBody, Parked, ParticipantEvent};
 use sagaline_schemas::proof::{self, Key};
@@ -142,6 +142,11 @@ impl Stage {
 
     /// As `new`, of any definitions; events and requests are the first one's.
     pub fn of(genesis: Genesis, definitions: &[Definition], contract: &Contract) -> Self {
+        Self::with(genesis, definitions, std::slice::from_ref(contract))
+    }
+
+    /// As `of`, with any contracts.
+    pub fn with(genesis: Genesis, definitions: &[Definition], contracts: &[Contract]) -> Self {
         let store = Kept::default();
         let mut stage = Self {
             partition: open_at(genesis.partition, Box::new(store.clone())),
@@ -156,17 +161,21 @@ impl Stage {
             mailed: 0,
         };
         stage.body(&Body::Genesis(genesis));
+        contracts.iter().for_each(|contract| stage.apply_contract(contract));
+        definitions.iter().for_each(|definition| stage.apply(definition));
+        stage.claim =
+            stage.body(&Body::Progress(Progress { wall: T0, since: None, acked: vec![], node: "n".to_owned() }));
+        stage
+    }
+
+    fn apply_contract(&mut self, contract: &Contract) {
         let record = ContractRecord {
             digest: contract.digest(),
             normal_form: Bytes(contract.normal_form()),
             command_partitions: 4,
             by: "ada".to_owned(),
         };
-        stage.body(&Body::Contract(record));
-        definitions.iter().for_each(|definition| stage.apply(definition));
-        stage.claim =
-            stage.body(&Body::Progress(Progress { wall: T0, since: None, acked: vec![], node: "n".to_owned() }));
-        stage
+        self.body(&Body::Contract(record));
     }
 
     /// A definition becomes known.
@@ -286,6 +295,11 @@ impl Stage {
     /// What another node finds in the store.
     fn reopened(&self) -> Partition {
         open_at(self.genesis.partition, Box::new(self.store.clone()))
+    }
+
+    /// What a program with these rules finds in the store.
+    pub fn reopened_as(&self, known: KnownRules) -> Result<Partition, Halt> {
+        Partition::open_as(known, self.genesis.partition, Box::new(self.store.clone()), key(), Faults::new())
     }
 
     /// The event that starts a saga of this key.

@@ -12,6 +12,7 @@ use sagaline_log::{Log, NewTopic, loopback};
 use sagaline_node::registry::ApplyOptions;
 use sagaline_node::topics::{self, Wanted};
 use sagaline_node::{Names, Node, NodeOptions, Standing};
+use sagaline_partition::KnownRules;
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{Body, Reply};
 use sagaline_schemas::schema;
@@ -100,6 +101,7 @@ fn coordinate(options: &Options, log: Arc<dyn Log>, names: &Names, data: &Path, 
         name: "bench".to_owned(),
         single_broker: true,
         memory: Memory::default(),
+        rules: KnownRules::OWN,
     };
     let node = Node::start(node, Arc::clone(&log))?;
     let (definition, contract) = order::definition(&orders(names));
