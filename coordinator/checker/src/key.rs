@@ -7,8 +7,7 @@ use std::hash::Hash;
 
 use sagaline_definition::model::{Compensate, Definition, Step, Verb};
 use sagaline_engine::{
-    Asking, Cause, Direction, Effect, Goal, LoopFrom, Outcome, Phase, PlaceState, Saga, StepState, Stuck, TimerStart,
-    Tries,
+    Asking, Cause, Direction, Effect, Goal, Outcome, Phase, PlaceState, Saga, StepState, Stuck, TimerStart, Tries,
 };
 use sagaline_schemas::wire::{Bytes, Wire};
 use xxhash_rust::xxh3::Xxh3;
@@ -129,10 +128,7 @@ fn forget_times(saga: &mut Saga) {
             }
         }
     }
-    saga.loops.sort_by_key(|known| match known.from {
-        LoopFrom::Step { step } => (0, step),
-        LoopFrom::Reaction { rule } => (1, rule),
-    });
+    saga.loops.sort_by(|a, b| a.from.cmp(&b.from));
 }
 
 /// Only those that count matter, and whether there were any.

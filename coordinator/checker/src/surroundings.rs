@@ -51,7 +51,8 @@ impl Surroundings {
             let values = found.choose(shape.as_ref(), &of, MOST_VALUES, &what);
             found.results.push(values);
             let what = format!("events of {}", step.step);
-            let values = found.choose(roots.get(&format!("event {number}")), &Type::Any, MOST_VALUES, &what);
+            let of = event_type(step);
+            let values = found.choose(roots.get(&format!("event {number}")), &of, MOST_VALUES, &what);
             found.events.push(values);
         }
         for (number, fact) in definition.facts.iter().enumerate() {
@@ -77,6 +78,16 @@ impl Surroundings {
             self.left_out.push(format!("some combinations of {what}"));
         }
         values
+    }
+}
+
+/// What an event that a step awaits must be.
+fn event_type(step: &Step) -> Type {
+    match &step.verb {
+        Verb::Wait(wait) => wait.shape.clone().unwrap_or(Type::Any),
+        Verb::Call(_) | Verb::Saga(_) | Verb::Sleep(_) | Verb::Until(_) | Verb::Approve(_) | Verb::Decide(_) => {
+            Type::Any
+        }
     }
 }
 

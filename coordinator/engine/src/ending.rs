@@ -31,6 +31,7 @@ impl Turn<'_> {
     pub fn resume(&mut self, because: String) {
         if let Phase::Stuck { direction, .. } = &self.saga.phase {
             let direction = self.undoing_first(direction.clone());
+            self.saga.went_aside |= matches!(direction, Direction::Aside { .. });
             self.saga.phase = Phase::Running { direction };
             self.fact(Fact::Resumed { because });
         }
@@ -54,13 +55,27 @@ impl Turn<'_> {
 
     /// Whether nothing is left for a person to look at that the saga was stuck at something else for; it is stuck where something is.
     pub fn is_in_order(&mut self) -> bool {
+        self.is_uncontradicted() && self.is_found_by_its_names()
+    }
+
+    /// Whether people have settled every contradiction about what stands; the saga is stuck at the first that they have not.
+    pub fn is_uncontradicted(&mut self) -> bool {
         let unsettled =
             |effect: &Effect| matches!(effect.outcome, Outcome::Contradicted { .. }) && effect.undo == Undo::No;
-        if let Some(effect) = self.saga.effects.iter().position(unsettled) {
-            self.become_stuck(Stuck::Contradiction { effect: effect as u32 });
-            return false;
+        match self.saga.effects.iter().position(unsettled) {
+            None => true,
+            Some(effect) => {
+                self.become_stuck(Stuck::Contradiction { effect: effect as u32 });
+                false
+            }
         }
-        self.is_found_by_its_names()
+    }
+
+    /// What had ended before a person had to look is over again, once nothing about it is contradicted any more.
+    pub fn end_again(&mut self, end: End, cause: Option<Cause>) {
+        if cause.is_some() || self.is_uncontradicted() {
+            self.end(end, cause);
+        }
     }
 
     /// Whatever the phase, nothing is under way any more.

@@ -38,7 +38,7 @@ pub use probe::NEVER_HAPPENED;
 pub use request::{Asked, PlaceName};
 pub use saga::{
     Approval, Asking, BoundAlias, Cause, Direction, Effect, FactState, Goal, Held, HistoryHead, KnownBy, Letter, Loop,
-    LoopFrom, Parent, Phase, Place, PlaceState, Probing, Route, Saga, Spot, StepRun, StepState, Stuck, Timer,
+    LoopFrom, Parent, Phase, Place, PlaceState, Probing, Route, Saga, Spot, StepRun, StepState, StepWord, Stuck, Timer,
     TimerKind, TimerStart, Tries, Vote,
 };
 pub use text::{MAX_TEXT, shortened};

@@ -15,7 +15,7 @@ use sagaline_schemas::{Digest, Millis, Offset, SagaId, wire_enum, wire_struct};
 pub use self::effect::{Effect, KnownBy, Probing, Tries};
 pub use self::step::{Approval, Place, PlaceState, Spot, StepRun, StepState, Vote};
 pub use self::timer::{Timer, TimerKind, TimerStart};
-pub use self::world::{Asking, BoundAlias, FactState, Letter, Loop, LoopFrom};
+pub use self::world::{Asking, BoundAlias, FactState, Letter, Loop, LoopFrom, StepWord};
 
 wire_struct! {
     /// One life of one saga.

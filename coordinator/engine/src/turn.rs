@@ -420,7 +420,7 @@ impl<'a> Turn<'a> {
                 Direction::Ensure { .. } => self.look_at_end(),
                 Direction::Over { end, cause } => {
                     let (end, cause) = (*end, cause.clone());
-                    self.end(end, cause);
+                    self.end_again(end, cause);
                 }
             }
             match &self.saga.phase {

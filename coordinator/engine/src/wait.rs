@@ -142,7 +142,8 @@ impl Turn<'_> {
     /// None: it is wanted, or may be. Some: nobody wants it, which is nobody's fault.
     ///
     /// # Errors
-    /// When no step awaits such a thing at all, or the event is of another shape than the step's condition expects.
+    /// When no step awaits such a thing at all, or the event is of another shape than the step's condition or type expects. What the
+    /// condition does not want need not be of the type: a topic may carry other events, too.
     pub fn why_not_wanted(&self, step: u32, event: &Bytes) -> Result<Option<String>, String> {
         let Some(Verb::Wait(wait)) = self.definition.steps.get(step as usize).map(|step| &step.verb) else {
             return Err("no step of this saga awaits such an event".to_owned());
@@ -158,10 +159,16 @@ impl Turn<'_> {
             return Ok(Some("the step is done".to_owned()));
         }
         let about_event_only = |condition: &&Expr| condition.names().iter().all(|name| name == "event");
-        let Some(condition) = wait.condition.as_ref().filter(about_event_only) else { return Ok(None) };
         let event = Value::parse(event).unwrap_or_default();
-        let wanted = condition.holds(&self.names().with("event", event)).map_err(|error| error.to_string())?;
-        Ok((!wanted).then(|| format!("{} does not hold for it", condition.source())))
+        if let Some(condition) = wait.condition.as_ref().filter(about_event_only) {
+            let names = self.names().with("event", event.clone());
+            if !condition.holds(&names).map_err(|error| error.to_string())? {
+                return Ok(Some(format!("{} does not hold for it", condition.source())));
+            }
+        }
+        let fits = wait.shape.as_ref().map_or(Ok(()), |shape| shape.check(&event));
+        fits.map_err(|mismatch| format!("wait.type: {mismatch}"))?;
+        Ok(None)
     }
 
     /// Into the mailbox.

@@ -5,7 +5,9 @@ use sagaline_definition::model::{BackTo, Reaction, Verb, Word};
 use sagaline_schemas::record::End;
 
 use crate::fact::Fact;
-use crate::saga::{Cause, Direction, Effect, Goal, Held, Loop, LoopFrom, Phase, PlaceState, StepState, Stuck};
+use crate::saga::{
+    Cause, Direction, Effect, Goal, Held, Loop, LoopFrom, Phase, PlaceState, StepState, StepWord, Stuck,
+};
 use crate::turn::{At, Turn};
 
 impl<'a> Turn<'a> {
@@ -26,43 +28,46 @@ impl<'a> Turn<'a> {
     pub fn pay(&mut self, at: At) {
         let PlaceState::Owed { cause, effect } = self.place(at).state.clone() else { return };
         match self.word_for(at.step, &cause) {
-            Some(word) => self.act(at, word, cause, effect),
+            Some((which, word)) => self.act(at, which, word, cause, effect),
             None => self.stuck_at(at, cause),
         }
     }
 
-    /// What the definition says of a cause at a step. None: it says nothing of such a thing there.
-    fn word_for(&self, step: u32, cause: &Cause) -> Option<&'a Word> {
+    /// What the definition says of a cause at a step, and as which of its words. None: it says nothing of such a thing there.
+    fn word_for(&self, step: u32, cause: &Cause) -> Option<(StepWord, &'a Word)> {
         let step = self.definition.steps.get(step as usize)?;
         if let Cause::Guard { .. } = cause {
-            return step.guard.as_ref().map(|guard| &guard.otherwise);
+            return step.guard.as_ref().map(|guard| (StepWord::Guard, &guard.otherwise));
         }
-        match (&step.verb, cause) {
-            (Verb::Call(call), Cause::Refused { code, .. }) => {
-                Some(call.refused.get(code).unwrap_or(&call.refused_else))
-            }
-            (Verb::Call(call), Cause::Failed { .. }) => Some(&call.failed),
+        Some(match (&step.verb, cause) {
+            (Verb::Call(call), Cause::Refused { code, .. }) => match call.refused.get(code) {
+                Some(word) => (StepWord::Refused { code: code.clone() }, word),
+                None => (StepWord::RefusedElse, &call.refused_else),
+            },
+            (Verb::Call(call), Cause::Failed { .. }) => (StepWord::Failed, &call.failed),
             (Verb::Saga(child), Cause::Failed { .. } | Cause::Refused { .. } | Cause::Child { .. }) => {
-                Some(&child.failed)
+                (StepWord::Failed, &child.failed)
             }
-            (Verb::Wait(wait), Cause::TimedOut { .. }) => Some(&wait.patience.otherwise),
-            (Verb::Until(until), Cause::TimedOut { .. }) => Some(&until.patience.otherwise),
-            (Verb::Approve(approve), Cause::TimedOut { .. }) => Some(&approve.patience.otherwise),
-            (Verb::Approve(approve), Cause::Chosen { choice, .. }) => approve.choices.get(choice),
-            _ => None,
-        }
+            (Verb::Wait(wait), Cause::TimedOut { .. }) => (StepWord::InVain, &wait.patience.otherwise),
+            (Verb::Until(until), Cause::TimedOut { .. }) => (StepWord::InVain, &until.patience.otherwise),
+            (Verb::Approve(approve), Cause::TimedOut { .. }) => (StepWord::InVain, &approve.patience.otherwise),
+            (Verb::Approve(approve), Cause::Chosen { choice, .. }) => {
+                (StepWord::Choice { choice: choice.clone() }, approve.choices.get(choice)?)
+            }
+            _ => return None,
+        })
     }
 
-    fn act(&mut self, at: At, word: &Word, cause: Cause, effect: Option<u32>) {
+    fn act(&mut self, at: At, which: StepWord, word: &Word, cause: Cause, effect: Option<u32>) {
         match word {
             Word::Continue => self.settle(at, PlaceState::Continued),
             Word::Skip => self.make_void(&[at]),
             // The pivot's boundary is its decision: with a branch beside it, only the log's order says which came first.
             Word::Compensate | Word::BackTo(_) if self.pivot_decided().is_some() => self.stuck_at(at, cause),
             Word::Compensate => self.turn_back(cause),
-            Word::BackTo(back) => match self.may_loop(LoopFrom::Step { step: at.step }, back) {
+            Word::BackTo(back) => match self.may_loop(LoopFrom::Step { step: at.step, word: which.clone() }, back) {
                 true => self.step_aside(Goal::Again { step: back.step as u32, cause }),
-                false => self.act(at, &back.otherwise, cause, effect),
+                false => self.act(at, which, &back.otherwise, cause, effect),
             },
             Word::Hold => {
                 let spot = self.spot(at);

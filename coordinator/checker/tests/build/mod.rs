@@ -129,6 +129,7 @@ pub fn wait(name: &str, otherwise: Word) -> Step {
             via: None,
             key: expr("event.id"),
             condition: None,
+            shape: None,
             patience: patience(otherwise),
         }),
     )

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Policy, Word};
 use crate::expr::Expr;
+use crate::types::Type;
 
 /// Number of a step in file order.
 pub type StepIndex = usize;
@@ -188,6 +189,9 @@ pub struct Wait {
     /// Which events; sees `event`, and what the step sees once it waits.
     #[serde(rename = "if")]
     pub condition: Option<Expr>,
+    /// The event's type: one of another shape is refused when it comes, not found out by an expression later.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "type")]
+    pub shape: Option<Type>,
     /// How long.
     pub patience: Patience,
 }

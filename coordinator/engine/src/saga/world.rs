@@ -62,7 +62,7 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// How often a place went back to a step.
+    /// How often one `back_to` was followed.
     pub struct Loop {
         /// From where.
         pub from: LoopFrom,
@@ -72,18 +72,45 @@ wire_struct! {
 }
 
 wire_enum! {
-    /// A place in the definition that says `back_to`.
-    #[derive(Copy)]
+    /// A word of the definition that says `back_to`. Each has a bound of its own; all items of a step share it, for they go back together.
+    #[derive(PartialOrd, Ord)]
     pub enum LoopFrom {
-        /// A step.
+        /// A step's.
         Step {
             /// Its number.
             step: u32,
+            /// Which of its words.
+            word: StepWord,
         },
-        /// A reaction.
+        /// A reaction's.
         Reaction {
             /// Its number.
             rule: u32,
+        },
+    }
+}
+
+wire_enum! {
+    /// One of a step's words, by what it is said of.
+    #[derive(PartialOrd, Ord)]
+    pub enum StepWord {
+        /// The guard does not hold.
+        Guard,
+        /// A refusal that is named.
+        Refused {
+            /// Its code.
+            code: String,
+        },
+        /// Any other refusal.
+        RefusedElse,
+        /// Attempts used up, or a child that did not complete.
+        Failed,
+        /// Awaited in vain.
+        InVain,
+        /// What people chose.
+        Choice {
+            /// The choice.
+            choice: String,
         },
     }
 }

@@ -89,6 +89,31 @@ fn an_approval_is_left_out_only_where_its_result_may_be_missing() {
     );
 }
 
+/// Rounds of one choice, or of nobody's choosing, are none of another's.
+#[test]
+fn each_choice_has_its_own_bound() {
+    let patience = Patience { otherwise: back_to(1, 1, Word::Hold), ..approve().patience };
+    let mut made = Approve { patience, ..approve() };
+    made.choices.insert("anew".to_owned(), back_to(1, 1, Word::Compensate));
+    check(
+        &asks(made),
+        "ok a; vote p again by eve; undone a; ok a; vote p anew by eve; within p; within p; release p; vote p anew by eve; undone a",
+        &expect![[r#"
+            start        -> a
+            ok a         -> asks role/manager, user/eve at p
+            vote p again by eve -> steps aside, un-a, eve chose again
+            undone a     -> goes on, a@1
+            ok a         -> asks role/manager, user/eve at p@1
+            vote p anew by eve -> steps aside, goes on, eve chose anew, asks role/manager, user/eve at p@2
+            within p     -> steps aside, goes on, p@2 in vain, asks role/manager, user/eve at p@3
+            within p     -> p@3 in vain, holds p@3
+            release p    -> asks role/manager, user/eve at p@4
+            vote p anew by eve -> turns back, un-a@1, eve chose anew
+            undone a     -> Compensated
+        "#]],
+    );
+}
+
 // shows: choices: continue, choices: compensate, choices: hold, choices: back_to
 // shows: approve.choices, approve.by, approve.show x success
 #[test]

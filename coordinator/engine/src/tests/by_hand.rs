@@ -1,9 +1,10 @@
 //! What people ask, and why not. What they settle stands in the world report with their name.
 
 use expect_test::expect;
-use sagaline_definition::model::{Compensate, Definition, Template, Word};
+use sagaline_definition::model::{Check, Compensate, Definition, Template, Word};
+use sagaline_schemas::Value;
 
-use super::stage::{POLICY, Stage, back_to, call_mut, chain, check, expr};
+use super::stage::{POLICY, Stage, back_to, call_mut, chain, check, expr, fact};
 
 fn stuck() -> Definition {
     let mut made = chain(&["a", "b", "c"]);
@@ -132,6 +133,38 @@ fn a_contradiction_is_settled() {
         ok c         -> Completed
     "#]],
     );
+    // The same of a saga that had completed, and of one that looks whether it may.
+    check(
+        &chain(&["a", "b"]),
+        "ok a; ok b; no a; no b; confirm a done; confirm b not; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        ok b         -> Completed
+        no a         -> stuck: the participant says both that a was done and that it was not
+        no b         ->
+        confirm a done -> goes on, stuck: the participant says both that b was done and that it was not
+        confirm b not -> goes on, Completed
+        undone a     -> rejected: there was no command of kind Compensate with attempt 1
+    "#]],
+    );
+    let mut ensured = chain(&["a", "b"]);
+    ensured.facts = vec![fact("ok", Value::Bool(false))];
+    ensured.ensure.completed = Some(Check { condition: expr("facts.ok"), within: 60_000, probes: vec![] });
+    check(
+        &ensured,
+        "ok a; ok b; no a; no b; told ok true; confirm a done; confirm b done",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        ok b         ->
+        no a         -> stuck: the participant says both that a was done and that it was not
+        no b         ->
+        told ok true ->
+        confirm a done -> goes on, stuck: the participant says both that b was done and that it was not
+        confirm b done -> goes on, Completed
+    "#]],
+    );
     check(
         &chain(&["a"]),
         "ok a; no a; cancel; retry; confirm a done",
@@ -163,6 +196,23 @@ fn what_happened_for_another_round_is_undone() {
         confirm b@0 done -> goes on, un-b
         undone b@0   -> goes on
         ok b         -> Completed
+    "#]],
+    );
+    // Cancelled meanwhile: what was begun to be undone is finished first.
+    check(
+        &made,
+        "ok a; no b; retry b; ok b@0; confirm b@0 done; cancel; undone b@0; undone b; undone a",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        no b         -> holds b
+        retry b      -> b@1
+        ok b@0       -> stuck: the participant says both that b was done and that it was not
+        confirm b@0 done -> goes on, un-b
+        cancel       -> turns back
+        undone b@0   -> un-b@1
+        undone b     -> un-a
+        undone a     -> Cancelled
     "#]],
     );
     call_mut(&mut made, 1).refused_else = back_to(0, 1, Word::Stuck);

@@ -82,7 +82,7 @@ fn patience(otherwise: Word) -> Patience {
 fn waiting(otherwise: Word) -> Definition {
     let condition = Some(expr("event.n > 1"));
     let (topic, key) = ("t".to_owned(), expr("event.key"));
-    beside(Verb::Wait(Wait { topic, via: None, key, condition, patience: patience(otherwise) }))
+    beside(Verb::Wait(Wait { topic, via: None, key, condition, shape: None, patience: patience(otherwise) }))
 }
 
 // shows: wait.within, wait.else, wait.remind, wait.if x success, refusal, cancel

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use expect_test::expect;
 use sagaline_definition::model::{Calendar, Definition, Patience, Sleep, Verb, Wait, Word};
 use sagaline_definition::rehearsal::Rehearsal;
+use sagaline_definition::types::Type;
 use sagaline_schemas::Value;
 
 use super::stage::{back_to, call, call_mut, check, definition, expr, fact, step};
@@ -16,6 +17,7 @@ fn waits(condition: Option<&str>) -> Definition {
         via: None,
         key: expr("event.key"),
         condition: condition.map(expr),
+        shape: None,
         patience: Patience { within: 90_000, remind: Some(40_000), otherwise: Word::Compensate },
     };
     let steps = vec![step("a", Verb::Call(call("a"))), step("w", Verb::Wait(wait)), step("c", Verb::Call(call("c")))];
@@ -23,6 +25,44 @@ fn waits(condition: Option<&str>) -> Definition {
     call_mut(&mut made, 2).with = sagaline_definition::model::Template::Expr(expr("w"));
     made.facts = vec![fact("n", Value::Int(0))];
     made
+}
+
+/// One that is of another shape is refused with the reason; what the condition does not want need not be of it.
+// shows: wait.type x success
+#[test]
+fn an_event_of_another_type_is_refused() {
+    let of_type = |condition| {
+        let mut made = waits(condition);
+        let Verb::Wait(wait) = &mut made.steps[1].verb else { panic!("a wait") };
+        wait.shape = Some(Type::Record("News".to_owned(), BTreeMap::from([("n".to_owned(), Type::Int)])));
+        made
+    };
+    check(
+        &of_type(None),
+        "letter w {\"n\":\"x\"}; ok a; letter w 7; letter w {}; signal w {}; letter w {\"n\":1,\"more\":2}; ok c",
+        &expect![[r#"
+            start        -> a
+            letter w {"n":"x"} -> rejected: wait.type: n: expected int, got string
+            ok a         ->
+            letter w 7   -> rejected: wait.type: the value: expected News, got int
+            letter w {}  -> rejected: wait.type: n: expected int, got nothing
+            signal w {}  -> rejected: wait.type: n: expected int, got nothing
+            letter w {"n":1,"more":2} -> c({"more":2,"n":1}), w = {"n":1,"more":2}
+            ok c         -> Completed
+        "#]],
+    );
+    check(
+        &of_type(Some("event.kind == 'a'")),
+        "ok a; letter w {\"kind\":\"b\"}; letter w {\"kind\":\"a\"}; letter w {\"kind\":\"a\",\"n\":1}; ok c",
+        &expect![[r#"
+            start        -> a
+            ok a         ->
+            letter w {"kind":"b"} ->
+            letter w {"kind":"a"} -> rejected: wait.type: n: expected int, got nothing
+            letter w {"kind":"a","n":1} -> c({"kind":"a","n":1}), w = {"kind":"a","n":1}
+            ok c         -> Completed
+        "#]],
+    );
 }
 
 // shows: wait.within, wait.else x timeout, late success

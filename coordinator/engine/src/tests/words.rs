@@ -128,6 +128,43 @@ fn refused_words() {
     );
 }
 
+/// Rounds of the one word are none of the other's.
+// shows: back_to.at_most x refusal, timeout
+#[test]
+fn each_word_has_its_own_bound() {
+    let mut made = refused(back_to(0, 1, Word::Stuck));
+    call_mut(&mut made, 1).refused.insert("Soft".to_owned(), back_to(1, 1, Word::Continue));
+    call_mut(&mut made, 1).failed = back_to(0, 1, Word::Hold);
+    made.steps[1].guard = Some(Guard { condition: expr("facts.ok"), otherwise: back_to(0, 1, Word::Compensate) });
+    made.facts = vec![fact("ok", Value::Bool(true))];
+    check(
+        &made,
+        "ok a; no b; undone a; ok a; no b Soft; silence b; undone b; undone a; told ok false; ok a; undone a; told ok true; ok a; no b Soft; ok c",
+        &expect![[r#"
+            start        -> a
+            ok a         -> b
+            no b         -> steps aside, un-a
+            undone a     -> goes on, a@1
+            ok a         -> b@1
+            no b Soft    -> steps aside, goes on, b@2
+            sent b       ->
+            time b       ->
+            wait b       -> b@2#2
+            sent b       ->
+            time b       -> steps aside, un-b@2
+            undone b     -> un-a@1
+            undone a     -> goes on, a@2
+            told ok false ->
+            ok a         -> steps aside, un-a@2
+            undone a     -> goes on, a@3
+            told ok true ->
+            ok a         -> b@4
+            no b Soft    -> c@4, continues b@4
+            ok c         -> Completed
+        "#]],
+    );
+}
+
 // shows: failed: skip, failed: compensate, failed: back_to, failed: hold, failed: stuck
 // shows: failed, back_to, back_to.at_most, back_to.else x timeout, late success
 // shows: failed x refusal

@@ -40,6 +40,7 @@ pub fn wait(via: Option<&str>) -> Verb {
         via: via.map(str::to_owned),
         key: expr("event.key"),
         condition: Some(expr("event.value == 'go'")),
+        shape: None,
         patience: Patience { within: 3_600_000, remind: None, otherwise: Word::Compensate },
     })
 }

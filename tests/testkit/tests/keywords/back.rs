@@ -43,6 +43,40 @@ fn a_second_round_may_be_the_last() {
     );
 }
 
+/// What one word has used up is none of the others'.
+// shows: back_to.at_most x refusal, timeout
+#[test]
+fn each_word_counts_its_own_rounds() {
+    check(
+        "steps:
+  - { step: a, call: work.make }
+  - step: b
+    call: work.make
+    retry: twice
+    refused: { No: { back_to: a, at_most: 1, else: stuck }, Soft: { back_to: b, at_most: 1, else: continue } }
+    failed: { back_to: a, at_most: 1, else: hold }",
+        "replies: { b: [refused No, refused Soft, silent, silent, refused Soft] }",
+        expect![[r#"
+                0.0 a
+                0.0 b
+                0.0 undo a
+                0.0 goes on: what had to be undone is undone
+                0.0 a
+                0.0 b
+                0.0 goes on: what had to be undone is undone
+                0.0 b
+               11.0 b #2
+               21.0 undo b
+               21.0 undo a
+               21.0 goes on: what had to be undone is undone
+               21.0 a
+               21.0 b
+               21.0 completed
+            world: a void, b void, a void, b void, b void, a stands, b void
+        "#]],
+    );
+}
+
 /// A saga that is cancelled begins no round, and the end of its rounds is none of its business.
 // shows: back_to, back_to.at_most, back_to.else x cancel
 #[test]

@@ -109,6 +109,7 @@ fn verb(choices: &mut Choices<'_>, number: usize) -> Verb {
                 via: None,
                 key: expr("event.key"),
                 condition: choices.one_in(2).then(|| expr("event.n > facts.n")),
+                shape: None,
                 patience: patience(choices),
             }),
             1 => Verb::Until(Until { condition: expr("facts.n == 1"), patience: patience(choices) }),

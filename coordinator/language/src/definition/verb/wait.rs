@@ -95,13 +95,21 @@ fn event(node: &Node, reading: &Reading<'_>, view: &View<'_>, problems: &mut Pro
     let fields = Fields::read(node, &WAIT, problems)?;
     let topic = fields.required("topic", "topic: payments, or until: facts.address != null", problems);
     let topic = topic.and_then(|node| parsed(node, "name of a topic", lexical::topic, problems));
-    let shape = types::optional(fields.get("type"), reading.world, problems).unwrap_or(Type::Any);
+    let said = fields.get("type").map(|node| types::read(node, reading.world, problems));
+    let shape = said.clone().flatten().unwrap_or(Type::Any);
     let via = fields.entry("via").map(|entry| via(entry, reading, problems));
     let key = key(&fields, topic, &shape, reading, problems);
     let view = view.clone().with("event", shape).without_now();
     let condition = expression::optional(fields.get("if"), "`if`", &Type::Bool, &view, problems);
     let patience = patience(&fields, &words::WAIT, reading, problems);
-    Some(Wait { topic: topic?.to_owned(), via: optional(via)?, key: key?, condition: condition?, patience: patience? })
+    Some(Wait {
+        topic: topic?.to_owned(),
+        via: optional(via)?,
+        key: key?,
+        condition: condition?,
+        shape: said.flatten(),
+        patience: patience?,
+    })
 }
 
 /// Whom an event concerns. Where sagas start by the same topic, it is the key that started them, unless said.
