@@ -10,7 +10,7 @@ use sagaline_engine::Phase;
 use sagaline_language::Contracts;
 use sagaline_log::embedded::EmbeddedLog;
 use sagaline_log::{Log, Record};
-use sagaline_partition::view;
+use sagaline_partition::{KnownRules, view};
 use sagaline_schemas::command::Command;
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{
@@ -185,7 +185,8 @@ impl Stage {
         let topics = Wanted { partitions: 2, replicas: 1, single_broker: true, settings, ..Wanted::default() };
         topics::create(&*log, &names, &key, &topics).unwrap();
         let (prefix, name) = ("t.".to_owned(), "test".to_owned());
-        let options = NodeOptions { data_dir: None, prefix, key, name, single_broker: true, memory: Memory::default() };
+        let (memory, rules) = (Memory::default(), KnownRules::OWN);
+        let options = NodeOptions { data_dir: None, prefix, key, name, single_broker: true, memory, rules };
         let node = Arc::new(Node::start(options, Arc::clone(&log)).unwrap());
         let contract = |text| sagaline_language::contract("contract.yaml", text).unwrap().value;
         let contracts = [contract(DESK), contract(COURIER)];
