@@ -13,7 +13,7 @@ pub mod walk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use sagaline_definition::model::Verb;
@@ -62,6 +62,8 @@ pub struct Outcome {
     pub effects: usize,
     /// Where ledgers and reports do not balance.
     pub unbalanced: Vec<String>,
+    /// What took how long.
+    pub took: Vec<(&'static str, Duration)>,
 }
 
 /// All cases of these files, numbered through.
@@ -95,6 +97,7 @@ fn examples() -> PathBuf {
 /// # Errors
 /// When something does not come up. A case that comes out otherwise is no error, but an outcome.
 pub fn rehearse(cases: &[Filed], forgets: Option<&str>) -> Result<Outcome> {
+    let mut since = Instant::now();
     let contracts = contracts(cases)?;
     let participants: Vec<&str> = contracts.iter().map(|contract| contract.participant.as_str()).collect();
     let live = Live::start(&participants, &domain_topics(cases))?;
@@ -103,16 +106,22 @@ pub fn rehearse(cases: &[Filed], forgets: Option<&str>) -> Result<Outcome> {
     let scripts = Scripts::new(&scripted, understudies, forgets);
     let cast = Cast::start(Arc::clone(&live.log), &live.prefix, live.dir(), contracts, scripts)?;
     let mut outcome = Outcome::default();
+    let mut stage =
+        |took: &mut Vec<_>, what| took.push((what, std::mem::replace(&mut since, Instant::now()).elapsed()));
+    stage(&mut outcome.took, "coming up");
     let (alone, together): (Vec<_>, Vec<_>) = cases.iter().partition(|(_, case)| case.is_alone());
     side_by_side(&live, &cast, &together, &mut outcome)?;
+    stage(&mut outcome.took, "side by side");
     for one in alone {
         side_by_side(&live, &cast, &[one], &mut outcome)?;
     }
+    stage(&mut outcome.took, "alone");
     (outcome.effects, outcome.unbalanced) = compare::balance(&live, &cast)?;
     cast.stop()?;
-    if outcome.otherwise.is_empty() && outcome.unbalanced.is_empty() {
+    if forgets.is_some() || (outcome.otherwise.is_empty() && outcome.unbalanced.is_empty()) {
         live.stop()?;
     }
+    stage(&mut outcome.took, "comparing and stopping");
     Ok(outcome)
 }
 

@@ -72,6 +72,10 @@ fn every_scenario_comes_out_on_a_real_kafka_as_in_virtual_time() {
     for (title, differences) in &outcome.otherwise {
         println!("\n{title}\n  {}", differences.join("\n  "));
     }
+    println!(
+        "{}",
+        outcome.took.iter().map(|(what, took)| format!("{what}: {took:.1?}")).collect::<Vec<_>>().join(", ")
+    );
     outcome.unbalanced.iter().for_each(|line| println!("{line}"));
     println!(
         "{} of {count} scenarios rehearsed, {} came out otherwise, {left_out} left out; {} effects in the ledgers, {} not as reported",

@@ -52,8 +52,6 @@ pub struct Case {
     pub number: usize,
     /// Its file, its line and its name.
     pub title: String,
-    /// The name of the file with its definition.
-    pub file: String,
     /// Its unique form.
     pub scenario: Scenario,
     /// The definition as its author wrote it.
@@ -92,7 +90,7 @@ impl Case {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let cases = (first..).zip(read.scenarios).map(|(number, scenario)| {
             let title = format!("{name}:{}: {}", scenario.line, scenario.name);
-            Self::new(number, title, read.definition.clone(), scenario, definition, scale)
+            Self::new(number, title, scenario, definition, scale)
         });
         cases.collect()
     }
@@ -100,7 +98,6 @@ impl Case {
     fn new(
         number: usize,
         title: String,
-        file: String,
         mut scenario: Scenario,
         definition: &Arc<Definition>,
         scale: Scale,
@@ -121,7 +118,7 @@ impl Case {
         let account = Stage::of(definition, &scenario).map_err(anyhow::Error::msg)?.play();
         let definition = Arc::clone(definition);
         let progress = watch::channel(0).0;
-        Ok(Self { number, title, file, scenario, definition, key, start, scale, account, progress })
+        Ok(Self { number, title, scenario, definition, key, start, scale, account, progress })
     }
 
     /// How the saga is called by name.
