@@ -60,7 +60,8 @@ impl Surroundings {
             let values = match &fact.ask {
                 Some(_) => found.choose(roots.get(&format!("answer {number}")), &Type::Any, MOST_VALUES, &fact.fact),
                 None => {
-                    let mut values = found.choose(shape, &Type::of(&fact.initial).or_null(), MOST_VALUES, &fact.fact);
+                    let of = fact.shape.clone().unwrap_or_else(|| Type::of(&fact.initial).or_null());
+                    let mut values = found.choose(shape, &of, MOST_VALUES, &fact.fact);
                     if values.len() < 2 && shape.is_some() {
                         values.push(other_than(&fact.initial));
                     }

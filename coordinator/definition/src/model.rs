@@ -159,6 +159,9 @@ pub struct FactClause {
     pub seq: Option<Expr>,
     /// What it is until somebody tells.
     pub initial: Value,
+    /// The type of its values, where it is said: what tells another is refused, not found out by an expression later.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "type")]
+    pub shape: Option<Type>,
     /// How old it may be before it counts as unknown (`null`), milliseconds.
     pub fresh: Option<i64>,
     /// A participant that is asked for it.
@@ -239,6 +242,17 @@ pub struct Calendar {
     pub hours: (u16, u16),
     /// Days on which it is not, `YYYY-MM-DD`; ascending.
     pub holidays: Vec<String>,
+}
+
+impl FactClause {
+    /// Whether it may be this.
+    ///
+    /// # Errors
+    /// When that is not of its type.
+    pub fn admits(&self, value: &Value) -> Result<(), String> {
+        let fits = self.shape.as_ref().map_or(Ok(()), |shape| shape.check(value));
+        fits.map_err(|mismatch| format!("type: {mismatch}"))
+    }
 }
 
 impl Definition {

@@ -341,7 +341,8 @@ impl Turn<'_> {
             let names: Vec<&str> = self.definition.facts.iter().map(|clause| clause.fact.as_str()).collect();
             return Err(format!("there is no fact {name:?}: the definition has {}", names.join(", ")));
         };
-        Value::parse(&value).map_err(|error| format!("the value is no JSON: {error}"))?;
+        let given = Value::parse(&value).map_err(|error| format!("the value is no JSON: {error}"))?;
+        self.definition.facts[fact].admits(&given).map_err(|wrong| format!("facts.{name}: {wrong}"))?;
         let known = self.saga.facts[fact].seq;
         if seq.zip(known).is_some_and(|(seq, known)| seq <= known) {
             return Err(format!("version {} is known already: give a higher one, or none", known.unwrap_or(0)));

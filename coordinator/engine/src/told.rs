@@ -37,7 +37,9 @@ pub fn told(clause: &FactClause, event: &Value, at: Millis) -> Result<Option<Tol
         return Ok(None);
     }
     let Some(value) = &clause.value else { return Ok(None) };
-    let value = Bytes(value.eval(&names).map_err(|error| error.to_string())?.to_json());
+    let value = value.eval(&names).map_err(|error| error.to_string())?;
+    clause.admits(&value)?;
+    let value = Bytes(value.to_json());
     let seq = match &clause.seq {
         None => None,
         Some(seq) => match seq.eval(&names).map_err(|error| error.to_string())? {
@@ -125,17 +127,27 @@ impl Turn<'_> {
             self.out.rejected = Some(Rejected::Answer(text));
             return;
         }
-        let Some(ask) = self.definition.facts.get(fact as usize).and_then(|clause| clause.ask.as_ref()) else { return };
+        let Some(clause) = self.definition.facts.get(fact as usize) else { return };
+        let Some(ask) = &clause.ask else { return };
         let ended = self.saga.is_ended();
         let Some(state) = self.saga.facts.get_mut(fact as usize) else { return };
         let awaited = state.asking == Asking::Open && state.asked == attempt && !ended;
         if !awaited || matches!(answer, Answer::Working(_)) {
             return;
         }
-        state.asking = Asking::Idle;
-        let Answer::Succeeded(said) = answer else { return };
+        let Answer::Succeeded(said) = answer else {
+            state.asking = Asking::Idle;
+            return;
+        };
         let answer = Value::parse(&said.result).unwrap_or_default();
-        let value = match ask.value.eval(&One { name: "answer", value: &answer }) {
+        let value = ask.value.eval(&One { name: "answer", value: &answer });
+        // One that is of another type is no answer: it is asked again in its time.
+        if let Some(wrong) = value.as_ref().ok().and_then(|value| clause.admits(value).err()) {
+            self.out.rejected = Some(Rejected::Answer(format!("facts.{}: {wrong}", clause.fact)));
+            return;
+        }
+        state.asking = Asking::Idle;
+        let value = match value {
             Ok(value) => Bytes(value.to_json()),
             Err(error) => return self.stuck_at_expression(None, error.to_string()),
         };

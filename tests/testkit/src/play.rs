@@ -200,8 +200,8 @@ impl<'a> Play<'a> {
                 return self.turned(&Transition::default());
             }
             What::Fact { fact, value, seq } => match self.told(&fact, &value, seq) {
-                Some(input) => input,
-                None => return self.account.rejected.push(format!("there is no fact {fact:?}")),
+                Ok(input) => input,
+                Err(why) => return self.account.rejected.push(why),
             },
             What::Event { step, data } => match self.stage.definition.step_index(&step) {
                 Some(step) => Input::Letter { step: step as u32, event: Bytes(data.to_json()) },
@@ -224,12 +224,15 @@ impl<'a> Play<'a> {
         self.take(input);
     }
 
-    fn told(&self, name: &str, value: &Value, seq: Option<i64>) -> Option<Input> {
-        let fact = self.stage.definition.facts.iter().position(|clause| clause.fact == name)?;
+    /// News, as the fold would let it in.
+    fn told(&self, name: &str, value: &Value, seq: Option<i64>) -> Result<Input, String> {
+        let fact = self.stage.definition.facts.iter().position(|clause| clause.fact == name);
+        let fact = fact.ok_or_else(|| format!("there is no fact {name:?}"))?;
+        self.stage.definition.facts[fact].admits(value).map_err(|wrong| format!("facts.{name}: {wrong}"))?;
         let versioned = self.stage.definition.facts[fact].seq.is_some();
         let next = self.saga.facts[fact].seq.unwrap_or(0) + 1;
         let seq = seq.or_else(|| versioned.then_some(next));
-        Some(Input::Told { fact: fact as u32, told: Told { value: Bytes(value.to_json()), seq, at: self.now } })
+        Ok(Input::Told { fact: fact as u32, told: Told { value: Bytes(value.to_json()), seq, at: self.now } })
     }
 
     /// What people see when they decide.

@@ -161,6 +161,7 @@ pub fn fact(name: &str, initial: Value) -> FactClause {
         value: Some(expr("event.value")),
         seq: Some(expr("event.seq")),
         initial,
+        shape: None,
         fresh: None,
         ask: None,
     }

@@ -2,11 +2,12 @@
 
 use expect_test::expect;
 use sagaline_definition::model::{AskFact, Definition, Reaction, Template, Word};
+use sagaline_definition::types::Type;
 use sagaline_schemas::Value;
 use sagaline_schemas::wire::Bytes;
 
 use super::stage::{Stage, call_mut, chain, check, expr, fact};
-use crate::told::Told;
+use crate::told::{Told, told};
 use crate::turn::Input;
 
 /// a, then b is given what is known.
@@ -161,6 +162,34 @@ fn a_participant_is_asked_every_so_often() {
             answered n {} -> stuck: an expression has no value: answer.rate: no member `rate` in {}
             retry        -> goes on
             ok a         -> b({"n":0})
+            ok b         -> Completed
+        "#]],
+    );
+}
+
+/// What is told of a type that the fact has not is refused, whoever tells it: no expression meets it.
+// shows: facts.type x success
+#[test]
+fn a_fact_keeps_its_type() {
+    let mut made = knows();
+    made.facts[0].shape = Some(Type::Int);
+    made.facts[0].value = Some(expr("event.n"));
+    let says =
+        |event: &str| told(&made.facts[0], &Value::parse(event.as_bytes()).unwrap(), 0).map(|told| told.unwrap().value);
+    assert_eq!(says("{\"n\":7}"), Ok(Bytes::from("7")));
+    assert_eq!(says("{\"n\":\"7\"}"), Err("type: the value: expected int, got string".to_owned()));
+    assert_eq!(says("{\"n\":null}"), Err("type: the value: expected int, got null".to_owned()));
+    made.facts[0].ask = Some(asks(30_000));
+    check(
+        &made,
+        "set n \"x\"; answered n {\"rate\":\"x\"}; ask n; answered n {\"rate\":2}; ok a; ok b",
+        &expect![[r#"
+            start        -> asks for n#1(0), a
+            set n "x"    -> rejected: facts.n: type: the value: expected int, got string
+            answered n {"rate":"x"} -> rejected: facts.n: type: the value: expected int, got string
+            ask n        -> asks for n#2(0)
+            answered n {"rate":2} ->
+            ok a         -> b({"n":2})
             ok b         -> Completed
         "#]],
     );

@@ -117,6 +117,7 @@ pub fn fact(name: &str, initial: Value) -> model::FactClause {
         value: None,
         seq: None,
         initial,
+        shape: None,
         fresh: None,
         ask: None,
     }

@@ -81,6 +81,7 @@ fn fact(entry: &Entry, world: &World<'_>, problems: &mut Problems) -> Option<Fac
         value: value?,
         seq: seq?,
         initial: initial?,
+        shape: fields.get("type").map(|_| wanted),
         fresh: optional(fresh)?,
         ask: optional(ask)?,
     })

@@ -28,6 +28,7 @@ pub fn fact(name: &str) -> FactClause {
         value: Some(expr("event.value")),
         seq: Some(expr("event.seq")),
         initial: Value::Null,
+        shape: None,
         fresh: None,
         ask: None,
     }
