@@ -281,11 +281,14 @@ fn is_undone(stage: &mut Stage) {
     stage.undone("un-a");
 }
 
+/// How it ends, and what happens until then.
+type Way<'a> = (&'a str, &'a [fn(&mut Stage)]);
+
 /// Not while it goes back: only once it is over, whatever sent it back.
 // shows: start.again x refusal, timeout, late success, cancel
 #[test]
 fn a_key_begins_again_after_any_end() {
-    let ways: [(&str, &[fn(&mut Stage)]); 4] = [
+    let ways: [Way; 4] = [
         ("Compensated", &[refuses]),
         ("Compensated", &[stays_silent, is_undone]),
         ("Cancelled", &[is_cancelled, is_undone]),

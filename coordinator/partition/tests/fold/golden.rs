@@ -117,8 +117,11 @@ impl Golden {
     }
 }
 
-/// Every scenario that a version of the rules is recorded with: its name, and the partitions with their logs.
-const SCENARIOS: [(&str, fn() -> Vec<Stage>); 5] = [
+/// Its name, and the partitions with their logs.
+type Scenario = (&'static str, fn() -> Vec<Stage>);
+
+/// Every scenario that a version of the rules is recorded with.
+const SCENARIOS: [Scenario; 5] = [
     ("order", order),
     ("waits", waits),
     ("children", children),
