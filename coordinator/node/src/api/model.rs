@@ -1,6 +1,7 @@
 //! What the API takes and gives, as JSON. The command line reads the same types back: one form, said once.
 
 mod ask;
+mod gates;
 mod reconcile;
 mod upgrade;
 
@@ -11,6 +12,7 @@ use sagaline_schemas::{Digest, Millis, Offset, Partition, SagaId, Value};
 use serde::{Deserialize, Serialize};
 
 pub use self::ask::*;
+pub use self::gates::*;
 pub use self::reconcile::*;
 pub use self::upgrade::*;
 
@@ -418,43 +420,6 @@ pub struct ParkedPage {
     pub parked: Vec<ParkedLine>,
     /// How many lie in the topic.
     pub total: i64,
-}
-
-/// What stands before a participant, a definition's sagas or all sagas, and holds them back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GateLine {
-    /// `participant/NAME`, `definition/NAME` or `all`.
-    pub subject: String,
-    /// The participant does not answer.
-    pub down: Option<Down>,
-    /// A person holds it.
-    pub paused: Option<PausedBy>,
-    /// Sagas that wait before it.
-    pub held: u64,
-    /// Commands without an answer, where the contract limits them.
-    pub in_flight: u64,
-}
-
-/// A participant that does not answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Down {
-    /// Since when; of several partitions the earliest. Milliseconds since 1970.
-    pub since: Millis,
-    /// The next command tries from then on.
-    pub next: Millis,
-    /// Those that think so: each sees only its own commands.
-    pub partitions: Vec<Partition>,
-}
-
-/// A person's pause.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PausedBy {
-    /// Since when, milliseconds since 1970.
-    pub since: Millis,
-    /// Who.
-    pub by: String,
-    /// Why.
-    pub reason: String,
 }
 
 /// What the API says instead of an answer.
