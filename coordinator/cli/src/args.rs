@@ -1,7 +1,7 @@
 //! The command line: what can be asked, and a help text that teaches. What is done about it stands in `command/`.
 
 mod prove;
-
+mod reconcile;
 mod steer;
 mod upgrade;
 
@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use sagaline_node::api::model::Status;
 
 pub use self::prove::{Check, Plan, Test};
+pub use self::reconcile::Reconcile;
 pub use self::steer::*;
 pub use self::upgrade::*;
 use crate::client::DEFAULT_API;
@@ -129,6 +130,10 @@ pub enum Command {
     Gates,
     /// Show records that were set aside
     Parked(Parked),
+    /// Look at everything that a node needs, and say what to do: broker, topics, key, clocks, disk, stores, versions
+    Doctor(Configured),
+    /// Ask participants whether what ended sagas report still stands, and tell where they differ
+    Reconcile(Reconcile),
     /// Drop the stores of a stopped node and fold its log anew
     Rebuild(Offline),
     /// Fold the log into a fresh store and compare it with that of a stopped node

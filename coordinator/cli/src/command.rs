@@ -3,12 +3,14 @@
 mod ask;
 mod check;
 mod demo;
+mod doctor;
 mod init;
 mod list;
 mod node;
 mod offline;
 mod plan;
 mod ps;
+mod reconcile;
 mod send;
 mod settings;
 mod show;
@@ -63,6 +65,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Watch(watch) => watch::watch(&watch, &common, &client()?),
         Command::Gates => list::gates(&common, &client()?),
         Command::Parked(parked) => list::parked(&parked, &common, &client()?),
+        Command::Doctor(configured) => doctor::doctor(&configured, &common),
+        Command::Reconcile(reconcile) => reconcile::reconcile(&reconcile, &common, &client()?),
         Command::Rebuild(offline) => offline::rebuild(&offline, &common),
         Command::Verify(offline) => offline::verify(&offline, &common),
         Command::Settings { what } => settings::settings(what.as_ref(), &common, &client()?),

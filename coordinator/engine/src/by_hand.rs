@@ -1,6 +1,6 @@
 //! What people have found out: outcomes settled by hand, with name, reason and evidence; places left out where the definition allows it.
 
-use sagaline_definition::model::{Step, Word};
+use sagaline_definition::model::{Step, Verb};
 use sagaline_schemas::Value;
 use sagaline_schemas::request::Finding;
 use sagaline_schemas::wire::Bytes;
@@ -125,8 +125,8 @@ impl Turn<'_> {
     /// A place is left out, as the definition itself might have it.
     pub fn skip(&mut self, name: &PlaceName) -> Result<(), Refusal> {
         let at = self.named(name)?;
-        if !allows_skipping(self.step(at.step)) {
-            return Err("the definition does not allow it: none of the step's words is `skip` or `continue`".to_owned());
+        if !loops::may_be_left_out(self.step(at.step)) {
+            return Err(why_not_left_out(self.step(at.step)).to_owned());
         }
         let spot = self.spot(at);
         let stuck_here =
@@ -142,7 +142,14 @@ impl Turn<'_> {
     }
 }
 
-/// Whether one of a step's own words would leave it out.
-fn allows_skipping(step: &Step) -> bool {
-    loops::words_of(step).into_iter().any(|word| matches!(word, Word::Skip | Word::Continue))
+fn why_not_left_out(step: &Step) -> &'static str {
+    match &step.verb {
+        Verb::Approve(_) => {
+            "the definition does not allow it: steps after it may read what was chosen, and none of its words but a choice is \
+             `skip` or `continue`. Retry it, and it is asked anew"
+        }
+        Verb::Call(_) | Verb::Saga(_) | Verb::Sleep(_) | Verb::Wait(_) | Verb::Until(_) | Verb::Decide(_) => {
+            "the definition does not allow it: none of the step's words is `skip` or `continue`"
+        }
+    }
 }

@@ -124,6 +124,7 @@ fn whole(root: &Node, contracts: &Contracts, children: &Definitions, problems: &
         rehearsal: None,
     };
     warnings::irreversible(&definition, &plan, problems);
+    warnings::begun_twice(&definition, &plan, children, problems);
     warnings::unused(&fields, &plan, &world, problems);
     Some(Child { definition, result: result_type })
 }

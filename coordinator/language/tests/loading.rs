@@ -211,6 +211,116 @@ fn a_child_is_held_against_its_definition() {
     );
 }
 
+/// A parent of this step, after `first` and before `last`, which may go back to it.
+fn with_key(step: &str) -> String {
+    let steps = format!(
+        "steps:
+  - {{ step: first, sleep: 1h }}
+  - {{ step: one, saga: child, with: {{ id: x }}, {step} }}
+  - {{ step: last, expect: {{ if: one.n == 7, else: {{ back_to: first, at_most: 2, else: stuck }} }} }}
+"
+    );
+    let (head, _) = PARENT.split_once("steps:").expect("there are steps");
+    head.replace(
+        "start: {}",
+        "start: { type: In }\ntypes: { In: { type: record, fields: [{ name: id, type: string }] } }",
+    ) + &steps
+}
+
+// shows: saga x static error
+#[test]
+fn a_child_that_may_begin_again_needs_a_key_for_each_time() {
+    let check_with =
+        |step: &str, child: &str, expected| check(&[("a.yaml", &with_key(step)), ("z.yaml", child)], &["."], expected);
+    let again = CHILD.replace("start: { type: Id }", "start: { type: Id, again: ended }");
+    check_with(
+        "key: \"${input.id}\"",
+        CHILD,
+        expect![[r#"
+        definition parent
+        definition child
+        FOLDER/./a.yaml:10:53: warning: `one` may have to begin again (`last` may go back to `first`), and no second saga begins under its key
+            help: let `child` say `again: ended` in its `start`, or leave out `key`: the one that is made counts the rounds
+    "#]],
+    );
+    check_with(
+        "key: \"${input.id}\"",
+        &again,
+        expect![[r#"
+        definition parent
+        definition child
+    "#]],
+    );
+    check_with(
+        "key: \"${input.id}\", compensate: never",
+        &again,
+        expect![[r#"
+        definition parent
+        definition child
+        FOLDER/./a.yaml:10:53: warning: `one` may have to begin again (`last` may go back to `first`), and no second saga begins under its key
+            help: leave out `key`: the one that is made counts the rounds, and what says `compensate: never` stays
+    "#]],
+    );
+    // Derived, or made of what each round brings.
+    check_with(
+        "failed: stuck",
+        CHILD,
+        expect![[r#"
+        definition parent
+        definition child
+    "#]],
+    );
+    check_with(
+        "key: \"${input.id}/${now}\", failed: stuck",
+        CHILD,
+        expect![[r#"
+        definition parent
+        definition child
+    "#]],
+    );
+    // No loop; a person may retry what rests.
+    let alone =
+        |failed: &str| PARENT.replace("with: { id: x }", &format!("key: k, with: {{ id: x }}, failed: {failed}"));
+    let check_alone =
+        |failed: &str, child: &str, expected| check(&[("a.yaml", &alone(failed)), ("z.yaml", child)], &["."], expected);
+    check_alone(
+        "compensate",
+        CHILD,
+        expect![[r#"
+        definition parent
+        definition child
+    "#]],
+    );
+    check_alone(
+        "stuck",
+        CHILD,
+        expect![[r#"
+        definition parent
+        definition child
+        FOLDER/./a.yaml:7:40: warning: `one` may have to begin again (where it did not complete, a person may retry it), and no second saga begins under its key
+            help: let `child` say `again: ended` in its `start`, or leave out `key`: the one that is made counts the rounds
+    "#]],
+    );
+    check_alone(
+        "{ back_to: one, at_most: 1, else: compensate }",
+        CHILD,
+        expect![[r#"
+        definition parent
+        definition child
+        FOLDER/./a.yaml:7:40: warning: `one` may have to begin again (`one` may go back to `one`), and no second saga begins under its key
+            help: let `child` say `again: ended` in its `start`, or leave out `key`: the one that is made counts the rounds
+    "#]],
+    );
+    check_alone(
+        "hold",
+        &again,
+        expect![[r#"
+        definition parent
+        definition child
+    "#]],
+    );
+}
+
 #[test]
 fn no_saga_is_its_own_child() {
     let saga = |name: &str, child: &str| {

@@ -27,6 +27,11 @@ impl Names {
         self.of_channel("definitions")
     }
 
+    /// Answers to what is asked beside the fold.
+    pub fn reconcile(&self) -> String {
+        self.of_channel("reconcile")
+    }
+
     /// The topic of a channel: `commands.<participant>`, `events`, `parked`; the inbox for `inbox.<partition>`.
     pub fn of_channel(&self, channel: &str) -> String {
         let topic = if sagaline_partition::goes_to_inbox(channel) { "inbox" } else { channel };

@@ -12,7 +12,7 @@ mod upgrade;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -145,6 +145,8 @@ pub struct Node {
     appender: Appender,
     /// One change of the settings or the rules at a time.
     setting: Mutex<()>,
+    /// One page of questions beside the folds at a time.
+    reconciling: Mutex<()>,
     partitions: Vec<JoinHandle<Result<(), Stop>>>,
     /// The other threads, in the order in which they were started: the last is stopped first.
     others: Vec<(&'static str, JoinHandle<()>)>,
@@ -176,6 +178,7 @@ impl Node {
             appender: Appender::start(log.producer()?)?,
             registry: registry.clone(),
             setting: Mutex::default(),
+            reconciling: Mutex::default(),
             partitions: Vec::new(),
             others: Vec::new(),
             common,
@@ -279,6 +282,21 @@ impl Node {
     /// Channels whose outbox is over the logged limit at one partition or more: starts that need them are to be refused.
     pub fn crowded(&self) -> BTreeSet<String> {
         self.common.crowded()
+    }
+
+    /// The log's key: what is asked beside the folds is proven by it, too.
+    pub(crate) fn key(&self) -> &Key {
+        &self.common.options.key
+    }
+
+    /// Whoever asks beside the folds does so alone, while this is held.
+    pub(crate) fn alone(&self) -> MutexGuard<'_, ()> {
+        self.reconciling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the node is being stopped: nothing is waited for any more.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.common.stopping()
     }
 
     /// Appends a record to an inbox partition, proved by the log's key. Durable once this returns. After an error it may lie there all

@@ -17,6 +17,8 @@ use crate::{Names, sealed};
 /// How long an append may take here.
 const PATIENCE: Duration = Duration::from_millis(100);
 const TRIES: u32 = 300;
+/// How long answers to what is asked beside the fold lie in their topic: a day, milliseconds.
+const ANSWERS_KEPT: &str = "86400000";
 
 /// Which topics are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +145,21 @@ pub fn create_commands(log: &dyn Log, names: &Names, participant: &str, wanted: 
         Some(there) => Ok(there.partitions),
         None => Ok(make(log, &plain_topic(topic, wanted.partitions, wanted))?.partitions),
     }
+}
+
+/// Makes the topic of answers to what is asked beside the fold, if it is missing: nobody reads an answer twice, so they are kept for a day.
+///
+/// # Errors
+/// When the log refuses.
+pub fn create_reconcile(log: &dyn Log, names: &Names, wanted: &Wanted) -> Result<(), LogError> {
+    let name = names.reconcile();
+    if log.topic(&name)?.is_some() {
+        return Ok(());
+    }
+    let mut topic = plain_topic(name, 1, wanted);
+    topic.settings.retain(|(setting, _)| setting != "retention.ms");
+    topic.settings.push(("retention.ms".to_owned(), ANSWERS_KEPT.to_owned()));
+    make(log, &topic).map(|_| ())
 }
 
 /// Checks that the topics are there, that sagas may live in the inbox, and that it is one log made with this key.

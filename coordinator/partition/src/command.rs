@@ -6,13 +6,13 @@ use sagaline_schemas::command::{Command, Known, KnownOutcome, KnownSucceeded, Kn
 use sagaline_schemas::proof::write_single_object;
 use sagaline_schemas::record::{Address, Kind};
 use sagaline_schemas::wire::Bytes;
-use sagaline_schemas::{Millis, Token, hash, schema};
+use sagaline_schemas::{CommandId, Content, Millis, Token, hash, schema};
 
 use crate::fold::Partition;
 use crate::halt::Halt;
 use crate::keys;
 use crate::outbox::channel_of_commands;
-use crate::state::{Asked, Attempt, CommandRef, KnownContract};
+use crate::state::{Asked, Attempt, CommandRef, KnownContract, Meta};
 use crate::store::Family;
 
 /// Tokens kept in memory.
@@ -99,27 +99,9 @@ impl Partition {
     }
 
     fn compose(&self, definition: &Definition, saga: &Saga, address: Address, wanted: Wanted) -> Command {
-        let effect_id = hash::effect_id(saga.id, &address.step, &address.items, address.round);
-        let command_id = hash::command_id(effect_id, address.kind, address.attempt);
-        let Wanted { operation, input, known, decided, first, deadline } = wanted;
-        let content = hash::content(&operation, &input);
-        Command {
-            address,
-            command_id,
-            effect_id,
-            token: self.key.token(self.begun().log_id, self.number, command_id, content),
-            content,
-            operation,
-            input,
-            known,
-            decided,
-            first,
-            deadline,
-            reply_topic: self.begun().topic.clone(),
-            reply_partition: self.number,
-            saga: format!("{}/{}", definition.saga, saga.key),
-            traceparent: saga.traceparent.clone(),
-        }
+        let Meta { log_id, topic, .. } = self.begun();
+        let proof = |command, content| self.key.token(*log_id, self.number, command, content);
+        compose(definition, saga, address, wanted, (topic.clone(), self.number), proof)
     }
 
     /// A saga keeps the partition that it first used on a command topic, whatever becomes of the topic (protocol review M11).
@@ -139,14 +121,46 @@ impl Partition {
     }
 }
 
+/// A command with the ids that follow from its address. `reply`: the topic and partition where its answer goes.
+pub(crate) fn compose(
+    definition: &Definition,
+    saga: &Saga,
+    address: Address,
+    wanted: Wanted,
+    (reply_topic, reply_partition): (String, u32),
+    proof: impl FnOnce(CommandId, Content) -> Token,
+) -> Command {
+    let effect_id = hash::effect_id(saga.id, &address.step, &address.items, address.round);
+    let command_id = hash::command_id(effect_id, address.kind, address.attempt);
+    let Wanted { operation, input, known, decided, first, deadline } = wanted;
+    let content = hash::content(&operation, &input);
+    Command {
+        address,
+        command_id,
+        effect_id,
+        token: proof(command_id, content),
+        content,
+        operation,
+        input,
+        known,
+        decided,
+        first,
+        deadline,
+        reply_topic,
+        reply_partition,
+        saga: format!("{}/{}", definition.saga, saga.key),
+        traceparent: saga.traceparent.clone(),
+    }
+}
+
 /// What a command says beside its address.
-struct Wanted {
-    operation: String,
-    input: Bytes,
-    known: Option<Known>,
-    decided: Millis,
-    first: Millis,
-    deadline: Millis,
+pub(crate) struct Wanted {
+    pub operation: String,
+    pub input: Bytes,
+    pub known: Option<Known>,
+    pub decided: Millis,
+    pub first: Millis,
+    pub deadline: Millis,
 }
 
 /// The step that an effect belongs to, as a call; none: it is a child saga.

@@ -1,6 +1,7 @@
 //! One inbox partition: a pure fold over its records, on a store. Knows no Kafka, no sockets, no wall clock, no threads.
 //! records.md's fold has eleven numbered lines; the comments `Line 1` .. `Line 11` name the place of each.
 
+pub mod beside;
 mod command;
 pub mod digest;
 mod door;

@@ -8,23 +8,41 @@ use sagaline_schemas::wire::Wire;
 
 use crate::store::{Batch, Entry, Family, Reader, Store, StoreError};
 
-/// Decoded sagas that are kept over a commit; of more, half are dropped.
+/// Decoded sagas that are kept over a commit: at most so many,
 const CACHED_SAGAS: usize = 4_000;
+/// and so many bytes of them, as they are stored. Of more, half are dropped.
+const CACHED_BYTES: usize = 8 << 20;
 
 /// The store with what is not committed yet.
 pub struct Overlay {
     store: Box<dyn Store>,
     batch: Batch,
-    sagas: BTreeMap<SagaId, Box<Saga>>,
+    sagas: BTreeMap<SagaId, Cached>,
+    /// Bytes of all of `sagas`.
+    cached: usize,
     /// Those of `sagas` that are not in `batch` as they are.
     changed: BTreeSet<SagaId>,
     /// Where values are encoded: it has grown once for all of them.
     scratch: Vec<u8>,
 }
 
+/// A saga as it is in memory.
+struct Cached {
+    saga: Box<Saga>,
+    /// How long it is in the store; 0 while it is not there as it is.
+    bytes: usize,
+}
+
 impl Overlay {
     pub fn new(store: Box<dyn Store>) -> Self {
-        Self { store, batch: Batch::default(), sagas: BTreeMap::new(), changed: BTreeSet::new(), scratch: Vec::new() }
+        Self {
+            store,
+            batch: Batch::default(),
+            sagas: BTreeMap::new(),
+            cached: 0,
+            changed: BTreeSet::new(),
+            scratch: Vec::new(),
+        }
     }
 
     pub fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -98,44 +116,56 @@ impl Overlay {
     /// The saga, to be looked at.
     pub fn saga(&mut self, id: SagaId) -> Result<Option<&Saga>, StoreError> {
         if !self.sagas.contains_key(&id) {
-            let Some(saga) = self.read::<Saga>(Family::Sagas, id.as_bytes())? else {
+            let Some(stored) = self.get(Family::Sagas, id.as_bytes())? else {
                 return Ok(None);
             };
-            self.sagas.insert(id, Box::new(saga));
+            let saga = Box::new(decode::<Saga>(Family::Sagas, &stored)?);
+            self.cached += stored.len();
+            self.sagas.insert(id, Cached { saga, bytes: stored.len() });
         }
-        Ok(self.sagas.get(&id).map(|saga| &**saga))
+        Ok(self.sagas.get(&id).map(|cached| &*cached.saga))
     }
 
     /// The saga, taken out to be changed: `put_saga` brings it back.
     pub fn take_saga(&mut self, id: SagaId) -> Result<Option<Box<Saga>>, StoreError> {
-        match self.sagas.remove(&id) {
+        match self.uncache(id) {
             Some(saga) => Ok(Some(saga)),
             None => Ok(self.read::<Saga>(Family::Sagas, id.as_bytes())?.map(Box::new)),
         }
     }
 
     pub fn put_saga(&mut self, saga: Box<Saga>) {
-        self.changed.insert(saga.id);
-        self.sagas.insert(saga.id, saga);
+        let id = saga.id;
+        self.uncache(id);
+        self.changed.insert(id);
+        self.sagas.insert(id, Cached { saga, bytes: 0 });
     }
 
     pub fn delete_saga(&mut self, id: SagaId) {
-        self.sagas.remove(&id);
+        self.uncache(id);
         self.changed.remove(&id);
         self.delete(Family::Sagas, id.as_bytes().to_vec());
+    }
+
+    fn uncache(&mut self, id: SagaId) -> Option<Box<Saga>> {
+        let Cached { saga, bytes } = self.sagas.remove(&id)?;
+        self.cached -= bytes;
+        Some(saga)
     }
 
     /// Everything since the last commit, whole.
     pub fn commit(&mut self) -> Result<(), StoreError> {
         for id in std::mem::take(&mut self.changed) {
-            let saga = self.sagas.get(&id).expect("a saga that changed was put back");
+            let cached = self.sagas.get_mut(&id).expect("a saga that changed was put back");
             self.scratch.clear();
-            saga.encode(&mut self.scratch);
+            cached.saga.encode(&mut self.scratch);
+            cached.bytes = self.scratch.len();
+            self.cached += cached.bytes;
             let writes = self.batch.writes.entry(Family::Sagas).or_default();
             writes.insert(id.as_bytes().to_vec(), Some(self.scratch.clone()));
             // Nothing comes to it any more but what comes late.
-            if saga.is_ended() {
-                self.sagas.remove(&id);
+            if cached.saga.is_ended() {
+                self.uncache(id);
             }
         }
         self.store.commit(&self.batch)?;
@@ -146,10 +176,10 @@ impl Overlay {
 
     /// Ids are hashes: those below the middle are any half of them.
     fn make_room(&mut self) {
-        if self.sagas.len() > CACHED_SAGAS
-            && let Some(middle) = self.sagas.keys().nth(self.sagas.len() / 2).copied()
-        {
+        while self.sagas.len() > 1 && (self.sagas.len() > CACHED_SAGAS || self.cached > CACHED_BYTES) {
+            let Some(middle) = self.sagas.keys().nth(self.sagas.len() / 2).copied() else { return };
             self.sagas = self.sagas.split_off(&middle);
+            self.cached = self.sagas.values().map(|cached| cached.bytes).sum();
         }
     }
 
@@ -157,6 +187,7 @@ impl Overlay {
     pub fn discard(&mut self) {
         self.batch = Batch::default();
         self.sagas.clear();
+        self.cached = 0;
         self.changed.clear();
     }
 
@@ -174,3 +205,6 @@ pub fn decode<T: Wire>(family: Family, bytes: &[u8]) -> Result<T, StoreError> {
     T::from_bytes(bytes)
         .map_err(|error| StoreError::Corrupt { place: format!("family {}", family.name()), detail: error.to_string() })
 }
+
+#[cfg(test)]
+mod tests;

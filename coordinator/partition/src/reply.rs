@@ -166,24 +166,23 @@ fn with_short_texts(answer: Answer) -> Answer {
     }
 }
 
+/// What an answer carries for the saga: JSON, and no larger than the settings allow.
 fn check_payload(answer: &Answer, limit: usize) -> Result<(), Unfit> {
-    let payload: Option<&Bytes> = match answer {
-        Answer::Succeeded(said) => Some(&said.result),
-        Answer::Compensated(said) => said.result.as_ref(),
-        Answer::Probed(said) => said.result.as_ref(),
-        Answer::Refused(_) | Answer::Failed(_) | Answer::Working(_) | Answer::NothingThere(_) | Answer::Mark(_) => None,
+    let payloads: [Option<&Bytes>; 2] = match answer {
+        Answer::Succeeded(said) => [Some(&said.result), None],
+        Answer::Compensated(said) => [said.result.as_ref(), None],
+        Answer::Probed(said) => [said.result.as_ref(), said.found.as_ref()],
+        Answer::Refused(_) | Answer::Failed(_) | Answer::Working(_) | Answer::NothingThere(_) | Answer::Mark(_) => {
+            [None, None]
+        }
     };
-    let Some(payload) = payload else {
-        return Ok(());
-    };
-    if payload.len() > limit {
-        return Err((
-            ParkedReason::TooLarge,
-            format!("its result has {} bytes, the settings allow {limit}", payload.len()),
-        ));
+    for (what, payload) in ["its result", "what it found"].into_iter().zip(payloads) {
+        let Some(payload) = payload else { continue };
+        if payload.len() > limit {
+            let detail = format!("{what} has {} bytes, the settings allow {limit}", payload.len());
+            return Err((ParkedReason::TooLarge, detail));
+        }
+        Value::parse(payload).map_err(|error| (ParkedReason::Undecodable, format!("{what} is no JSON: {error}")))?;
     }
-    match Value::parse(payload) {
-        Ok(_) => Ok(()),
-        Err(error) => Err((ParkedReason::Undecodable, format!("its result is no JSON: {error}"))),
-    }
+    Ok(())
 }

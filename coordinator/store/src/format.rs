@@ -22,6 +22,18 @@ pub(crate) fn check(place: &Path, database: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Whether this program may read the store in `place`. Nothing is opened or changed.
+///
+/// # Errors
+/// `Format` where it was written in another form, `Io` where that can't be known.
+pub fn readable(place: &Path) -> Result<(), StoreError> {
+    match durable::read(&file(place)).map_err(|e| durable::io_error(place, &e))? {
+        Some(found) if found == expected().as_bytes() => Ok(()),
+        Some(found) => Err(other_version(place, &String::from_utf8_lossy(&found))),
+        None => Err(other_version(place, "unknown (the file FORMAT is missing)")),
+    }
+}
+
 /// Forgets the version; the last act of removing a store, so that a removal cut short is seen.
 pub(crate) fn remove(place: &Path) -> io::Result<()> {
     durable::remove(&file(place))

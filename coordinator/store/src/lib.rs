@@ -7,6 +7,7 @@ mod memory;
 mod rocks;
 mod sidecar;
 
+pub use format::readable;
 pub use memory::MemoryStore;
 pub use rocks::{Memory, RocksStore, Shared};
 pub use sidecar::{Halt, Sidecar};

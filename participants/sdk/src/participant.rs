@@ -252,7 +252,9 @@ impl Participant {
             (Kind::Do, Role::Do(declared)) => Some(*declared),
             (Kind::Compensate, Role::Compensates(of)) | (Kind::Probe, Role::Probes(of)) => self.declared(of),
             (Kind::Ask, Role::Probes(_) | Role::Reads) => Some(Idempotence::None),
-            (Kind::Do, Role::Compensates(_) | Role::Probes(_) | Role::Reads)
+            // A step that asks: its answer is remembered like any other, and what only reads may be run again.
+            (Kind::Do, Role::Probes(_) | Role::Reads) => Some(Idempotence::ByKey),
+            (Kind::Do, Role::Compensates(_))
             | (Kind::Compensate, Role::Do(_) | Role::Probes(_) | Role::Reads)
             | (Kind::Probe, Role::Do(_) | Role::Compensates(_) | Role::Reads)
             | (Kind::Ask, Role::Do(_) | Role::Compensates(_)) => None,

@@ -9,10 +9,10 @@ mod bench;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bench::{Bench, Ledger, Rows, Running, comp_succeeded, comp_unknown, do_it};
+use bench::{Bench, Ledger, Rows, Running, ask, comp_succeeded, comp_unknown, do_it};
 use sagaline_participant::effects::MemoryRows;
 use sagaline_participant::{Effect, HandlerError, Idempotence, Known, Nothing, Participant, RunError, Transaction};
-use sagaline_schemas::record::{Answer, MarkKind};
+use sagaline_schemas::record::{Answer, Kind, MarkKind};
 
 sagaline_participant::payload! {
     /// Money to be taken.
@@ -58,6 +58,13 @@ fn payment(ledger: &Arc<Ledger>, declared: Idempotence) -> Participant {
                 Ok::<_, HandlerError>(Nothing)
             }
         })
+        .ask("balance", |_: Charge, fx: Effect| async move {
+            if fx.saga() == bench::saga(9) {
+                return Err(HandlerError::refused("Nothing", "there is no such account"));
+            }
+            Ok(Charged { captured: 7 })
+        })
+        .refuses(&["Nothing"])
 }
 
 fn start(bench: &Bench, ledger: &Arc<Ledger>, rows: &Rows) -> Running {
@@ -128,6 +135,24 @@ fn a_done_effect_is_undone_once_and_not_done_again() {
         bench.send(&[do_it(1, 1, 5), comp_unknown(1, 1), comp_succeeded(1, 2), do_it(1, 2, 5)]);
         assert_eq!(words(&bench.answers(4)), ["Succeeded", "Compensated", "Compensated", "AlreadyCompensated"]);
         assert_eq!(ledger.lines(), [(1, "charged"), (1, "refunded")], "the row knew that it had happened");
+        running.stop();
+    });
+}
+
+#[test]
+fn steps_and_facts_that_ask_are_answered_by_what_only_reads() {
+    everywhere(|rows| {
+        let (mut bench, ledger) = (Bench::new(), Ledger::open());
+        let running = start(&bench, &ledger, rows);
+        bench.send(&[ask(1, Kind::Do), ask(1, Kind::Do), ask(3, Kind::Ask)]);
+        let found = bench.answers(3);
+        let is_found =
+            |answer: &Answer| matches!(answer, Answer::Succeeded(done) if &*done.result == br#"{"captured":7}"#);
+        assert!(found.iter().all(is_found), "{found:?}");
+        bench.send(&[ask(9, Kind::Do), ask(9, Kind::Ask), ask(5, Kind::Compensate)]);
+        let mut words = words(&bench.answers(3));
+        words.sort_unstable();
+        assert_eq!(words, ["Failed", "Refused", "Refused"], "what only reads is not undone");
         running.stop();
     });
 }

@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::process::Process;
 
+/// Bytes of an answer of the API that are read.
+const MOST_OF_AN_ANSWER: u64 = 64 << 20;
+
 /// What every coordinator on a log is told alike.
 #[derive(Clone, Debug)]
 pub struct Common {
@@ -159,5 +162,5 @@ impl Coordinator {
 /// When it does not.
 pub fn get(url: &str) -> Result<Value> {
     let mut response = ureq::get(url).call().with_context(|| format!("GET {url}"))?;
-    Ok(response.body_mut().read_json()?)
+    Ok(response.body_mut().with_config().limit(MOST_OF_AN_ANSWER).read_json()?)
 }

@@ -3,9 +3,11 @@
 
 pub mod coordinator;
 pub mod damage;
+pub mod dev;
 pub mod kafka;
 pub mod orders;
 pub mod process;
 pub mod proxy;
+pub mod rehearsal;
 pub mod stack;
 pub mod tables;

@@ -154,6 +154,14 @@ impl Process {
         Ok(())
     }
 
+    /// Its number among the system's processes.
+    ///
+    /// # Errors
+    /// When it does not live.
+    pub fn id(&self) -> Result<u32> {
+        Ok(self.living()?.id())
+    }
+
     fn living(&self) -> Result<&Child> {
         self.child.as_ref().with_context(|| format!("{} does not run", self.name))
     }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use sagaline_engine::report::WorldReport;
+use sagaline_engine::{Fact, Spot};
 use sagaline_language::scenario::Reply;
+use sagaline_schemas::record::Kind;
 use sagaline_schemas::{Millis, Value};
 
 /// A command that left the saga.
@@ -11,12 +14,49 @@ use sagaline_schemas::{Millis, Value};
 pub struct Commanded {
     /// `reserve`, `reserve[1]`, `undo reserve`, `probe charge`, `ask rate`; from the second attempt on with its number: `charge #2`.
     pub name: String,
+    /// What is wanted.
+    pub kind: Kind,
+    /// Of which place, and which time it is begun; where a fact is asked for, the fact's number stands for the step's.
+    pub spot: Spot,
+    /// Which attempt, from 1.
+    pub attempt: u32,
     /// Its input.
     pub input: Value,
     /// Milliseconds after the saga's beginning.
     pub at: Millis,
     /// What its participant said, and how long after.
     pub reply: Reply,
+    /// The turn that sent it: its number in `Account::turns`.
+    pub turn: usize,
+}
+
+/// What a turn of the saga came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Caused {
+    /// It began.
+    Begun,
+    /// A happening, by its number in the scenario.
+    Happened(usize),
+    /// The answer to a command, by its number in `Account::commands`.
+    Reply(usize),
+    /// A participant is back.
+    Up(String),
+    /// Its time had come.
+    #[default]
+    Time,
+}
+
+/// One turn of the saga, and what it made of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turned {
+    /// Milliseconds after the saga's beginning.
+    pub at: Millis,
+    /// What it came from.
+    pub cause: Caused,
+    /// What the history tells of it.
+    pub facts: Vec<Fact>,
+    /// Why it was not taken; none: it was.
+    pub rejected: Option<String>,
 }
 
 /// A step at which the saga waited for an event, people, a condition or time.
@@ -35,6 +75,10 @@ pub struct Account {
     pub commands: Vec<Commanded>,
     /// All steps at which it waited, in order.
     pub waits: Vec<Waited>,
+    /// All turns in order. A participant that goes away is a turn too, though the saga does not know.
+    pub turns: Vec<Turned>,
+    /// The state of the world at the end.
+    pub report: Option<WorldReport>,
     /// How it ended, or rests: `completed`, `compensated`, `cancelled`, `closed`, `stuck`, `held`, `waiting`.
     pub end: String,
     /// Why it is stuck, or went back; empty if neither.

@@ -7,7 +7,7 @@ mod file;
 mod play;
 mod stage;
 
-pub use account::{Account, Commanded, Waited};
+pub use account::{Account, Caused, Commanded, Turned, Waited};
 pub use difference::difference;
 pub use file::{FileError, Outcome, run_file};
 pub use sagaline_language::scenario::{Expected, Happening, Reply, Says, Scenario, What};

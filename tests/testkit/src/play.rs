@@ -14,7 +14,7 @@ use sagaline_schemas::record::{
 use sagaline_schemas::wire::{Bytes, Wire};
 use sagaline_schemas::{Digest, Millis, RequestId, SagaId, Value};
 
-use crate::account::{Account, Commanded, Waited};
+use crate::account::{Account, Caused, Commanded, Turned, Waited};
 use crate::stage::{Command, Doors, Stage};
 
 const LIMITS: Limits = Limits { max_payload: 1 << 20, max_effects: 10_000, max_mailbox: 1_000, keep_ended: 86_400_000 };
@@ -23,10 +23,10 @@ const MOST: u32 = 1_000_000;
 
 /// Something that is due.
 enum Due {
-    Answer { effect: u32, kind: Kind, attempt: u32, says: Says },
-    Child { effect: u32, end: End, result: Value },
-    Asked { fact: u32, attempt: u32, answer: Value },
-    Happens(What),
+    Answer { effect: u32, kind: Kind, attempt: u32, says: Says, command: usize },
+    Child { effect: u32, end: End, result: Value, command: usize },
+    Asked { fact: u32, attempt: u32, answer: Value, command: usize },
+    Happens(usize, What),
     Up(String),
     Try(String),
 }
@@ -41,6 +41,8 @@ pub(crate) struct Play<'a> {
     scheduled: u32,
     doors: Doors,
     account: Account,
+    /// What the next turn comes from.
+    cause: Caused,
 }
 
 impl<'a> Play<'a> {
@@ -80,9 +82,10 @@ impl<'a> Play<'a> {
             scheduled: 0,
             doors: Doors::default(),
             account: Account::default(),
+            cause: Caused::Begun,
         };
-        for happening in std::mem::take(&mut play.stage.happenings) {
-            play.schedule(play.now + happening.at, Due::Happens(happening.what));
+        for (nth, happening) in std::mem::take(&mut play.stage.happenings).into_iter().enumerate() {
+            play.schedule(play.now + happening.at, Due::Happens(nth, happening.what));
         }
         play
     }
@@ -134,32 +137,39 @@ impl<'a> Play<'a> {
 
     fn happens(&mut self, due: Due) {
         match due {
-            Due::Answer { effect, kind, attempt, says } => {
+            Due::Answer { effect, kind, attempt, says, command } => {
                 let participant = self.participant(effect);
                 if let Some(answer) = answer(kind, says).filter(|_| !self.doors.away.contains(&participant)) {
                     self.heed(participant, &answer);
+                    self.cause = Caused::Reply(command);
                     self.take(Input::Answer { effect, kind, attempt, answer, instance: "test".to_owned() });
                 }
             }
-            Due::Child { effect, end, result } => {
+            Due::Child { effect, end, result, command } => {
+                self.cause = Caused::Reply(command);
                 let at = self.saga.effects[effect as usize].spot();
                 let child = Some(SagaId::from_bytes([8; 16]));
                 self.take(Input::ChildEnded { at, end, child, result: Bytes(result.to_json()), reason: String::new() });
             }
-            Due::Asked { fact, attempt, answer } => {
+            Due::Asked { fact, attempt, answer, command } => {
+                self.cause = Caused::Reply(command);
                 let answer = Answer::Succeeded(Succeeded { result: Bytes(answer.to_json()) });
                 self.take(Input::FactAnswer { fact, attempt, answer });
             }
             Due::Up(participant) => {
                 self.doors.away.remove(&participant);
                 self.note(format!("{participant} is back"));
+                self.cause = Caused::Up(participant);
                 self.take(Input::Admitted);
             }
             Due::Try(participant) => {
                 self.doors.may_try(&participant);
                 self.take(Input::Admitted);
             }
-            Due::Happens(what) => self.happening(what),
+            Due::Happens(nth, what) => {
+                self.cause = Caused::Happened(nth);
+                self.happening(what);
+            }
         }
     }
 
@@ -187,7 +197,7 @@ impl<'a> Play<'a> {
                 self.note(format!("{participant} is away"));
                 self.schedule(self.now + lasts, Due::Up(participant.clone()));
                 self.doors.away.insert(participant);
-                return;
+                return self.turned(&Transition::default());
             }
             What::Fact { fact, value, seq } => match self.told(&fact, &value, seq) {
                 Some(input) => input,
@@ -237,10 +247,17 @@ impl<'a> Play<'a> {
         let moment = Moment { offset: self.offset, log_time: self.now };
         let transition = turn(self.stage.definition, &mut self.saga, input, moment, LIMITS, &mut self.doors);
         self.restart();
+        self.turned(&transition);
         self.tell(&transition);
         for out in transition.out {
             self.leaves(out);
         }
+    }
+
+    fn turned(&mut self, transition: &Transition) {
+        let (cause, facts) = (std::mem::take(&mut self.cause), transition.facts.clone());
+        let rejected = transition.rejected.as_ref().map(ToString::to_string);
+        self.account.turns.push(Turned { at: self.since(), cause, facts, rejected });
     }
 
     /// As if the coordinator died after every turn: it goes on from the saga's bytes.
@@ -253,10 +270,12 @@ impl<'a> Play<'a> {
             Outgoing::Command { effect, kind, attempt, .. } => {
                 let input = self.saga.effects[effect as usize].input(kind).clone();
                 let command = self.command(effect, kind, attempt, &input);
+                let spot = self.saga.effects[effect as usize].spot();
                 let reply = self.stage.answer(&command);
-                self.commanded(&command, &reply);
+                let number = self.commanded(&command, spot, &reply);
                 if reply.says != Says::Silent {
-                    self.schedule(self.now + reply.after, Due::Answer { effect, kind, attempt, says: reply.says });
+                    let due = Due::Answer { effect, kind, attempt, says: reply.says, command: number };
+                    self.schedule(self.now + reply.after, due);
                 }
                 self.offset += 1;
                 let moment = Moment { offset: self.offset, log_time: self.now };
@@ -269,9 +288,10 @@ impl<'a> Play<'a> {
                 let input = Value::parse(&input).unwrap_or_default();
                 let command = Command { step: name.clone(), name, kind: Kind::Ask, attempt, input, now: self.now };
                 let reply = self.stage.answer(&command);
-                self.commanded(&Command { attempt: 1, ..command }, &reply);
+                let spot = Spot { step: fact, items: vec![], round: 0 };
+                let number = self.commanded(&Command { attempt: 1, ..command }, spot, &reply);
                 if let Says::Ok(answer) = reply.says {
-                    self.schedule(self.now + reply.after, Due::Asked { fact, attempt, answer });
+                    self.schedule(self.now + reply.after, Due::Asked { fact, attempt, answer, command: number });
                 }
             }
             Outgoing::Queued { .. } | Outgoing::Ended { .. } | Outgoing::Bind { .. } => {}
@@ -286,8 +306,9 @@ impl<'a> Play<'a> {
         };
         let input = self.saga.effects[effect as usize].input.clone();
         let command = self.command(effect, kind, 1, &input);
+        let spot = self.saga.effects[effect as usize].spot();
         let reply = self.stage.answer(&command);
-        self.commanded(&command, &reply);
+        let number = self.commanded(&command, spot, &reply);
         let (end, result) = match (kind, reply.says) {
             (_, Says::Silent) => return,
             (Kind::Do, Says::Ok(result)) => (End::Completed, result),
@@ -296,7 +317,7 @@ impl<'a> Play<'a> {
             (Kind::Compensate, Says::Refused(_)) => (End::Completed, Value::Null),
             _ => (End::Compensated, Value::Null),
         };
-        self.schedule(self.now + reply.after, Due::Child { effect, end, result });
+        self.schedule(self.now + reply.after, Due::Child { effect, end, result, command: number });
     }
 
     fn command(&self, effect: u32, kind: Kind, attempt: u32, input: &Bytes) -> Command {
@@ -334,15 +355,19 @@ impl<'a> Play<'a> {
         self.account.timeline.push((self.since(), what));
     }
 
-    fn commanded(&mut self, command: &Command, reply: &Reply) {
+    /// Gives its number.
+    fn commanded(&mut self, command: &Command, spot: Spot, reply: &Reply) -> usize {
         let again = if command.attempt > 1 { format!(" #{}", command.attempt) } else { String::new() };
         let name = format!("{}{again}", command.name);
         self.note(name.clone());
         if command.kind == Kind::Do {
             self.begun(&command.step);
         }
-        let at = self.since();
-        self.account.commands.push(Commanded { name, input: command.input.clone(), at, reply: reply.clone() });
+        let (at, turn) = (self.since(), self.account.turns.len().saturating_sub(1));
+        let Command { kind, attempt, ref input, .. } = *command;
+        let (input, reply) = (input.clone(), reply.clone());
+        self.account.commands.push(Commanded { name, kind, spot, attempt, input, at, reply, turn });
+        self.account.commands.len() - 1
     }
 
     fn begun(&mut self, step: &str) {
@@ -414,6 +439,7 @@ impl<'a> Play<'a> {
             };
             self.account.world.push((self.name(&effect.spot()), state.to_owned()));
         }
+        self.account.report = Some(report);
     }
 
     fn is_held(&self) -> bool {

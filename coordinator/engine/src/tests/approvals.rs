@@ -35,6 +35,60 @@ fn asks(approve: Approve) -> Definition {
     made
 }
 
+/// What comes after reads what was chosen: only an approval that may end without a choice is left out.
+#[test]
+fn an_approval_is_left_out_only_where_its_result_may_be_missing() {
+    check(
+        &asks(approve()),
+        "ok a; vote p ask by eve; skip p; release p; vote p yes by eve; ok c",
+        &expect![[r#"
+            start        -> a
+            ok a         -> asks role/manager, user/eve at p
+            vote p ask by eve -> eve chose ask, holds p
+            skip p       -> rejected: the definition does not allow it: steps after it may read what was chosen, and none of its words but a choice is `skip` or `continue`. Retry it, and it is asked anew
+            release p    -> asks role/manager, user/eve at p@1
+            vote p yes by eve -> c({"by":["eve"],"choice":"yes","comment":"why not","shown":1}), eve chose yes, p@1 = {"by":["eve"],"choice":"yes","comment":"why not","shown":1}
+            ok c         -> Completed
+        "#]],
+    );
+    let in_vain = Patience { otherwise: Word::Continue, ..approve().patience };
+    check(
+        &asks(Approve { patience: in_vain, ..approve() }),
+        "ok a; vote p ask by eve; skip p; ok c",
+        &expect![[r#"
+            start        -> a
+            ok a         -> asks role/manager, user/eve at p
+            vote p ask by eve -> eve chose ask, holds p
+            skip p       -> c, skips p
+            ok c         -> Completed
+        "#]],
+    );
+    let mut once_more = approve();
+    once_more.choices.insert("again".to_owned(), back_to(1, 1, Word::Continue));
+    check(
+        &asks(once_more.clone()),
+        "ok a; vote p ask by eve; skip p; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a         -> asks role/manager, user/eve at p
+        vote p ask by eve -> eve chose ask, holds p
+        skip p       -> c, skips p
+        ok c         -> Completed
+    "#]],
+    );
+    check(
+        &asks(once_more),
+        "ok a; vote p again by eve; vote p again by eve; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a         -> asks role/manager, user/eve at p
+        vote p again by eve -> steps aside, goes on, eve chose again, asks role/manager, user/eve at p@1
+        vote p again by eve -> c@1, eve chose again, continues p@1
+        ok c         -> Completed
+    "#]],
+    );
+}
+
 // shows: choices: continue, choices: compensate, choices: hold, choices: back_to
 // shows: approve.choices, approve.by, approve.show x success
 #[test]

@@ -218,6 +218,25 @@ fn places_are_left_out_where_the_definition_allows_it() {
         ok c         -> Completed
     "#]],
     );
+    // The same where only the end of its rounds would leave it out.
+    let mut made = stuck();
+    call_mut(&mut made, 1).refused.insert("Gone".to_owned(), back_to(0, 3, Word::Skip));
+    check(
+        &made,
+        "ok a; silence b; skip b; undone b; ok c",
+        &expect![[r#"
+        start        -> a
+        ok a         -> b
+        sent b       ->
+        time b       ->
+        wait b       -> b#2
+        sent b       ->
+        time b       -> stuck: b failed: no answer in time
+        skip b       -> goes on, steps aside, un-b
+        undone b     -> goes on, c, skips b
+        ok c         -> Completed
+    "#]],
+    );
 }
 
 #[test]

@@ -97,10 +97,12 @@ fn result(step: &RawStep<'_>, world: &World<'_>) -> StepResult {
     let enough = for_each.is_some_and(|node| map_entry(node, "enough").is_some());
     let guard = fields.get("guard").and_then(|guard| map_entry(guard, "else")).map(|entry| &entry.value);
     let patience = body.and_then(|body| map_entry(body, "else")).map(|entry| &entry.value);
+    let choices = body.and_then(|body| map_entry(body, "choices")).map(|entry| &entry.value);
     let words = [fields.get("refused"), fields.get("failed"), guard, patience];
+    let passed_over = words.into_iter().flatten().any(passes_over) || choices.is_some_and(a_loop_passes_over);
     StepResult {
         item,
-        item_may_miss: enough || words.into_iter().flatten().any(passes_over),
+        item_may_miss: enough || passed_over,
         repeated: for_each.is_some(),
         may_be_skipped: fields.get("if").is_some(),
     }
@@ -115,6 +117,12 @@ fn passes_over(node: &Node) -> bool {
         }
         Kind::List(_) => false,
     }
+}
+
+/// Whether a choice goes on without a result once its rounds are used up. One that goes on at once is the result.
+fn a_loop_passes_over(choices: &Node) -> bool {
+    let entries = fields::entries(choices).unwrap_or_default();
+    entries.iter().any(|choice| map_entry(&choice.value, "back_to").is_some() && passes_over(&choice.value))
 }
 
 fn natural(verb: VerbName, body: &Node, world: &World<'_>) -> Type {

@@ -1,9 +1,12 @@
 //! What is right by the rules, and perhaps not what was meant. Warnings that concern one place are given where it is read.
 
-use sagaline_definition::model::{Compensate, Definition, Step, Verb, Word};
+use std::collections::BTreeSet;
+
+use sagaline_definition::model::{Again, Child, Compensate, Definition, Step, Verb, Word};
 
 use super::plan::{Plan, scalar};
 use super::world::{Use, World};
+use crate::definitions::Definitions;
 use crate::fields::{self, Fields, one_or_more};
 use crate::report::Problems;
 
@@ -36,6 +39,11 @@ fn stays(step: &Step) -> bool {
 
 /// Whether anything about the step may send the saga back.
 fn goes_back(step: &Step) -> bool {
+    words_of(step).into_iter().any(compensates)
+}
+
+/// All words of a step, whatever for.
+fn words_of(step: &Step) -> Vec<&Word> {
     let own: Vec<&Word> = match &step.verb {
         Verb::Call(call) => call.refused.values().chain([&call.refused_else, &call.failed]).collect(),
         Verb::Saga(child) => vec![&child.failed],
@@ -44,7 +52,7 @@ fn goes_back(step: &Step) -> bool {
         Verb::Approve(approve) => approve.choices.values().chain([&approve.patience.otherwise]).collect(),
         Verb::Sleep(_) | Verb::Decide(_) => Vec::new(),
     };
-    own.into_iter().chain(step.guard.as_ref().map(|guard| &guard.otherwise)).any(compensates)
+    own.into_iter().chain(step.guard.as_ref().map(|guard| &guard.otherwise)).collect()
 }
 
 fn compensates(word: &Word) -> bool {
@@ -53,6 +61,61 @@ fn compensates(word: &Word) -> bool {
         Word::BackTo(back_to) => compensates(&back_to.otherwise),
         Word::Continue | Word::Skip | Word::Hold | Word::Stuck => false,
     }
+}
+
+/// A child that may have to begin a second time under a key of the definition's own, where no second saga begins.
+pub fn begun_twice(definition: &Definition, plan: &Plan<'_>, children: &Definitions, problems: &mut Problems) {
+    for (index, step) in definition.steps.iter().enumerate() {
+        let Verb::Saga(child) = &step.verb else { continue };
+        let again = children.get(&child.saga).map(|known| known.definition.start.again);
+        let (Some(names), Some(again)) = (names_of_key(child), again) else { continue };
+        let round = another_round(definition, plan, index, &names);
+        let why = match again {
+            Again::Never => round.or_else(|| by_hand(child, &names)),
+            // What is not undone is not over while its parent may need it.
+            Again::Ended if child.compensate => None,
+            Again::Ended => round,
+        };
+        let Some((why, node)) = why.zip(plan.raw[index].fields.get("key")) else { continue };
+        let made = "leave out `key`: the one that is made counts the rounds";
+        let help = match child.compensate {
+            true => format!("let `{}` say `again: ended` in its `start`, or {made}", child.saga),
+            false => format!("{made}, and what says `compensate: never` stays"),
+        };
+        let message =
+            format!("`{}` may have to begin again ({why}), and no second saga begins under its key", step.step);
+        problems.warning(node.span, message, help);
+    }
+}
+
+/// What the key of a child is made of; none: it is derived.
+fn names_of_key(child: &Child) -> Option<BTreeSet<String>> {
+    let names =
+        |key: &sagaline_definition::model::Template| key.exprs().into_iter().flat_map(|expr| expr.names()).collect();
+    child.key.as_ref().map(names)
+}
+
+/// A loop in which a step runs again, its key naming nothing that is made anew in each round.
+fn another_round(definition: &Definition, plan: &Plan<'_>, step: usize, key: &BTreeSet<String>) -> Option<String> {
+    let of_steps = definition.steps.iter().flat_map(|from| {
+        let name = format!("`{}`", from.step);
+        words_of(from).into_iter().map(move |word| (name.clone(), word))
+    });
+    let of_rules = definition.react.iter().map(|rule| ("a reaction".to_owned(), &rule.then));
+    of_steps.chain(of_rules).find_map(|(who, word)| {
+        let Word::BackTo(back) = word else { return None };
+        let again = |one: usize| one == back.step || plan.graph.may_be_before(back.step, one);
+        let anew = |name: &String| name == "now" || plan.index(name).is_some_and(again);
+        let same_key = again(step) && !key.iter().any(anew);
+        same_key.then(|| format!("{who} may go back to `{}`", plan.raw[back.step].name))
+    })
+}
+
+/// A child that did not complete rests, and a person may have it tried again.
+fn by_hand(child: &Child, key: &BTreeSet<String>) -> Option<String> {
+    let rests = |word: &Word| matches!(word, Word::Hold | Word::Stuck);
+    let rests = rests(&child.failed) || matches!(&child.failed, Word::BackTo(back) if rests(&back.otherwise));
+    (rests && !key.contains("now")).then(|| "where it did not complete, a person may retry it".to_owned())
 }
 
 /// What is declared, and named nowhere.

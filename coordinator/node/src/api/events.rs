@@ -38,7 +38,8 @@ pub(super) async fn send(State(api): State<Api>, Body(events): Body<Events, LARG
 
 fn is_ours(api: &Api, topic: &str) -> bool {
     let names = api.node.names();
-    let own = [names.inbox(), names.definitions(), names.of_channel("events"), names.of_channel("parked")];
+    let own =
+        [names.inbox(), names.definitions(), names.reconcile(), names.of_channel("events"), names.of_channel("parked")];
     own.iter().any(|name| name == topic) || topic.starts_with(&names.of_channel("commands."))
 }
 

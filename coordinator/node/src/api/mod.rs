@@ -10,6 +10,7 @@ mod extract;
 mod gates;
 pub mod model;
 mod parked;
+mod reconcile;
 mod requests;
 mod sagas;
 mod settings;
@@ -105,6 +106,7 @@ fn router(api: Api) -> Router {
         .route("/v1/settings", get(settings::show).post(settings::set))
         .route("/v1/upgrade", get(upgrade::show).post(upgrade::raise))
         .route("/v1/parked", get(parked::list))
+        .route("/v1/reconcile", post(reconcile::look))
         .route("/v1/faults", post(parked::skip))
         .route("/v1/events", post(events::send))
         .fallback(nowhere)

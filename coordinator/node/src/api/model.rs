@@ -1,6 +1,8 @@
 //! What the API takes and gives, as JSON. The command line reads the same types back: one form, said once.
 
 mod ask;
+mod reconcile;
+mod settings;
 mod upgrade;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,8 @@ use sagaline_schemas::{Digest, Millis, Offset, Partition, SagaId, Value};
 use serde::{Deserialize, Serialize};
 
 pub use self::ask::*;
+pub use self::reconcile::*;
+pub use self::settings::*;
 pub use self::upgrade::*;
 
 /// What became of a saga, in a word.
@@ -312,36 +316,6 @@ pub struct Applied {
     pub contracts: Vec<(String, Digest)>,
     /// Definitions with their digest, active from now on.
     pub definitions: Vec<(String, Digest)>,
-}
-
-/// The settings in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SettingsPage {
-    /// The newest version of any partition; 0: those that the log began with.
-    pub version: i64,
-    /// By name. Bytes, milliseconds, numbers, words.
-    pub settings: BTreeMap<String, serde_json::Value>,
-    /// Every partition.
-    pub partitions: Vec<PartitionSettings>,
-}
-
-/// Which settings are in force in a partition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartitionSettings {
-    /// Inbox partition.
-    pub partition: Partition,
-    /// Their version; none: its store is not open.
-    pub version: Option<i64>,
-}
-
-/// Settings to be changed; the others stay as they are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SetSettings {
-    /// Who asks.
-    pub by: String,
-    /// By name: a number, or a text such as `512KiB`, `90d`.
-    pub set: BTreeMap<String, serde_json::Value>,
 }
 
 /// Domain events for the embedded log.

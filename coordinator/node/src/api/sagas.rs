@@ -68,7 +68,7 @@ impl Definitions {
     }
 }
 
-fn definition_of(read: &dyn Read, saga: &Saga) -> Result<Definition, ApiError> {
+pub(super) fn definition_of(read: &dyn Read, saga: &Saga) -> Result<Definition, ApiError> {
     view::definition(read, saga.definition)?.ok_or_else(|| {
         let message = format!("the store lacks the definition {} of saga {}", saga.definition, saga.id);
         ApiError::new(ErrorCode::Broken, message, "`sagaline rebuild` makes the store anew from the log")
@@ -183,7 +183,7 @@ pub(super) async fn counts(State(api): State<Api>) -> Result<Json<Counts>, ApiEr
     blocking(move || count(&api)).await.map(Json)
 }
 
-fn count(api: &Api) -> Result<Counts, ApiError> {
+pub(super) fn count(api: &Api) -> Result<Counts, ApiError> {
     let mut by_status: BTreeMap<Status, u64> = Status::ALL.into_iter().map(|status| (status, 0)).collect();
     let mut fresh_all = Vec::new();
     for handle in api.node.partitions() {
@@ -218,7 +218,7 @@ pub(super) fn find(api: &Api, id: SagaId) -> Result<PartitionHandle, ApiError> {
     ))
 }
 
-fn find_key(api: &Api, definition: &str, key: &str) -> Result<(PartitionHandle, SagaId), ApiError> {
+pub(super) fn find_key(api: &Api, definition: &str, key: &str) -> Result<(PartitionHandle, SagaId), ApiError> {
     let handle = api.partition_of(key)?;
     let saga = view::saga_of_key(&*reader(&handle)?, definition, key)?.ok_or_else(|| {
         let message = format!("no saga of {definition} has the key {key:?}, or it is forgotten");

@@ -124,6 +124,24 @@ fn a_start_is_taken_and_shown() {
 }
 
 #[test]
+fn what_holds_sagas_back_is_listed_until_it_does_no_more() {
+    let stage = stage();
+    assert_eq!(stage.get("/v1/gates"), (200, json!([])));
+    let scope =
+        |kind: &str| json!({ "kind": kind, "by": "ada", "subject": "participant/desk", "reason": "a new desk" });
+    assert_eq!(stage.ask("hold it", &scope("pause")).0, 200);
+    stage.start("A-1");
+    let held = |gates: &Json| gates[0]["held"] == json!(1) && gates[0]["paused"]["by"] == json!("ada");
+    let gates = stage.wait_for("/v1/gates", held);
+    let shown = json!([gates[0]["subject"], gates[0]["paused"]["reason"], gates[0]["down"], gates[1]]);
+    assert_eq!(shown, json!(["participant/desk", "a new desk", null, null]));
+    assert_eq!(stage.ask("let it go on", &scope("resume")).0, 200);
+    stage.wait_for("/v1/gates", |gates| {
+        gates.as_array().unwrap().iter().all(|gate| gate["paused"].is_null() && gate["held"] == json!(0))
+    });
+}
+
+#[test]
 fn asking_twice_is_asking_once() {
     let stage = stage();
     let first = stage.ask("my own words", &start("A-1"));

@@ -198,6 +198,38 @@ fn who_slept_wakes_up_silent() {
 }
 
 #[test]
+fn who_slept_for_a_week_over_an_unsent_outbox_says_nothing_of_it() {
+    let stage = Stage::new(1);
+    let mut desk = Desk::new(&stage);
+    let (mut one, mut two) = (stage.owner("one", &Disk::default()), stage.owner("two", &Disk::default()));
+    two.take_role(Role::Standby, stage.now());
+    stage.run(&mut [&mut one, &mut two], &mut desk, |owners| live(owners[0]));
+    let commands = stage.names.of_channel("commands.desk");
+    let refused = LogError::Forbidden { topic: commands.clone(), detail: "no write access".to_owned() };
+    stage.simulation.refuse(&commands, refused).unwrap();
+    for n in 0..5 {
+        stage.start(&format!("o-{n}"));
+    }
+    stage.run(&mut [&mut one, &mut two], &mut desk, |owners| owners.iter().all(|owner| outbox(owner) == 5));
+    stage.simulation.mend(&commands).unwrap();
+    // One sleeps from here on; the other one is given its part, and does all that it left.
+    two.take_role(Role::Owner, stage.now());
+    stage.run(&mut [&mut two], &mut desk, |owners| ended(owners[0]) == 5 && outbox(owners[0]) == 0);
+    stage.simulation.advance(7 * 24 * 3_600_000);
+    one.turn(stage.now(), Duration::ZERO).unwrap();
+    assert_eq!(one.status().unwrap().standing, Standing::Following, "silent from its first turn on");
+    for _ in 0..1_000 {
+        one.turn(stage.now(), Duration::ZERO).unwrap();
+        stage.simulation.advance(10);
+    }
+    assert_eq!((ended(&one), outbox(&one)), (5, 0));
+    for published in stage.simulation.records(&commands, 0).unwrap() {
+        let node = published.record.headers.iter().find(|(name, _)| name == "sagaline-node").unwrap();
+        assert_eq!(node.1, b"two", "a command of who slept, at offset {}", published.offset);
+    }
+}
+
+#[test]
 fn a_channel_that_is_down_keeps_its_outputs_and_stops_nobody_else() {
     let stage = Stage::new(1);
     let (mut owner, mut desk) = (stage.owner("one", &Disk::default()), Desk::new(&stage));

@@ -5,8 +5,8 @@ use sagaline_definition::Contract;
 use sagaline_partition::{FaultNote, Faults, LogRecord, Partition};
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{
-    Answer, Body, Compensated, ContractRecord, DefinitionRecord, EngineVersion, Failed, Fault, Reply, SettingsChange,
-    Succeeded,
+    Answer, Body, Compensated, ContractRecord, DefinitionRecord, EngineVersion, Failed, Fault, Happened, Probed, Reply,
+    SettingsChange, Succeeded,
 };
 use sagaline_schemas::settings::Settings;
 use sagaline_schemas::wire::Bytes;
@@ -117,6 +117,10 @@ fn replies_that_prove_nothing() {
         stage.raw(reply(&command, Answer::Succeeded(Succeeded { result: Bytes::from("{") })));
         let long = format!("{:?}", "x".repeat(300_000));
         stage.raw(reply(&command, Answer::Succeeded(Succeeded { result: Bytes::from(long.as_str()) })));
+        for found in ["{", long.as_str()] {
+            let found = Some(Bytes::from(found));
+            stage.raw(reply(&command, Answer::Probed(Probed { happened: Happened::Yes, result: None, found })));
+        }
     });
     let told = told.replace(|c: char| c.is_ascii_hexdigit() && c.is_ascii_digit(), "0");
     expect![[r#"
@@ -128,6 +132,8 @@ fn replies_that_prove_nothing() {
         Refused: Compensated is no answer to a command of kind Do
         Undecodable: its result is no JSON: EOF while parsing an object at line 0 column 0
         TooLarge: its result has 000000 bytes, the settings allow 000000
+        Undecodable: what it found is no JSON: EOF while parsing an object at line 0 column 0
+        TooLarge: what it found has 000000 bytes, the settings allow 000000
     "#]]
     .assert_eq(&told);
 }

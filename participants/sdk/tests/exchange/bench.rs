@@ -50,6 +50,11 @@ pub fn do_it(n: u8, attempt: u32, amount: i64) -> Command {
     command(n, Kind::Do, attempt, "charge", amount, None)
 }
 
+/// A step that asks, and a fact that is asked.
+pub fn ask(n: u8, kind: Kind) -> Command {
+    command(n, kind, 1, "balance", 0, None)
+}
+
 pub fn comp_unknown(n: u8, attempt: u32) -> Command {
     command(n, Kind::Compensate, attempt, "refund", 5, Some(KnownOutcome::Unknown(KnownUnknown {})))
 }

@@ -4,6 +4,7 @@
 mod attempts;
 mod back;
 mod items;
+mod people;
 mod steps;
 mod undoing;
 

@@ -336,10 +336,14 @@ fn what_people_decided_is_a_result() {
   - { step: b, call: payment.hold, if: \"a.choice == 'yes' && size(a.by) > 0 && a.comment != ''\" }
   - { step: c, call: payment.hold, if: \"a.choise == 'yes'\" }
   - { step: d, approve: { by: role/a, choices: { yes: continue }, escalate: { 1h: role/b }, within: 1d, else: continue } }
-  - { step: e, call: payment.hold, if: \"d.choice == 'yes'\" }",
+  - { step: e, call: payment.hold, if: \"d.choice == 'yes'\" }
+  - { step: f, approve: { by: role/a, choices: { yes: continue, no: { back_to: f, at_most: 2, else: stuck } }, escalate: { 1h: role/b }, within: 1d, else: stuck } }
+  - { step: g, approve: { by: role/a, choices: { yes: continue, no: { back_to: g, at_most: 2, else: continue } }, escalate: { 1h: role/b }, within: 1d, else: stuck } }
+  - { step: h, call: payment.hold, if: \"f.choice == 'yes' && g.choice == 'yes'\" }",
         expect![[r#"
             a.yaml:4:41: error: `approval` has no member `choise`; did you mean `choice`?
             a.yaml:6:41: error: `d` may be null: ask first, `d != null && ..` or `d != null ? .. : ..`
+            a.yaml:9:62: error: `g` may be null: ask first, `g != null && ..` or `g != null ? .. : ..`
         "#]],
     );
 }
