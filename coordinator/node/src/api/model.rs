@@ -3,6 +3,7 @@
 mod ask;
 mod gates;
 mod reconcile;
+mod settings;
 mod upgrade;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::ask::*;
 pub use self::gates::*;
 pub use self::reconcile::*;
+pub use self::settings::*;
 pub use self::upgrade::*;
 
 /// What became of a saga, in a word.
@@ -316,36 +318,6 @@ pub struct Applied {
     pub contracts: Vec<(String, Digest)>,
     /// Definitions with their digest, active from now on.
     pub definitions: Vec<(String, Digest)>,
-}
-
-/// The settings in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SettingsPage {
-    /// The newest version of any partition; 0: those that the log began with.
-    pub version: i64,
-    /// By name. Bytes, milliseconds, numbers, words.
-    pub settings: BTreeMap<String, serde_json::Value>,
-    /// Every partition.
-    pub partitions: Vec<PartitionSettings>,
-}
-
-/// Which settings are in force in a partition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartitionSettings {
-    /// Inbox partition.
-    pub partition: Partition,
-    /// Their version; none: its store is not open.
-    pub version: Option<i64>,
-}
-
-/// Settings to be changed; the others stay as they are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SetSettings {
-    /// Who asks.
-    pub by: String,
-    /// By name: a number, or a text such as `512KiB`, `90d`.
-    pub set: BTreeMap<String, serde_json::Value>,
 }
 
 /// Domain events for the embedded log.
