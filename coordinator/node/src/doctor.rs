@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use sagaline_log::Log;
+use sagaline_log::{Fetched, Log, LogError};
 use sagaline_partition::RULES_VERSION;
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{Body, Progress};
@@ -14,6 +14,7 @@ use sagaline_schemas::{Millis, Partition, schema};
 use sagaline_store::{Sidecar, readable};
 use serde::Serialize;
 
+use crate::owner::opening::{Origin, check_origin};
 use crate::topics::{self, Inbox, TopicsError};
 use crate::{Names, sealed};
 
@@ -148,24 +149,17 @@ impl Patient<'_> {
     }
 
     fn rules(&self) -> Finding {
-        match sealed::genesis(self.log, &self.names.inbox(), 0) {
-            Ok(Some(genesis)) if genesis.rules_version > RULES_VERSION => Finding::wrong(
-                "version",
-                format!(
-                    "the log was begun with version {} of the rules, this program knows {RULES_VERSION}: use a newer one",
-                    genesis.rules_version
-                ),
-            ),
-            Ok(Some(genesis)) => {
-                let says = format!(
-                    "the log was begun with version {} of the rules, this program knows {RULES_VERSION}",
-                    genesis.rules_version
-                );
-                Finding::well("version", says)
-            }
-            Ok(None) => Finding::wrong("version", "inbox partition 0 does not begin with its Genesis"),
-            Err(error) => Finding::wrong("version", error.to_string()),
+        const WHAT: &str = "version";
+        let begun = match sealed::genesis(self.log, &self.names.inbox(), 0) {
+            Ok(Some(genesis)) => genesis.rules_version,
+            Ok(None) => return Finding::wrong(WHAT, "inbox partition 0 does not begin with its Genesis"),
+            Err(error) => return Finding::wrong(WHAT, error.to_string()),
+        };
+        let says = format!("the log was begun with version {begun} of the rules, this program knows {RULES_VERSION}");
+        if begun > RULES_VERSION {
+            return Finding::wrong(WHAT, format!("{says}: use a newer one"));
         }
+        Finding::well(WHAT, says)
     }
 
     /// Whether the logs are whole, and how far the clocks of nodes and brokers lay apart when a node last spoke.
@@ -197,36 +191,26 @@ impl Patient<'_> {
     }
 
     /// Where a partition's log begins, and the newest word of an owner with the time that the broker gave it.
-    fn last_word(&self, partition: Partition) -> Result<(i64, Option<(Millis, Progress)>), sagaline_log::LogError> {
+    fn last_word(&self, partition: Partition) -> Result<(i64, Option<(Millis, Progress)>), LogError> {
         let topic = self.names.inbox();
-        let (start, end) = self.log.reader(&topic, partition, 0).and_then(|mut reader| reader.bounds()).or_else(
-            |error| match error {
-                sagaline_log::LogError::OutOfRange { start, end, .. } => Ok((start, end)),
-                error => Err(error),
-            },
-        )?;
-        let mut reader = self.log.reader(&topic, partition, start.max(end - LAST_RECORDS))?;
-        let (mut records, mut newest) = (Vec::new(), None);
-        while records.last().is_none_or(|last: &sagaline_log::Fetched| last.offset + 1 < end) && start < end {
-            let before = records.len();
-            reader.poll(LAST_RECORDS as usize, std::time::Duration::from_secs(5), &mut records)?;
-            if records.len() == before {
-                break;
-            }
-        }
-        for fetched in records {
-            let body = proof::open(schema::INBOX.fingerprint, &fetched.record.value).map(|opened| opened.inbox.body);
-            if let Ok(Body::Progress(progress)) = body {
-                newest = Some((fetched.timestamp, progress));
-            }
-        }
-        Ok((start, newest))
+        let (start, end) = sealed::bounds(self.log, &topic, partition)?;
+        let records = sealed::read(self.log, &topic, partition, start.max(end - LAST_RECORDS), end)?;
+        let word = |fetched: &Fetched| {
+            let opened = proof::open(schema::INBOX.fingerprint, &fetched.record.value).ok()?;
+            let Body::Progress(progress) = opened.inbox.body else { return None };
+            Some((fetched.timestamp, progress))
+        };
+        Ok((start, records.iter().rev().find_map(word)))
     }
 
     /// Whether the stores that are there were folded from this log, by a program of this form.
     fn stores(&self, cluster: &str, inbox: &Inbox) -> Finding {
         const WHAT: &str = "stores";
-        let topic_id = self.log.topic(&self.names.inbox()).ok().flatten().map(|topic| topic.id.to_string());
+        let topic_id = match self.log.topic(&self.names.inbox()) {
+            Ok(topic) => topic.map(|topic| topic.id.to_string()),
+            Err(error) => return Finding::wrong(WHAT, error.to_string()),
+        };
+        let found = Origin { cluster_id: Some(cluster.to_owned()), topic_id };
         let mut there = 0;
         for partition in 0..inbox.partitions {
             let place = self.data.join(format!("partition-{partition}"));
@@ -234,14 +218,11 @@ impl Patient<'_> {
                 continue;
             }
             there += 1;
-            let known = match readable(&place).and_then(|()| Sidecar::load(&place)) {
-                Ok(known) => known,
+            let Sidecar { cluster_id, topic_id, .. } = match readable(&place).and_then(|()| Sidecar::load(&place)) {
+                Ok(sidecar) => sidecar,
                 Err(error) => return Finding::wrong(WHAT, error.to_string()),
             };
-            let other = |known: Option<&String>, found: Option<&str>| {
-                known.is_some_and(|known| found.is_some_and(|found| found != known))
-            };
-            if other(known.cluster_id.as_ref(), Some(cluster)) || other(known.topic_id.as_ref(), topic_id.as_deref()) {
+            if check_origin(partition, &Origin { cluster_id, topic_id }, &found).is_err() {
                 let says = format!(
                     "the store in {} was folded from another log: set `data` to a folder of its own, or run `sagaline rebuild` if that log is gone for good",
                     place.display()
@@ -262,7 +243,7 @@ impl Patient<'_> {
 
 fn topic_trouble(error: &TopicsError) -> Finding {
     let way_out = match error {
-        TopicsError::Log(sagaline_log::LogError::NoTopic { .. }) | TopicsError::NoGenesis { .. } => {
+        TopicsError::Log(LogError::NoTopic { .. }) | TopicsError::NoGenesis { .. } => {
             ": `sagaline topics create` makes what is missing"
         }
         _ => "",

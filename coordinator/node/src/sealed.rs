@@ -1,4 +1,4 @@
-//! Writing to the inbox and reading single records of it: what all writers of this node share. Nothing here decides what is written.
+//! Writing to the inbox, and reading single records and stretches of a topic: what all writers of this node share. Nothing here decides what is written.
 
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ use sagaline_schemas::{LogId, Offset, Partition, schema};
 /// How often, and how long each time, a record that is there is asked for.
 const PATIENCE: (u32, Duration) = (20, Duration::from_millis(500));
 
+/// How often, and how long each time, the records of a stretch are asked for.
+const STRETCH: (u32, Duration) = (20, Duration::from_millis(250));
+
 /// A record of the inbox, proved by the log's key.
 pub fn record(key: &Key, log_id: LogId, partition: Partition, body: &Body) -> Record {
     let value = proof::seal(schema::INBOX.fingerprint, key, log_id, partition, body);
@@ -20,6 +23,42 @@ pub fn record(key: &Key, log_id: LogId, partition: Partition, body: &Body) -> Re
 pub fn proven(key: &Key, log_id: LogId, partition: Partition, value: &[u8]) -> Option<Body> {
     let opened = proof::open(schema::INBOX.fingerprint, value).ok()?;
     (opened.inbox.mac == Some(key.mac(log_id, partition, &value[..opened.covered]))).then_some(opened.inbox.body)
+}
+
+/// The records of a stretch that the log holds. Fewer, where they do not come in time.
+///
+/// # Errors
+/// When the log can't be read.
+pub fn read(
+    log: &dyn Log,
+    topic: &str,
+    partition: Partition,
+    from: Offset,
+    end: Offset,
+) -> Result<Vec<Fetched>, LogError> {
+    let mut records = Vec::new();
+    if from >= end {
+        return Ok(records);
+    }
+    let mut reader = log.reader(topic, partition, from)?;
+    for _ in 0..STRETCH.0 {
+        reader.poll((end - from) as usize, STRETCH.1, &mut records)?;
+        if records.last().is_some_and(|last| last.offset + 1 >= end) {
+            break;
+        }
+    }
+    Ok(records)
+}
+
+/// First offset of a partition, and the first that it does not hold yet, also where its beginning is gone.
+///
+/// # Errors
+/// When the log can't be read.
+pub fn bounds(log: &dyn Log, topic: &str, partition: Partition) -> Result<(Offset, Offset), LogError> {
+    match log.reader(topic, partition, 0).and_then(|mut reader| reader.bounds()) {
+        Err(LogError::OutOfRange { start, end, .. }) => Ok((start, end)),
+        bounds => bounds,
+    }
 }
 
 /// The record at an offset that the log holds.

@@ -13,12 +13,9 @@ const LAYOUT: u32 = 1;
 
 /// Passes when the store was written by this version, or is not there yet: then it is given this version.
 pub(crate) fn check(place: &Path, database: &Path) -> Result<(), StoreError> {
-    let found = durable::read(&file(place)).map_err(|e| durable::io_error(place, &e))?;
-    match found {
-        Some(found) if found == expected().as_bytes() => Ok(()),
-        Some(found) => Err(other_version(place, &String::from_utf8_lossy(&found))),
-        None if database.exists() => Err(other_version(place, "unknown (the file FORMAT is missing)")),
-        None => create(place).map_err(|e| durable::io_error(place, &e)),
+    match found(place)? {
+        None if !database.exists() => create(place).map_err(|e| durable::io_error(place, &e)),
+        found => judge(place, found.as_deref()),
     }
 }
 
@@ -27,9 +24,17 @@ pub(crate) fn check(place: &Path, database: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// `Format` where it was written in another form, `Io` where that can't be known.
 pub fn readable(place: &Path) -> Result<(), StoreError> {
-    match durable::read(&file(place)).map_err(|e| durable::io_error(place, &e))? {
+    judge(place, found(place)?.as_deref())
+}
+
+fn found(place: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    durable::read(&file(place)).map_err(|e| durable::io_error(place, &e))
+}
+
+fn judge(place: &Path, found: Option<&[u8]>) -> Result<(), StoreError> {
+    match found {
         Some(found) if found == expected().as_bytes() => Ok(()),
-        Some(found) => Err(other_version(place, &String::from_utf8_lossy(&found))),
+        Some(found) => Err(other_version(place, &String::from_utf8_lossy(found))),
         None => Err(other_version(place, "unknown (the file FORMAT is missing)")),
     }
 }

@@ -35,7 +35,7 @@ use self::error::ApiError;
 use self::model::ErrorCode;
 use crate::registry::ApplyError;
 use crate::topics::Wanted;
-use crate::{Node, NodeError, PartitionHandle, Standing};
+use crate::{Node, NodeError, PartitionHandle};
 
 /// What the API works with. Cheap to clone.
 #[derive(Clone)]
@@ -137,14 +137,9 @@ impl Api {
 
 /// What a partition has committed. To be dropped soon.
 fn reader(handle: &PartitionHandle) -> Result<Arc<dyn Reader>, ApiError> {
-    handle.reader().ok_or_else(|| match handle.status().standing {
-        Standing::Halted { reason } => halted(handle, &reason),
-        Standing::Opening
-        | Standing::Standby
-        | Standing::Following
-        | Standing::Claiming
-        | Standing::Live
-        | Standing::Stopped => {
+    handle.reader().ok_or_else(|| match handle.status().standing.halted() {
+        Some(reason) => halted(handle, reason),
+        None => {
             let message = format!("the store of partition {} is not open", handle.number);
             ApiError::new(ErrorCode::Busy, message, "ask again in a moment")
         }
@@ -152,15 +147,7 @@ fn reader(handle: &PartitionHandle) -> Result<Arc<dyn Reader>, ApiError> {
 }
 
 fn refuse_if_halted(handle: &PartitionHandle) -> Result<(), ApiError> {
-    match handle.status().standing {
-        Standing::Halted { reason } => Err(halted(handle, &reason)),
-        Standing::Opening
-        | Standing::Standby
-        | Standing::Following
-        | Standing::Claiming
-        | Standing::Live
-        | Standing::Stopped => Ok(()),
-    }
+    handle.status().standing.halted().map_or(Ok(()), |reason| Err(halted(handle, reason)))
 }
 
 fn halted(handle: &PartitionHandle, reason: &str) -> ApiError {

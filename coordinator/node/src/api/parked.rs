@@ -1,10 +1,8 @@
 //! Records that were set aside, read from their topic; and the word that an input is to be passed over.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
-use sagaline_log::{Fetched, Log, LogError};
+use sagaline_log::{Fetched, LogError};
 use sagaline_schemas::output::Parked;
 use sagaline_schemas::proof::open_single_object;
 use sagaline_schemas::record::Fault;
@@ -17,11 +15,10 @@ use super::extract::{Body, Params, blocking};
 use super::model::{ParkedLine, ParkedPage, Skip, Skipped};
 use super::requests::check_text;
 use super::{Api, failed, unreachable};
+use crate::sealed;
 
 /// Records shown unless said, and at most.
 const PAGE: (i64, i64) = (50, 1000);
-/// How often, and how long each time, records that are there are asked for.
-const PATIENCE: (u32, Duration) = (20, Duration::from_millis(250));
 
 /// How many.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,28 +39,13 @@ fn page(api: &Api, limit: i64) -> Result<ParkedPage, LogError> {
     for partition in 0..partitions {
         let (start, end) = log.reader(&topic, partition, 0)?.bounds()?;
         page.total += end - start;
-        let records = read(log, &topic, partition, start.max(end - limit), end)?;
+        let records = sealed::read(log, &topic, partition, start.max(end - limit), end)?;
         page.parked.extend(records.iter().filter_map(line));
     }
     page.parked.sort_by_key(|line| (line.time, line.partition, line.offset));
     let surplus = page.parked.len().saturating_sub(limit as usize);
     page.parked.drain(..surplus);
     Ok(page)
-}
-
-fn read(log: &dyn Log, topic: &str, partition: u32, from: i64, end: i64) -> Result<Vec<Fetched>, LogError> {
-    let mut records = Vec::new();
-    if from >= end {
-        return Ok(records);
-    }
-    let mut reader = log.reader(topic, partition, from)?;
-    for _ in 0..PATIENCE.0 {
-        reader.poll((end - from) as usize, PATIENCE.1, &mut records)?;
-        if records.last().is_some_and(|last| last.offset + 1 >= end) {
-            break;
-        }
-    }
-    Ok(records)
 }
 
 /// What a record of the topic says; none: somebody else wrote it.

@@ -11,8 +11,8 @@ use super::extract::{Body, blocking};
 use super::model::{ErrorCode, PartitionRules, Raise, UpgradePage};
 use super::requests::check_text;
 use super::{Api, failed};
+use crate::PartitionHandle;
 use crate::node::RaiseError;
-use crate::{PartitionHandle, Standing};
 
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<UpgradePage>, ApiError> {
     blocking(move || page(&api)).await.map(Json)
@@ -64,19 +64,10 @@ fn page(api: &Api) -> Result<UpgradePage, ApiError> {
 
 fn line((handle, rules): (&PartitionHandle, Option<Rules>)) -> PartitionRules {
     let status = handle.status();
-    let halted = match status.standing {
-        Standing::Halted { reason } => Some(reason),
-        Standing::Opening
-        | Standing::Standby
-        | Standing::Following
-        | Standing::Claiming
-        | Standing::Live
-        | Standing::Stopped => None,
-    };
     PartitionRules {
         partition: handle.number,
         version: rules.map(Rules::version),
         published_by: status.claimed_by,
-        halted,
+        halted: status.standing.halted().map(str::to_owned),
     }
 }

@@ -101,9 +101,11 @@ impl Board {
         self.change(|shown| shown.status.trouble = Some(trouble));
     }
 
-    /// What this node is to do with it.
+    /// What this node is to do with it. Said again it wakes nobody.
     pub fn give_role(&self, role: Role) {
-        self.change(|shown| shown.role = role);
+        if self.role() != role {
+            self.change(|shown| shown.role = role);
+        }
     }
 
     pub fn role(&self) -> Role {

@@ -20,7 +20,7 @@ use crate::topics::Inbox;
 use crate::{PartitionStatus, Standing};
 
 /// How long a partition may take to fold a change.
-pub(super) const FOLDING: Duration = Duration::from_secs(20);
+const FOLDING: Duration = Duration::from_secs(20);
 
 /// Why settings are not changed, or not everywhere.
 #[derive(Debug, thiserror::Error)]
@@ -76,9 +76,7 @@ impl Node {
         self.check_topics(&wanted)?;
         let plan = plan(&known, wanted).ok_or(SetError::Unknown)?;
         for (partition, offset) in self.write(&plan, by)? {
-            if self.common.boards[partition as usize].stop().is_none() {
-                self.wait_folded(partition, offset, FOLDING)?;
-            }
+            self.wait_in_force(partition, offset)?;
         }
         let as_planned = |(version, settings): &(i64, Settings)| *version == plan.version && *settings == plan.settings;
         if !self.settings()?.iter().flatten().all(as_planned) {
@@ -87,6 +85,14 @@ impl Node {
         // Their owners say so, too, but only now and then.
         self.common.boards.iter().for_each(|board| board.show_settings(plan.settings.clone()));
         Ok(())
+    }
+
+    /// Until a partition has folded what was written for it. One that has halted takes it when it goes on.
+    pub(super) fn wait_in_force(&self, partition: Partition, offset: Offset) -> Result<(), NodeError> {
+        match self.common.boards[partition as usize].stop() {
+            Some(_) => Ok(()),
+            None => self.wait_folded(partition, offset, FOLDING),
+        }
     }
 
     /// A partition that has not folded its log to the end. A halted one takes what it is told when it goes on.

@@ -7,7 +7,6 @@ use sagaline_partition::{Halt, KnownRules, Rules, view};
 use sagaline_schemas::Partition;
 use sagaline_schemas::record::{Body, EngineVersion};
 
-use super::settings::FOLDING;
 use super::{Common, Node, NodeError, PartitionHandle};
 use crate::owner::stop::Stop;
 
@@ -94,11 +93,7 @@ impl Node {
     fn raise_one(&self, partition: Partition, version: u32, by: &str) -> Result<(), NodeError> {
         let offset = self.append(partition, &Body::EngineVersion(EngineVersion { version, by: by.to_owned() }))?;
         tracing::warn!(partition, version, by, offset, "the rules are raised");
-        // One that has halted takes it when it goes on.
-        if self.common.boards[partition as usize].stop().is_some() {
-            return Ok(());
-        }
-        self.wait_folded(partition, offset, FOLDING)
+        self.wait_in_force(partition, offset)
     }
 
     /// Who does not know the rules in force writes nothing more into the log.

@@ -104,10 +104,8 @@ pub fn check_store(
     known: &Origin,
 ) -> Result<Origin, Stop> {
     let cluster_id = log.cluster_id().map_err(Stop::Log)?;
-    let topic_id = info.id.to_string();
-    same(number, "cluster", known.cluster_id.as_ref(), &cluster_id)?;
-    same(number, "topic", known.topic_id.as_ref(), &topic_id)?;
-    let origin = Origin { cluster_id: Some(cluster_id), topic_id: Some(topic_id) };
+    let origin = Origin { cluster_id: Some(cluster_id), topic_id: Some(info.id.to_string()) };
+    check_origin(number, known, &origin)?;
     let (start, end) = log
         .reader(&info.name, number, partition.next())
         .and_then(|mut reader| reader.bounds())
@@ -132,6 +130,20 @@ pub fn check_store(
         check_last(log, info, number, meta.next - 1, last)?;
     }
     Ok(origin)
+}
+
+/// A store is this log's: what is not known of either side says nothing.
+///
+/// # Errors
+/// `OtherLog`.
+pub fn check_origin(partition: u32, known: &Origin, found: &Origin) -> Result<(), Stop> {
+    let sides = [("cluster", &known.cluster_id, &found.cluster_id), ("topic", &known.topic_id, &found.topic_id)];
+    for (what, stored, found) in sides {
+        if let Some(found) = found {
+            same(partition, what, stored.as_ref(), found)?;
+        }
+    }
+    Ok(())
 }
 
 fn same(partition: u32, what: &'static str, stored: Option<&String>, found: &str) -> Result<(), Stop> {

@@ -27,6 +27,16 @@ pub enum Standing {
     },
 }
 
+impl Standing {
+    /// Why it folds no more; none: it does, or it was stopped.
+    pub fn halted(&self) -> Option<&str> {
+        match self {
+            Self::Halted { reason } => Some(reason),
+            Self::Opening | Self::Standby | Self::Following | Self::Claiming | Self::Live | Self::Stopped => None,
+        }
+    }
+}
+
 /// Since when a channel's topic takes nothing, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Down {

@@ -12,7 +12,7 @@ use sagaline_schemas::{CommandId, Token, Value, hash, schema};
 
 use super::super::model::Ignored;
 use super::pick::Picked;
-use crate::Names;
+use crate::{Names, sealed};
 
 /// One look at the topic.
 const LOOK: Duration = Duration::from_millis(20);
@@ -47,7 +47,7 @@ pub fn ask(
         return Ok((answers.said, answers.ignored));
     }
     // From here on: an answer that lies there already answers nothing that is asked now.
-    let mut reader = log.reader(topic, 0, end(log, topic)?)?;
+    let mut reader = log.reader(topic, 0, sealed::bounds(log, topic, 0)?.1)?;
     let mut producer = log.producer()?;
     for (ticket, picked) in (0..).zip(picked) {
         if let Err(error) = send(producer.as_mut(), names, picked, ticket) {
@@ -56,14 +56,6 @@ pub fn ask(
     }
     answers.collect(producer.as_mut(), reader.as_mut(), patience, stopping)?;
     Ok((answers.said, answers.ignored))
-}
-
-/// First offset that the topic does not hold.
-fn end(log: &dyn Log, topic: &str) -> Result<i64, LogError> {
-    match log.reader(topic, 0, 0).and_then(|mut reader| reader.bounds()) {
-        Ok((_, end)) | Err(LogError::OutOfRange { end, .. }) => Ok(end),
-        Err(error) => Err(error),
-    }
 }
 
 fn send(producer: &mut dyn Producer, names: &Names, picked: &Picked, ticket: u64) -> Result<(), LogError> {
