@@ -4,6 +4,7 @@
 pub mod coordinator;
 pub mod damage;
 pub mod dev;
+pub mod form;
 pub mod kafka;
 pub mod orders;
 pub mod process;
@@ -11,3 +12,4 @@ pub mod proxy;
 pub mod rehearsal;
 pub mod stack;
 pub mod tables;
+pub mod topic;

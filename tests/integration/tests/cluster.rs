@@ -7,27 +7,21 @@ mod nodes;
 mod published;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nodes::{Cluster, Form, NODES, SERVICES};
+use sagaline_integration::form::{alone, whole};
 use sagaline_integration::stack::now;
 
 /// A session of a member of a group, as the coordinators and services have it.
 const SESSION: Duration = Duration::from_secs(6);
 
-/// One broker and two cores are for one test at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 const SMALL: Form = Form { partitions: 4, rounds: 1, orders: 40, under_way: 20, slow: "--in-flight 2 --slow 500ms" };
 const WHOLE: Form = Form { partitions: 8, rounds: 10, orders: 170, under_way: 60, slow: "--in-flight 8 --slow 500ms" };
 
 fn form() -> Form {
-    if std::env::var("SAGALINE_PROVE").is_ok_and(|value| value == "1") { WHOLE } else { SMALL }
+    if whole() { WHOLE } else { SMALL }
 }
 
 /// What is done while orders are under way.

@@ -2,15 +2,16 @@
 //! floods. Nothing of it changes a saga; what is no repeat is set aside, with its reason. `SAGALINE_PROVE=1` runs the whole form.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use sagaline_integration::coordinator::get;
+use sagaline_integration::form::whole;
 use sagaline_integration::kafka::Broker;
 use sagaline_integration::orders::Order;
 use sagaline_integration::stack::Stack;
+use sagaline_integration::topic::{append_all, read_all};
 use sagaline_log::kafka::KafkaLog;
-use sagaline_log::{Fetched, Log, Producer, Record};
+use sagaline_log::{Fetched, Log, Producer};
 use sagaline_schemas::proof::{Key, open, seal, unsealed};
 use sagaline_schemas::record::{Body, EngineVersion, Fault, Reply};
 use sagaline_schemas::schema::INBOX;
@@ -26,10 +27,6 @@ const WAITING: u64 = 18;
 const EFFECTS: usize = 57 + 2 * WAITING as usize + 2;
 /// Of each kind of record so many are taken as models.
 const MODELS: usize = 3;
-
-fn whole() -> bool {
-    std::env::var("SAGALINE_PROVE").is_ok_and(|value| value == "1")
-}
 
 /// What must become of a hostile record beside that no saga changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,15 +56,7 @@ impl Attacker {
     fn new(stack: &Stack) -> Result<Self> {
         let log = KafkaLog::connect(Broker::shared().bootstrap(), &BTreeMap::new())?;
         let inbox = format!("{}inbox", stack.prefix());
-        let mut read: Vec<Fetched> = Vec::new();
-        for partition in 0..PARTITIONS {
-            let mut reader = log.reader(&inbox, partition, 0)?;
-            let (mut next, end) = reader.bounds()?;
-            while next < end {
-                reader.poll(1_000, Duration::from_millis(100), &mut read)?;
-                next = read.last().filter(|last| last.partition == partition).map_or(next, |last| last.offset + 1);
-            }
-        }
+        let read = read_all(&log, &inbox)?;
         let Body::Genesis(genesis) =
             open(INBOX.fingerprint, &read.first().context("it is not empty")?.record.value)?.inbox.body
         else {
@@ -145,17 +134,8 @@ impl Attacker {
 
     /// Sends all, and waits until they are in the log. Gives where each of them lies.
     fn send(&mut self, attacks: &[Attack]) -> Result<Vec<(u32, i64)>> {
-        let mut landed = Vec::new();
-        for (number, attack) in (0..).zip(attacks) {
-            let record = Record { value: attack.value.clone(), ..Record::default() };
-            self.producer.append(&self.inbox, attack.partition, &record, number)?;
-            self.producer.poll(Duration::ZERO, &mut landed);
-        }
-        while landed.len() < attacks.len() {
-            self.producer.poll(Duration::from_millis(100), &mut landed);
-        }
-        landed.sort_by_key(|acknowledged| acknowledged.ticket);
-        landed.into_iter().zip(attacks).map(|(landed, attack)| Ok((attack.partition, landed.outcome?))).collect()
+        let values = attacks.iter().map(|attack| (attack.partition, attack.value.as_slice()));
+        append_all(self.producer.as_mut(), &self.inbox, values)
     }
 }
 

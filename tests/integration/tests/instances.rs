@@ -4,11 +4,11 @@
 #[path = "instances/bank.rs"]
 mod bank;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use bank::{Bank, Instance, PARTITIONS};
+use sagaline_integration::form::{alone, whole};
 use sagaline_integration::orders::{Order, Refused};
 use sagaline_integration::process::wait_until;
 use sagaline_integration::stack::{Stack, Words};
@@ -17,16 +17,6 @@ use sagaline_test_postgres::{Server, schema};
 
 /// How long a condition may take. Bounds a test that hangs; nothing depends on it.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// One broker and two cores are for one test at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn whole() -> bool {
-    std::env::var("SAGALINE_PROVE").is_ok_and(|value| value == "1")
-}
 
 /// Handlers take so long, with their transaction open, that a death finds some at work.
 const SLOW: &str = "--slow 50ms..250ms --in-flight 16";

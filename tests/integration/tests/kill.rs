@@ -2,10 +2,10 @@
 //! runs without the SDK's deduplication, or without the outbox's republishing, must be found wanting. `SAGALINE_PROVE=1` runs the whole form.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use sagaline_integration::damage::{Found, Left};
+use sagaline_integration::form::{alone, whole};
 use sagaline_integration::orders::{self, Act, Order, Refused, Report};
 use sagaline_integration::stack::{Stack, now};
 
@@ -15,16 +15,6 @@ const IN_FLIGHT: usize = 50;
 const SOME: usize = 10;
 /// How the coordinator dies, in turn. None: killed from outside.
 const DEATHS: [Option<&str>; 4] = [Some("after-decide"), Some("after-publish"), Some("after-progress"), None];
-
-/// One broker and two cores are for one test at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn whole() -> bool {
-    std::env::var("SAGALINE_PROVE").is_ok_and(|value| value == "1")
-}
 
 /// So many bytes are flipped in files of stores.
 const FLIPS: usize = 50;

@@ -1,7 +1,6 @@
 //! A real Kafka whose inbox topic is changed under a running coordinator: it is noticed, told with the way out, and what can be mended goes on by itself.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
@@ -11,8 +10,9 @@ use sagaline_integration::coordinator::Seen;
 use sagaline_integration::kafka::Broker;
 use sagaline_integration::orders::Order;
 use sagaline_integration::stack::Stack;
+use sagaline_integration::topic::append_all;
+use sagaline_log::Log;
 use sagaline_log::kafka::KafkaLog;
-use sagaline_log::{Log, Record};
 
 /// As `Stack::start` makes them.
 const PARTITIONS: usize = 4;
@@ -50,14 +50,8 @@ impl Admin {
     /// Appends nonsense, and waits until it is in the log.
     fn append(&self, partition: u32, records: usize) -> Result<()> {
         let log = KafkaLog::connect(Broker::shared().bootstrap(), &BTreeMap::new())?;
-        let (mut producer, mut landed) = (log.producer()?, Vec::new());
-        for number in 0..records as u64 {
-            producer.append(&self.inbox, partition, &Record { value: vec![0], ..Record::default() }, number)?;
-        }
-        while landed.len() < records {
-            producer.poll(Duration::from_millis(100), &mut landed);
-        }
-        landed.into_iter().try_for_each(|landed| landed.outcome.map(drop).map_err(Into::into))
+        let nonsense = (0..records).map(|_| (partition, &[0][..]));
+        append_all(log.producer()?.as_mut(), &self.inbox, nonsense).map(drop)
     }
 
     fn delete_records(&self, partition: u32, below: i64) -> Result<()> {

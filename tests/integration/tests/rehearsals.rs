@@ -1,6 +1,7 @@
 //! The stories of docs/examples on a real Kafka, through the real programs: every scenario comes out as in virtual time, and the participants'
 //! ledgers balance with the reports. Long ones only with SAGALINE_PROVE=1.
 
+use sagaline_integration::form::whole;
 use sagaline_integration::rehearsal::case::{Case, Scale};
 use sagaline_integration::rehearsal::cast::Understudy;
 use sagaline_integration::rehearsal::{File, LeftOut, cases, rehearse};
@@ -54,7 +55,7 @@ fn is_short(case: &Case) -> bool {
 #[test]
 fn every_scenario_comes_out_on_a_real_kafka_as_in_virtual_time() {
     let all = cases(&FILES).expect("the stories can be read");
-    let prove = std::env::var_os("SAGALINE_PROVE").is_some();
+    let prove = whole();
     let only = std::env::var("REHEARSE").unwrap_or_default();
     let (count, mut left_out) = (all.len(), 0);
     let wanted: Vec<_> = all

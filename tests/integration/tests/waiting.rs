@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use figures::{Figures, Memory};
 use sagaline_integration::dev::Dev;
+use sagaline_integration::form::whole;
 use sagaline_integration::process::wait_until;
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ const LOOKS_AT_REST: u32 = 25;
 
 #[test]
 fn a_waiting_saga_costs_disk_and_little_memory() -> Result<()> {
-    let whole = std::env::var("SAGALINE_PROVE").is_ok_and(|value| value == "1");
+    let whole = whole();
     let levels: &[usize] = if whole { &[10_000, 100_000, 1_000_000] } else { &[2_000] };
     let mut dev = Dev::new(&[parcels::PARTICIPANT])?;
     parcels::define(dev.dir())?;

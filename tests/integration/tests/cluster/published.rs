@@ -2,11 +2,11 @@
 //! another one had already.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
+use sagaline_integration::topic::read_all;
+use sagaline_log::Fetched;
 use sagaline_log::kafka::KafkaLog;
-use sagaline_log::{Fetched, Log};
 use sagaline_schemas::Millis;
 use sagaline_schemas::proof::open;
 use sagaline_schemas::record::Body;
@@ -33,15 +33,15 @@ impl Published {
         let log = KafkaLog::connect(bootstrap, &BTreeMap::new())?;
         let (mut commands, mut claims) = (Vec::new(), BTreeMap::new());
         for participant in participants {
-            for (_, fetched) in all(&log, &format!("{prefix}commands.{participant}"))? {
+            for fetched in read_all(&log, &format!("{prefix}commands.{participant}"))? {
                 commands.push(command(fetched)?);
             }
         }
-        for (partition, fetched) in all(&log, &format!("{prefix}inbox"))? {
+        for fetched in read_all(&log, &format!("{prefix}inbox"))? {
             if let Body::Progress(progress) = open(INBOX.fingerprint, &fetched.record.value)?.inbox.body
                 && progress.since.is_none()
             {
-                claims.entry(partition).or_insert_with(Vec::new).push((fetched.timestamp, progress.node));
+                claims.entry(fetched.partition).or_insert_with(Vec::new).push((fetched.timestamp, progress.node));
             }
         }
         Ok(Self { commands, claims })
@@ -67,23 +67,6 @@ impl Published {
         };
         self.commands.iter().filter(late).count()
     }
-}
-
-/// Every record of a topic, with its partition.
-fn all(log: &KafkaLog, topic: &str) -> Result<Vec<(u32, Fetched)>> {
-    let partitions = log.topic(topic)?.with_context(|| format!("the topic {topic} is there"))?.partitions;
-    let mut all = Vec::new();
-    for partition in 0..partitions {
-        let mut reader = log.reader(topic, partition, 0)?;
-        let (mut next, end) = reader.bounds()?;
-        while next < end {
-            let mut fetched = Vec::new();
-            reader.poll(1_000, Duration::from_millis(100), &mut fetched)?;
-            next = fetched.last().map_or(next, |last: &Fetched| last.offset + 1);
-            all.extend(fetched.into_iter().map(|fetched| (partition, fetched)));
-        }
-    }
-    Ok(all)
 }
 
 fn command(fetched: Fetched) -> Result<Command> {

@@ -8,8 +8,9 @@ use anyhow::{Context, Result, ensure};
 use sagaline_integration::kafka::{Broker, unique};
 use sagaline_integration::process::{Process, wait_until};
 use sagaline_integration::tables::{Payments, count};
+use sagaline_integration::topic::append_all;
 use sagaline_log::kafka::KafkaLog;
-use sagaline_log::{Log, NewTopic, Producer, Reader, Record};
+use sagaline_log::{Log, NewTopic, Producer, Reader};
 use sagaline_schemas::command::{Command, Known, KnownOutcome, KnownUnknown};
 use sagaline_schemas::proof::{open, write_single_object};
 use sagaline_schemas::record::{Address, Answer, Body, Kind};
@@ -119,19 +120,15 @@ impl Bank {
 
     fn append(&mut self, commands: &[Command]) -> Result<()> {
         let topic = format!("{}commands.payment", self.prefix);
-        let mut acknowledged = Vec::new();
-        for (ticket, command) in (0..).zip(commands) {
-            let value = write_single_object(COMMAND.fingerprint, command);
-            let partition = u32::from(command.address.saga.as_bytes()[15]) % PARTITIONS as u32;
-            self.producer.append(&topic, partition, &Record { value, ..Record::default() }, ticket)?;
-            self.producer.poll(Duration::ZERO, &mut acknowledged);
-        }
-        while acknowledged.len() < commands.len() {
-            self.producer.poll(Duration::from_millis(100), &mut acknowledged);
-        }
-        for acknowledgement in acknowledged {
-            acknowledgement.outcome?;
-        }
+        let values: Vec<(u32, Vec<u8>)> = commands
+            .iter()
+            .map(|command| {
+                let partition = u32::from(command.address.saga.as_bytes()[15]) % PARTITIONS as u32;
+                (partition, write_single_object(COMMAND.fingerprint, command))
+            })
+            .collect();
+        let values = values.iter().map(|(partition, value)| (*partition, value.as_slice()));
+        append_all(self.producer.as_mut(), &topic, values)?;
         self.commands += commands.len();
         Ok(())
     }
