@@ -90,8 +90,10 @@ fn accept(listener: &TcpListener, target: SocketAddr, gate: &Arc<Gate>) {
         if gate.is_over() {
             return;
         }
-        // Whoever can't be served sees a connection that is closed, and comes again.
-        if let Err(error) = client.and_then(|client| serve(&client, target, gate)) {
+        // Whoever can't be served sees a connection that is closed, and comes again; a broker that is down is nothing to tell of.
+        if let Err(error) = client.and_then(|client| serve(&client, target, gate))
+            && error.kind() != std::io::ErrorKind::ConnectionRefused
+        {
             eprintln!("a connection through the proxy failed: {error}");
         }
     }
