@@ -154,7 +154,10 @@ impl Turn<'_> {
         match kind {
             Kind::Compensate => next_undo(&effect.undo, UndoNews::Sent) == UndoChange::ClockBegins,
             Kind::Probe => effect.probing != Probing::No,
-            Kind::Do | Kind::Ask => next(&effect.outcome, News::Sent) == Change::ClockBegins,
+            // Whoever asks what became of it makes no more attempts.
+            Kind::Do | Kind::Ask => {
+                effect.probing == Probing::No && next(&effect.outcome, News::Sent) == Change::ClockBegins
+            }
         }
     }
 

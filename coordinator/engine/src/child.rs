@@ -53,7 +53,9 @@ impl Turn<'_> {
     pub fn tell_child(&mut self, effect: u32, kind: Kind) {
         let now = self.moment.log_time;
         let of = self.effect(effect);
-        let (completed, key) = (!of.outcome.is_undecided(), of.child_key.clone().unwrap_or_default());
+        // A child that a person confirmed may run yet: only one that has said who it is has ended.
+        let completed = of.child.is_some() && !of.outcome.is_undecided();
+        let key = of.child_key.clone().unwrap_or_default();
         let tries = self.tries(effect, kind);
         tries.first = if tries.count == 0 { now } else { tries.first };
         tries.count += 1;

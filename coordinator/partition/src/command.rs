@@ -88,8 +88,14 @@ impl Partition {
         Ok(())
     }
 
-    /// Any half of those that are kept may go: sagas' ids are hashes.
+    /// Any half of those that are kept may go: sagas' ids are hashes. None is kept that could not be derived any more: what is to be undone
+    /// may be known better than it was for the attempts before.
     fn remember_token(&mut self, attempt: Attempt, token: Token) {
+        if attempt.kind == Kind::Compensate {
+            let before = Attempt { number: 0, ..attempt }..attempt;
+            let passed: Vec<Attempt> = self.tokens.range(before).map(|(attempt, _)| *attempt).collect();
+            passed.iter().for_each(|attempt| drop(self.tokens.remove(attempt)));
+        }
         self.tokens.insert(attempt, token);
         if self.tokens.len() > MOST_TOKENS
             && let Some(middle) = self.tokens.keys().nth(MOST_TOKENS / 2).copied()

@@ -74,8 +74,9 @@ impl Partition {
         Ok(())
     }
 
-    /// The saga that keeps others from beginning under the key. One that is kept for its parent is not over: it may go back yet.
-    fn holder(&mut self, definition: &Definition, key: &str) -> Result<Option<SagaId>, Halt> {
+    /// The saga that keeps others from beginning under the key, and that events for the key are for. None: the next one, where one that is
+    /// over makes room for it. One that is kept for its parent is not over: it may go back yet.
+    pub(crate) fn holder(&mut self, definition: &Definition, key: &str) -> Result<Option<SagaId>, Halt> {
         let Some(id) = self.saga_of_key(&definition.saga, key)? else { return Ok(None) };
         let over = self.over.saga(id)?.is_some_and(is_over);
         Ok((definition.start.again == Again::Never || !over).then_some(id))

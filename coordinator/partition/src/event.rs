@@ -169,7 +169,7 @@ impl Partition {
             return Ok(Ok(()));
         }
         match &target.via {
-            None => match self.saga_of_key(name, key)? {
+            None => match self.holder(definition, key)? {
                 Some(saga) => self.tell_saga(saga, target, (&told.event.topic, told.data), self.now()),
                 None => {
                     let absent = Absent::Key { definition: name, key };

@@ -259,6 +259,26 @@ fn a_key_begins_again_where_the_definition_says_so_and_its_last_saga_is_over() {
     stage.refolds_alike();
 }
 
+/// What comes for a key between two lives is for the second: nothing can come of the first any more.
+#[test]
+fn what_is_told_between_two_lives_is_for_the_next() {
+    let (mut definition, contract) = waiting();
+    definition.start.again = Again::Ended;
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    stage.start("k");
+    told(&mut stage, "k", "go", 1);
+    stage.ok("a");
+    assert!(stage.phase("k").contains("Completed"), "{}", stage.phase("k"));
+    stage.now += 1_000;
+    told(&mut stage, "k", "go", 2);
+    assert_eq!(stage.parked().len(), 0);
+    stage.start("k");
+    assert_eq!(price(&mut stage, "k"), "\"go\"");
+    stage.ok("a");
+    assert!(stage.phase("k").contains("Completed"), "the event was there before its wait: {}", stage.phase("k"));
+    stage.refolds_alike();
+}
+
 fn refuses(stage: &mut Stage) {
     let refusal = Refused { code: "No".to_owned(), detail: String::new() };
     stage.answer("a", Answer::Refused(refusal));

@@ -233,6 +233,20 @@ fn a_probe_finds_the_seat_of_the_attempts_that_it_asks_about() {
     stage.refolds_alike();
 }
 
+/// What the log says late of an attempt that has failed for good begins no clock, whether this node has been started anew or not.
+#[test]
+fn a_last_attempt_that_failed_before_its_progress_is_probed_once() {
+    let (mut definition, contract) = chain(&["a"]);
+    let Verb::Call(call) = &mut definition.steps[0].verb else { unreachable!() };
+    (call.probe, call.retry.attempts) = (Some("status".to_owned()), 1);
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    stage.start("k");
+    stage.answer("a", Answer::Failed(Failed { error: "broken".to_owned(), retry_after: None, outage: false }));
+    stage.progress();
+    stage.pass(600_000, 5_000);
+    stage.refolds_alike();
+}
+
 #[test]
 fn who_fails_is_there() {
     for retry_after in [None, Some(1)] {

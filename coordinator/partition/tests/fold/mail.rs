@@ -11,6 +11,7 @@ use sagaline_schemas::record::{
     DeliverEvent, End, Genesis, Message, MessageBody, MessageOrigin, Refused, ReleaseChild, StartChild, StepAddress,
     Succeeded, Target, UnbindAlias,
 };
+use sagaline_schemas::request::{ConfirmRequest, Finding, RequestBody, StepTarget};
 use sagaline_schemas::schema::INBOX;
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{OutputId, Position, SagaId};
@@ -159,6 +160,31 @@ fn a_parent_that_is_cancelled_cancels_its_running_child() {
     let mut post = begun(3);
     post.home("k").cancel(1, "k");
     post.arrive();
+    post.undone("un-c");
+    post.undone("un-a");
+    expect![[r#"
+        k/child: Ended { end: Compensated, at: T0, cause: Some(Parent { reason: "ada asked: why not" }) }
+        k: Ended { end: Cancelled, at: T0, cause: Some(Cancelled { by: "ada", reason: "why not" }) }
+    "#]]
+    .assert_eq(&post.sagas());
+}
+
+/// A person may err: whoever is said to be done and still runs is told, too.
+#[test]
+fn a_parent_that_is_cancelled_cancels_a_child_that_runs_though_a_person_confirmed_it() {
+    let mut post = begun(3);
+    let confirm = ConfirmRequest {
+        step: StepTarget { step: "child".to_owned(), items: vec![], round: None },
+        finding: Finding::Done,
+        result: Some(Bytes::from("{}")),
+        reason: "it looked done".to_owned(),
+        evidence: "a screenshot".to_owned(),
+    };
+    assert_eq!(post.home("k").ask(1, "k", RequestBody::Confirm(confirm)), "taken");
+    post.arrive();
+    post.home("k").cancel(2, "k");
+    post.arrive();
+    post.undone("un-b");
     post.undone("un-c");
     post.undone("un-a");
     expect![[r#"
