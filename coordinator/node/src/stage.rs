@@ -181,7 +181,12 @@ pub fn definition() -> Definition {
 
 /// Another version, with another text in it.
 pub fn definition_with(from: &str, to: &str) -> Definition {
-    definition_of(&DEFINITION.replace(from, to))
+    definition_replacing(&[(from, to)])
+}
+
+/// With several other texts.
+pub fn definition_replacing(texts: &[(&str, &str)]) -> Definition {
+    definition_of(&texts.iter().fold(DEFINITION.to_owned(), |text, (from, to)| text.replace(from, to)))
 }
 
 fn definition_of(text: &str) -> Definition {

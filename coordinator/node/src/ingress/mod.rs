@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagaline_log::{Acknowledgement, Fetched, GroupEvent, GroupReader, Log, LogError, Producer};
-use sagaline_partition::{MAX_TRACEPARENT, channel_of_commands};
+use sagaline_partition::MAX_TRACEPARENT;
 use sagaline_schemas::Partition;
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::record::{Body, Event, EventOrigin};
@@ -24,7 +24,7 @@ use crate::owner::stop::Stop;
 use crate::registry::{Catalogue, Registry, RegistryReader, Seal};
 use crate::topics::Inbox;
 use crate::window::{lane_and_number, ticket};
-use crate::{BootTime, Names, sealed};
+use crate::{BootTime, Names, crowd, sealed};
 use source::Source;
 use target::{Letter, Sorter};
 
@@ -385,10 +385,11 @@ impl Ingress {
         if self.crowded.is_empty() && self.status.waiting.is_empty() {
             return Ok(());
         }
-        let crowded = |participant: &String| self.crowded.contains(&channel_of_commands(participant));
         let waits = |topic: &str| {
             let mut starts = self.catalogue.all_active().map(|(_, definition)| definition);
-            starts.any(|start| start.start.topic.as_deref() == Some(topic) && start.contracts.keys().any(crowded))
+            starts.any(|start| {
+                start.start.topic.as_deref() == Some(topic) && crowd::hindrance(start, &self.crowded).is_some()
+            })
         };
         let waiting: Vec<String> = self.topics.iter().filter(|topic| waits(topic)).cloned().collect();
         for source in &mut self.sources {

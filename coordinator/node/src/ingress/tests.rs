@@ -193,7 +193,11 @@ fn a_crowded_channel_leaves_its_events_where_they_are() {
     turn_for(&stage, &mut ingress, 1_000);
     assert_eq!(events(&stage, 0).len(), 0);
     assert_eq!(ingress.status().waiting, ["orders"]);
-    ingress.set_crowded(BTreeSet::new());
+    ingress.set_crowded(["events".to_owned()].into());
+    turn_for(&stage, &mut ingress, 1_000);
+    assert_eq!((events(&stage, 0).len(), &*ingress.status().waiting), (0, &["orders".to_owned()][..]));
+    // No saga of this definition writes there.
+    ingress.set_crowded(["commands.another".to_owned(), "inbox.0".to_owned()].into());
     turn_for(&stage, &mut ingress, 1_000);
     assert_eq!(events(&stage, 0).len(), 1);
 }
