@@ -115,15 +115,7 @@ pub struct Owner {
     clock_faults: u32,
     apart: u64,
     trouble: Option<String>,
-    /// The log could not be read.
-    failure: Option<Failure>,
     arrived: Vec<Acknowledgement>,
-}
-
-/// A reader that failed, and is to be made anew.
-struct Failure {
-    again_at: BootTime,
-    pause: Duration,
 }
 
 impl Owner {
@@ -170,7 +162,6 @@ impl Owner {
             clock_faults: 0,
             apart: 0,
             trouble: None,
-            failure: None,
             arrived: Vec::new(),
             options,
             log,

@@ -127,7 +127,6 @@ impl Replies {
             LogError::Unreachable { .. }
             | LogError::TopicExists { .. }
             | LogError::OutOfRange { .. }
-            | LogError::Rewritten { .. }
             | LogError::Forbidden { .. }
             | LogError::OutcomeUnknown { .. }
             | LogError::Corrupt { .. }
