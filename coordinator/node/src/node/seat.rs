@@ -217,3 +217,4 @@ fn passes(error: &LogError) -> bool {
         | LogError::InUse { .. } => false,
     }
 }
+        | LogError::Rewritten { .. }
