@@ -222,7 +222,8 @@ pub trait Reader: Send {
     /// The next records, at most `max`; waits at most `wait` for the first. Empty: nothing there.
     ///
     /// # Errors
-    /// When the position is not in the log (any more), or the log can't be read.
+    /// When the position is not in the log (any more): each later poll says it again. Or when the log can't be read: the next poll may go on, but whoever
+    /// must go on does so with another reader.
     fn poll(&mut self, max: usize, wait: Duration, into: &mut Vec<Fetched>) -> Result<(), LogError>;
 
     /// First offset held and first offset not yet held, asked of the log now.

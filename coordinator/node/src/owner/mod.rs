@@ -115,7 +115,15 @@ pub struct Owner {
     clock_faults: u32,
     apart: u64,
     trouble: Option<String>,
+    /// The log could not be read.
+    failure: Option<Failure>,
     arrived: Vec<Acknowledgement>,
+}
+
+/// A reader that failed, and is to be made anew.
+struct Failure {
+    again_at: BootTime,
+    pause: Duration,
 }
 
 impl Owner {
@@ -162,6 +170,7 @@ impl Owner {
             clock_faults: 0,
             apart: 0,
             trouble: None,
+            failure: None,
             arrived: Vec::new(),
             options,
             log,

@@ -1,5 +1,7 @@
 //! Owners on a simulated log, with a participant that answers: what they publish, when they are silent, and why they stop.
 
+mod reader;
+
 use std::time::Duration;
 
 use sagaline_log::simulated::Faults;
