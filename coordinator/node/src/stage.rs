@@ -91,7 +91,7 @@ impl Stage {
         let log = Arc::clone(&self.log);
         let mut apply = Apply::begin(log, &self.names, &self.key, &self.inbox, &registry.catalogue(), &options)?;
         for _ in 0..1_000 {
-            if apply.turn(Duration::ZERO)?.is_some() {
+            if apply.turn(Duration::ZERO, &mut |_, _, _| Ok(true))?.is_some() {
                 return Ok(());
             }
             self.simulation.advance(10);
