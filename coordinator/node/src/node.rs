@@ -9,6 +9,7 @@ mod membership;
 mod seat;
 mod settings;
 mod upgrade;
+mod withdrawal;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ use membership::Membership;
 use seat::Seat;
 pub use settings::SetError;
 pub use upgrade::RaiseError;
+use withdrawal::Withdrawal;
 
 /// The fold's stack: expressions and definitions are bounded, this holds their worst case many times over (protocol review F6).
 const FOLD_STACK: usize = 16 << 20;
@@ -378,8 +380,10 @@ impl Drop for Node {
 fn run_membership(common: &Common) {
     let (group, member) = (common.names.coordinators_group(), common.options.name.clone());
     let mut membership = Membership::new(Arc::clone(&common.log), group, member, common.names.inbox());
+    let mut withdrawal = Withdrawal::default();
     while !common.stopping() {
-        let turned = match common.outdated() {
+        let withdrawn = withdrawal.look(&common.sights(&membership), Instant::now());
+        let turned = match common.outdated().or(withdrawn) {
             Some(stop) => membership.leave(&stop),
             None => membership.turn(IDLE),
         };

@@ -2,6 +2,7 @@
 //! lose what was not flushed. Nothing here waits.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -300,12 +301,24 @@ pub struct Disk {
     mine: Arc<Mutex<Option<(RequestId, u32)>>>,
     /// Each question after a request takes so long.
     slow: Arc<Mutex<Option<(Simulation, u64)>>>,
+    /// It takes nothing more.
+    full: Arc<AtomicBool>,
 }
 
 impl Disk {
     /// Folding the request for this saga panics, so many times.
     pub fn mine(&self, key: &str, times: u32) {
         *self.mine.lock().unwrap() = Some((request_id(key), times));
+    }
+
+    /// Whether it takes nothing more.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    fn check_room(&self) -> Result<(), StoreError> {
+        let (place, detail) = ("the disk".to_owned(), "No space left on device".to_owned());
+        if self.full.load(Ordering::Relaxed) { Err(StoreError::Io { place, detail }) } else { Ok(()) }
     }
 
     /// Folding a request takes so many milliseconds.
@@ -348,9 +361,11 @@ impl Read for Disk {
 
 impl Store for Disk {
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.check_room()?;
         self.store.lock().unwrap().commit(batch)
     }
     fn flush(&mut self) -> Result<(), StoreError> {
+        self.check_room()?;
         self.store.lock().unwrap().flush()
     }
     fn reader(&self) -> Arc<dyn Reader> {

@@ -154,6 +154,11 @@ impl Board {
         self.shown().settings.clone()
     }
 
+    /// Whose the newest claim is that was folded.
+    pub fn claimed_by(&self) -> String {
+        self.shown().status.claimed_by.clone()
+    }
+
     pub fn stop(&self) -> Option<Stop> {
         self.shown().stop.clone()
     }

@@ -224,3 +224,26 @@ fn a_node_without_its_log_says_what_is_wrong() {
     let refused = start(dir.path(), &log).err();
     assert!(matches!(refused, Some(NodeError::Stopped(Stop::OtherLog { .. }))), "{refused:?}");
 }
+
+#[test]
+fn a_store_that_cannot_be_opened_halts_its_partition_until_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, log) = started(dir.path());
+    node.stop().unwrap();
+    let (place, aside) = (dir.path().join("data/partition-0"), dir.path().join("aside"));
+    std::fs::rename(&place, &aside).unwrap();
+    std::fs::write(&place, "no directory").unwrap();
+    let node = start(dir.path(), &log).unwrap();
+    let partition = node.partition(0).unwrap();
+    assert!(partition.status().standing.halted().is_some() && partition.stop().unwrap().is_this_nodes());
+    let other = node.partition(1).unwrap();
+    assert!(other.wait_status(PATIENCE, |status| status.standing == Standing::Live), "alone, it goes on with the rest");
+    // At once: where there is nothing, it would make a new store.
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&aside, &link).unwrap();
+    std::fs::rename(&link, &place).unwrap();
+    assert!(partition.wait_status(PATIENCE, |status| status.standing == Standing::Live), "{:?}", partition.status());
+    assert_eq!(partition.stop(), None);
+    (0..4).for_each(|n| order(&node, &format!("a-{n}")));
+    answer_until_ended(&node, &log, 4);
+}
