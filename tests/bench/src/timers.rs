@@ -64,7 +64,7 @@ pub fn measure(place: &Place, time: Time) -> Result<Timers> {
     sender.send(Duration::from_millis(SLEEP as u64) + Duration::from_secs(time.warm_up))?;
     installation.participant()?.order("begin")?;
     sender.send(Duration::from_secs(time.seconds))?;
-    let Measured { count, seconds, p50_us, p99_us } = installation.participant()?.ask("end")?;
+    let Measured { count, seconds, p50_us, p99_us, .. } = installation.participant()?.ask("end")?;
     ensure!(count > 0, "no timer has fired");
     Ok(Timers { due_a_second: RATE, count, seconds, p50_us, p99_us })
 }

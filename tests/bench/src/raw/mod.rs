@@ -112,15 +112,15 @@ pub fn measure(options: &Options, in_flight: u32) -> Result<Figures> {
     driver.run(Duration::from_secs(options.seconds))?;
     let spent = meter.spent()?;
     let steps: Measured = relay.ask("end")?;
-    ensure!(steps.count > 0, "no step was carried out");
+    ensure!(steps.steps > 0, "no step was carried out");
 
-    let thousands = f64::from(u32::try_from(steps.count)?) / 1000.0;
+    let thousands = f64::from(steps.steps) / 1000.0;
     let [relay, participant, driver, broker] = spent.map(|seconds| seconds.map(|seconds| seconds / thousands));
     let known = |cost: Option<f64>| cost.context("a process of our own has CPU time");
     Ok(Figures {
         client,
         in_flight,
-        steps_per_second: thousands * 1000.0 / steps.seconds,
+        steps_per_second: steps.steps_per_second(),
         latency_p50_us: steps.p50_us,
         latency_p99_us: steps.p99_us,
         cpu: Cpu { relay: known(relay)?, participant: known(participant)?, driver: known(driver)?, broker },

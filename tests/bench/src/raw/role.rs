@@ -116,6 +116,7 @@ fn relay(mut pipe: Box<dyn Pipe>, setting: &Setting, mut latencies: Latencies) -
         for value in received.drain(..) {
             let mut message = Message::decode(&value)?;
             if message.done > 0 {
+                latencies.step();
                 latencies.add(clock.elapsed() - Duration::from_nanos(message.sent));
             }
             if message.done == message.steps() {

@@ -10,7 +10,7 @@ mod table;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use crate::cpu;
@@ -156,13 +156,16 @@ pub fn measure(installation: &mut Installation, work: Work, in_flight: u32, time
     let all = driver.drain()?;
     let records = Records::count(installation.log()?, &names)?.since(&before)?;
 
-    let thousands = f64::from(seen.steps) / 1000.0;
+    ensure!(steps.steps > 0, "no step was carried out");
+
+    // As the participant has counted them: what is begun and has not ended counts too.
+    let thousands = f64::from(steps.steps) / 1000.0;
     let [coordinator, participant, driver, broker] = spent.map(|seconds| seconds.map(|seconds| seconds / thousands));
     let known = |cost: Option<f64>| cost.context("a process of our own has CPU time");
-    let sagas = Measured::of(seen.latencies, seen.elapsed);
+    let sagas = Measured::of(steps.steps, seen.latencies, seen.elapsed);
     Ok(Figures {
         in_flight,
-        steps_per_second: f64::from(seen.steps) / sagas.seconds,
+        steps_per_second: steps.steps_per_second(),
         saga_p50_us: sagas.p50_us,
         saga_p99_us: sagas.p99_us,
         step_p50_us: steps.p50_us,

@@ -188,6 +188,7 @@ fn participate(log: &dyn Log, names: &Names) -> Result<()> {
         for value in received.drain(..) {
             let command = proof::open_command(&value)?;
             let saga = command.address.saga;
+            latencies.step();
             match Work::of(&command) {
                 Some(Work::Sleeping) => latencies.add(lateness(&command)),
                 Some(work) => {
