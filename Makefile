@@ -4,7 +4,7 @@ SHELL := bash
 export CARGO_TARGET_DIR ?= $(or $(SAGALINE_TARGET_DIR),$(HOME)/.cache/sagaline-target)
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: help setup setup-kafka setup-tests demo test prove bench fmt lint deny
+.PHONY: help setup setup-kafka setup-tests demo test prove bench instructions fmt lint deny
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -22,10 +22,16 @@ test: setup-tests
 prove: setup-tests
 	scripts/prove
 
-## make bench         records and instructions per step, steps a second, latency, beside the raw log
+## make bench         speed beside the raw log, R1 to R7, in at most ten minutes: a table; bench.json and plots in .bench
+##                    RUNS=3 LOG=both: for the evidence; GROWTH=1: what a step costs as work grows; WAITING=1000000: that many sagas wait
 bench:
-	@scripts/setup kafka bench
+	@scripts/setup kafka
 	scripts/bench
+
+## make instructions  counts the instructions of a folded step: no more than tests/bench/instructions.txt allows
+instructions:
+	@scripts/setup valgrind
+	scripts/instructions --check
 
 ## make setup         installs what is missing, or says exactly what is
 setup:

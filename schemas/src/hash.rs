@@ -12,7 +12,12 @@ pub struct Preimage(Vec<u8>);
 impl Preimage {
     /// Begins with what the hash is for.
     pub fn new(context: &str) -> Self {
-        Self(Vec::with_capacity(128)).bytes(context.as_bytes())
+        Self::with_room(context, 0)
+    }
+
+    /// The same with room for so many bytes more than the few that most have.
+    pub fn with_room(context: &str, bytes: usize) -> Self {
+        Self(Vec::with_capacity(128 + bytes)).bytes(context.as_bytes())
     }
 
     /// Bytes of any length, prefixed with it.
@@ -91,7 +96,8 @@ pub fn output_id(log_id: LogId, partition: Partition, position: Position) -> Out
 
 /// `content`: what a command says, the same for all attempts of an effect and kind.
 pub fn content(operation: &str, input: &[u8]) -> Content {
-    let preimage = Preimage::new("content").bytes(operation.as_bytes()).bytes(input);
+    let preimage =
+        Preimage::with_room("content", operation.len() + input.len()).bytes(operation.as_bytes()).bytes(input);
     Content(first_16(blake3::hash(preimage.as_bytes())))
 }
 
@@ -107,7 +113,7 @@ pub fn next_output_hash(hash: OutputHash, output: &[u8; 16], channel: &str, byte
 
 /// The digest of a definition's or contract's normal form.
 pub fn normal_form_digest(kind: &str, normal_form: &[u8]) -> Digest {
-    Digest(*blake3::hash(Preimage::new(kind).bytes(normal_form).as_bytes()).as_bytes())
+    Digest(*blake3::hash(Preimage::with_room(kind, normal_form.len()).bytes(normal_form).as_bytes()).as_bytes())
 }
 
 /// The inbox partition of a correlation id.

@@ -125,7 +125,8 @@ impl From<TranslateError> for OpenError {
 
 /// Writes a value of one schema: marker, fingerprint, Avro binary.
 pub fn write_single_object(schema: u64, value: &impl Wire) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
+    // A command with a payload of some hundred bytes fits without growing.
+    let mut out = Vec::with_capacity(1024);
     out.extend_from_slice(&MARKER);
     out.extend_from_slice(&schema.to_le_bytes());
     value.encode(&mut out);

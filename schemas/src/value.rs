@@ -1,6 +1,7 @@
 //! Payloads as values: what expressions see and what commands carry. One value has exactly one canonical JSON text.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
@@ -48,6 +49,21 @@ impl Value {
         serde_json::from_slice(json)
     }
 
+    /// Whether `parse` takes this text: read through in the same way, and nothing kept.
+    pub fn is_json(json: &[u8]) -> bool {
+        serde_json::from_slice::<Checked>(json).is_ok()
+    }
+
+    /// Whether its text reads back as the same value to the last bit: no `Float` is in it, which text may round.
+    pub fn is_exact(&self) -> bool {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::String(_) => true,
+            Self::Float(_) => false,
+            Self::List(items) => items.iter().all(Self::is_exact),
+            Self::Map(map) => map.values().all(Self::is_exact),
+        }
+    }
+
     /// A type of ours as a value.
     pub fn of(value: &impl Serialize) -> Self {
         let json = serde_json::to_vec(value).expect("our own types have text keys and finite numbers");
@@ -56,7 +72,57 @@ impl Value {
 
     /// The canonical JSON text: keys sorted, no spaces, numbers in their shortest form that reads back the same.
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("text keys and finite numbers always have a JSON form")
+        let mut json = Vec::with_capacity(self.room());
+        self.write_json(&mut json);
+        json
+    }
+
+    /// As serde_json writes it, byte by byte: only what it would look at one letter after the other is looked at at once.
+    fn write_json(&self, json: &mut Vec<u8>) {
+        match self {
+            Self::Null => json.extend_from_slice(b"null"),
+            Self::Bool(true) => json.extend_from_slice(b"true"),
+            Self::Bool(false) => json.extend_from_slice(b"false"),
+            Self::Int(_) | Self::Float(_) => self.write_by_serde(json),
+            Self::String(text) => write_text(text, json),
+            Self::List(items) => {
+                json.push(b'[');
+                for (number, item) in items.iter().enumerate() {
+                    if number > 0 {
+                        json.push(b',');
+                    }
+                    item.write_json(json);
+                }
+                json.push(b']');
+            }
+            Self::Map(map) => {
+                json.push(b'{');
+                for (number, (key, value)) in map.iter().enumerate() {
+                    if number > 0 {
+                        json.push(b',');
+                    }
+                    write_text(key, json);
+                    json.push(b':');
+                    value.write_json(json);
+                }
+                json.push(b'}');
+            }
+        }
+    }
+
+    fn write_by_serde(&self, json: &mut Vec<u8>) {
+        serde_json::to_writer(json, self).expect("text keys and finite numbers always have a JSON form");
+    }
+
+    /// About as many bytes as its text has.
+    fn room(&self) -> usize {
+        match self {
+            Self::Null | Self::Bool(_) => 5,
+            Self::Int(_) | Self::Float(_) => 20,
+            Self::String(text) => text.len() + 2,
+            Self::List(items) => 2 + items.iter().map(|item| item.room() + 1).sum::<usize>(),
+            Self::Map(map) => 2 + map.iter().map(|(key, value)| key.len() + 4 + value.room()).sum::<usize>(),
+        }
     }
 
     /// How many bytes `to_json` gives.
@@ -86,6 +152,18 @@ impl Value {
             Self::Map(_) => "map",
         }
     }
+}
+
+fn write_text(text: &str, json: &mut Vec<u8>) {
+    // Without a way out of the loop, many bytes are looked at at once.
+    let escaped = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    if text.bytes().fold(false, |found, byte| found | escaped(byte)) {
+        serde_json::to_writer(json, text).expect("text always has a JSON form");
+        return;
+    }
+    json.push(b'"');
+    json.extend_from_slice(text.as_bytes());
+    json.push(b'"');
 }
 
 impl fmt::Display for Value {
@@ -163,6 +241,79 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
+/// A value that was read through and is not kept.
+struct Checked;
+
+impl<'de> Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_any(CheckVisitor)
+    }
+}
+
+/// Refuses what `ValueVisitor` refuses.
+struct CheckVisitor;
+
+impl<'de> Visitor<'de> for CheckVisitor {
+    type Value = Checked;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ValueVisitor.expecting(f)
+    }
+    fn visit_unit<E: de::Error>(self) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<Checked, E> {
+        ValueVisitor.visit_u64(n).map(|_| Checked)
+    }
+    fn visit_f64<E: de::Error>(self, x: f64) -> Result<Checked, E> {
+        ValueVisitor.visit_f64(x).map(|_| Checked)
+    }
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Checked, A::Error> {
+        while items.next_element::<Checked>()?.is_some() {}
+        Ok(Checked)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Checked, A::Error> {
+        let mut keys = BTreeSet::new();
+        while let Some((CheckedKey(key), Checked)) = entries.next_entry()? {
+            if !keys.insert(key) {
+                return Err(de::Error::custom("a key stands twice"));
+            }
+        }
+        Ok(Checked)
+    }
+}
+
+/// A key, which is copied only where the text has it otherwise than it is.
+struct CheckedKey<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for CheckedKey<'de> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = CheckedKey<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, key: &'de str) -> Result<CheckedKey<'de>, E> {
+                Ok(CheckedKey(Cow::Borrowed(key)))
+            }
+            fn visit_str<E: de::Error>(self, key: &str) -> Result<CheckedKey<'de>, E> {
+                Ok(CheckedKey(Cow::Owned(key.to_owned())))
+            }
+        }
+        d.deserialize_str(KeyVisitor)
+    }
+}
+
 impl From<bool> for Value {
     fn from(b: bool) -> Self {
         Self::Bool(b)
@@ -178,5 +329,106 @@ impl From<i64> for Value {
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::String(text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Pieces of JSON in any order: much of it is none, in all the ways in which text can fail to be.
+    fn text() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            " ",
+            "null",
+            "true",
+            "0",
+            "-0.0",
+            "1.5e3",
+            "1e999",
+            "9223372036854775807",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "\"a\"",
+            "\"\\u0061\"",
+            "\"b\"",
+            "\"\\q\"",
+            "\"\\ud800\"",
+            "\u{7f}",
+            "{\"a\":1}",
+            "{\"a\":1,\"\\u0061\":2}",
+            "{\"a\":1,\"b\":[2]}",
+        ]);
+        prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::Int),
+            prop::num::f64::NORMAL.prop_map(Value::Float),
+            any::<String>().prop_map(Value::String),
+            "[\\x00-\\x7f\u{e9}\u{1f600}]{0,70}".prop_map(Value::String),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
+                prop::collection::btree_map(any::<String>(), inner, 0..4).prop_map(Value::Map),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_written_as_serde_json_writes_it(value in value()) {
+            let json = value.to_json();
+            prop_assert_eq!(&json, &serde_json::to_vec(&value).unwrap());
+            prop_assert_eq!(value.json_len(), json.len());
+            if value.is_exact() {
+                prop_assert_eq!(Value::parse(&json).unwrap(), value);
+            }
+        }
+
+        #[test]
+        fn what_is_json_is_what_can_be_parsed(text in text()) {
+            prop_assert_eq!(Value::is_json(text.as_bytes()), Value::parse(text.as_bytes()).is_ok());
+        }
+
+        #[test]
+        fn so_is_it_for_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            prop_assert_eq!(Value::is_json(&bytes), Value::parse(&bytes).is_ok());
+        }
+    }
+
+    #[test]
+    fn limits_and_repeated_keys_are_seen_without_keeping_anything() {
+        let levels = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        for (text, is) in [
+            (levels(127), true),
+            (levels(128), false),
+            (r#"{"a":1,"b":{"a":2}}"#.to_owned(), true),
+            (r#"{"a":1,"\u0061":2}"#.to_owned(), false),
+            ("18446744073709551615".to_owned(), false),
+            ("1e999".to_owned(), false),
+        ] {
+            assert_eq!((Value::is_json(text.as_bytes()), Value::parse(text.as_bytes()).is_ok()), (is, is), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_float_reads_back_as_it_is() {
+        for (text, exact) in [(r#"{"a":[1,"x",null,true]}"#, true), (r#"{"a":[{"b":1.5}]}"#, false), ("1.0", false)] {
+            let value = Value::parse(text.as_bytes()).unwrap();
+            assert_eq!(value.is_exact(), exact, "{text}");
+        }
     }
 }

@@ -108,6 +108,15 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
+    /// Passes over bytes or text that nobody wants.
+    ///
+    /// # Errors
+    /// When they end early.
+    pub fn skip(&mut self) -> Result<(), WireError> {
+        let n = self.length()?;
+        self.take(n).map(|_| ())
+    }
+
     /// A zigzag variable-length integer of at most 64 bits.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ impl From<LogError> for Failure {
         let exit = match &error {
             LogError::Address { .. } | LogError::TooLarge { .. } => Exit::Usage,
             LogError::InUse { .. } => Exit::InUse,
-            LogError::Corrupt { .. } | LogError::OutOfRange { .. } => Exit::Halted,
+            LogError::Corrupt { .. } | LogError::OutOfRange { .. } | LogError::Rewritten { .. } => Exit::Halted,
             LogError::NoTopic { .. } | LogError::TopicExists { .. } | LogError::Forbidden { .. } => Exit::Refused,
             LogError::Unreachable { .. }
             | LogError::QueueFull { .. }

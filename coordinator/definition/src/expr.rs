@@ -93,6 +93,14 @@ impl Expr {
         eval::eval(&self.root, names).map_err(|message| self.error(message))
     }
 
+    /// The canonical JSON text of its value.
+    ///
+    /// # Errors
+    /// As `eval`.
+    pub fn eval_json(&self, names: &dyn Names) -> Result<Vec<u8>, EvalError> {
+        eval::eval_as(&self.root, names, |value| value.to_json()).map_err(|message| self.error(message))
+    }
+
     /// Whether the condition holds.
     ///
     /// # Errors

@@ -41,6 +41,17 @@ impl Template {
         }
     }
 
+    /// The canonical JSON text of its value: an expression alone is not copied for it.
+    ///
+    /// # Errors
+    /// As `eval`.
+    pub fn eval_json(&self, names: &dyn Names) -> Result<Vec<u8>, EvalError> {
+        match self {
+            Self::Expr(expr) => expr.eval_json(names),
+            Self::Literal(_) | Self::Text(_) | Self::List(_) | Self::Map(_) => Ok(self.eval(names)?.to_json()),
+        }
+    }
+
     /// The type that its value will have.
     ///
     /// # Errors

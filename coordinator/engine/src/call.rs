@@ -32,8 +32,8 @@ impl Turn<'_> {
     pub fn input_of(&mut self, at: At, with: &Template) -> Option<Bytes> {
         let input = match &self.place(at).input {
             Some(by_hand) => by_hand.clone(),
-            None => match with.eval(&self.names_at(at)) {
-                Ok(input) => Bytes(input.to_json()),
+            None => match with.eval_json(&self.names_at(at)) {
+                Ok(input) => Bytes(input),
                 Err(error) => {
                     self.stuck_at_expression(Some(at.step), error.to_string());
                     return None;

@@ -188,7 +188,7 @@ impl Turn<'_> {
     /// When the definition's `result` has no value, or too large a one.
     pub fn result(&self) -> Result<Bytes, String> {
         let Some(template) = &self.definition.result else { return Ok(Bytes::from("null")) };
-        let result = Bytes(template.eval(&self.names()).map_err(|error| error.to_string())?.to_json());
+        let result = Bytes(template.eval_json(&self.names()).map_err(|error| error.to_string())?);
         let limit = self.limits.max_payload as usize;
         if result.len() > limit {
             return Err(format!("the saga's result has {} bytes, the settings allow {limit}", result.len()));

@@ -156,7 +156,7 @@ impl Turn<'_> {
     fn undo_input(&mut self, effect: u32) -> Result<Option<Bytes>, String> {
         let Deed::Call(call) = self.deed(effect) else { return Ok(None) };
         let Compensate::By { with: Some(with), .. } = &call.compensate else { return Ok(None) };
-        let input = Bytes(with.eval(&self.names_of_effect(effect)).map_err(|error| error.to_string())?.to_json());
+        let input = Bytes(with.eval_json(&self.names_of_effect(effect)).map_err(|error| error.to_string())?);
         let limit = self.limits.max_payload as usize;
         if input.len() > limit {
             return Err(format!("the compensation's input has {} bytes, the settings allow {limit}", input.len()));

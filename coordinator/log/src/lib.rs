@@ -126,6 +126,12 @@ pub enum LogError {
         /// First offset not yet held.
         end: Offset,
     },
+    /// The records before the position are others than those that were read.
+    #[error("{places} was cut and written anew: what took the place of records that were read already is not read")]
+    Rewritten {
+        /// Topics and partitions, one of which it is.
+        places: String,
+    },
     /// The log does not take records of this size.
     #[error("{topic} takes no record of {size} bytes: its max.message.bytes is {limit}")]
     TooLarge {
@@ -216,7 +222,8 @@ pub trait Reader: Send {
     /// The next records, at most `max`; waits at most `wait` for the first. Empty: nothing there.
     ///
     /// # Errors
-    /// When the position is not in the log (any more), or the log can't be read.
+    /// When the position is not in the log (any more): each later poll says it again. Or when the log can't be read: the next poll may go on, but whoever
+    /// must go on does so with another reader.
     fn poll(&mut self, max: usize, wait: Duration, into: &mut Vec<Fetched>) -> Result<(), LogError>;
 
     /// First offset held and first offset not yet held, asked of the log now.
@@ -243,7 +250,9 @@ pub trait GroupReader: Send {
     /// What has come since; waits at most `wait` for the first.
     ///
     /// # Errors
-    /// When the log can't be read.
+    /// When the log can't be read. `OutOfRange`: the log does not have the place of one partition (any more). Nothing is read of it, the others go on, and
+    /// each poll that has nothing else to tell says it again, until a `seek` to another place or until it is assigned anew. `Rewritten`, once: the log has
+    /// the place, and other records before it; reading goes on there.
     fn poll(&mut self, max: usize, wait: Duration, into: &mut Vec<GroupEvent>) -> Result<(), LogError>;
 
     /// Everything below `offset` is dealt with.

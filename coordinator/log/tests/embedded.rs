@@ -14,6 +14,7 @@ fn subject() -> Subject {
         prefix: "t".to_owned(),
         second_member: SecondMember::Refused,
         tick: Box::new(move || assert!(dir.path().is_dir())),
+        trim: None,
     }
 }
 

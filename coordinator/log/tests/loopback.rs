@@ -66,6 +66,7 @@ fn subject() -> Subject {
             let served = &served;
             assert!(served.server.is_some() && served.dir.path().is_dir());
         }),
+        trim: None,
     }
 }
 

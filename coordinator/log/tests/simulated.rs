@@ -1,4 +1,5 @@
 //! The simulated log does what every log must, without faults and with delays.
+#![allow(clippy::unwrap_used, reason = "a fixture that fails fails its test")]
 
 use std::sync::Arc;
 
@@ -8,16 +9,25 @@ use sagaline_log::simulated::{Faults, Simulation};
 fn subject_of(faults: Faults) -> Subject {
     let simulation = Simulation::new(1);
     simulation.set_faults(faults);
+    let trimmed = simulation.clone();
     Subject {
         log: Arc::new(simulation.log()),
         prefix: "t".to_owned(),
         second_member: SecondMember::Shares,
+        trim: Some(Box::new(move |topic, partition, start| trimmed.trim(topic, partition, start).unwrap())),
         tick: Box::new(move || simulation.advance(10)),
     }
 }
 
 mod at_once {
     sagaline_log::conformance_tests!(|| super::subject_of(super::Faults::default()));
+}
+
+mod trimmed {
+    sagaline_log::conformance_tests! {
+        || super::subject_of(super::Faults::default());
+        a_member_whose_commits_were_trimmed_hears_of_them_and_goes_on_at_the_start,
+    }
 }
 
 mod with_delays {

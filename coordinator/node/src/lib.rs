@@ -4,6 +4,7 @@
 pub mod api;
 pub mod calendar;
 pub mod config;
+mod crowd;
 pub mod doctor;
 pub mod fail_point;
 pub mod ingress;

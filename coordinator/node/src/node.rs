@@ -2,12 +2,14 @@
 //! the inbox topic, one for what people ask. The only place here that starts threads and asks the machine for the time; what they do is decided elsewhere.
 
 mod appender;
+mod apply;
 mod board;
 mod fitness;
 mod membership;
 mod seat;
 mod settings;
 mod upgrade;
+mod withdrawal;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -27,7 +29,7 @@ use sagaline_store::{Memory, Shared};
 
 use crate::ingress::{Ingress, IngressOptions, IngressStatus};
 use crate::owner::stop::Stop;
-use crate::registry::{Applied, Apply, ApplyError, ApplyOptions, Registry};
+use crate::registry::{ApplyError, Registry};
 use crate::topics::{self, Inbox, TopicsError};
 use crate::{Names, Standing, sealed};
 use appender::Appender;
@@ -38,6 +40,7 @@ use membership::Membership;
 use seat::Seat;
 pub use settings::SetError;
 pub use upgrade::RaiseError;
+use withdrawal::Withdrawal;
 
 /// The fold's stack: expressions and definitions are bounded, this holds their worst case many times over (protocol review F6).
 const FOLD_STACK: usize = 16 << 20;
@@ -45,8 +48,6 @@ const FOLD_STACK: usize = 16 << 20;
 const IDLE: Duration = Duration::from_millis(50);
 /// How long partitions may take to open before the node counts as started.
 const OPENING: Duration = Duration::from_secs(60);
-/// How long after an apply this node may take to learn of it.
-const LEARN: Duration = Duration::from_secs(10);
 
 /// What a node is told about itself.
 #[derive(Clone, Debug)]
@@ -341,32 +342,6 @@ impl Node {
         if handle.wait_folded(offset, timeout) { Ok(()) } else { Err(NodeError::NotFolded { partition, offset }) }
     }
 
-    /// Makes definitions and contracts known to every partition, then active; returns when this node knows them, too.
-    ///
-    /// # Errors
-    /// What speaks against it, or what failed: repeating goes on.
-    pub fn apply(&self, options: &ApplyOptions) -> Result<Applied, NodeError> {
-        self.refuse_if_outdated()?;
-        let Common { log, names, options: own, .. } = &*self.common;
-        let (inbox, options) = self.as_settings_say(options);
-        let mut apply = Apply::begin(Arc::clone(log), names, &own.key, &inbox, &self.registry.catalogue(), &options)?;
-        let applied = loop {
-            if self.common.stopping() {
-                return Err(NodeError::Stopping);
-            }
-            match apply.turn(Duration::from_millis(10))? {
-                Some(applied) => break applied,
-                None => thread::park_timeout(Duration::from_millis(1)),
-            }
-        };
-        let deadline = Instant::now() + LEARN;
-        let knows = |(name, digest): &(String, _)| self.registry.catalogue().active.get(name) == Some(digest);
-        while !applied.definitions.iter().all(knows) && Instant::now() < deadline {
-            thread::park_timeout(Duration::from_millis(5));
-        }
-        Ok(applied)
-    }
-
     /// Stops cleanly: ingress first, then each partition publishes no more, commits and flushes.
     ///
     /// # Errors
@@ -405,8 +380,10 @@ impl Drop for Node {
 fn run_membership(common: &Common) {
     let (group, member) = (common.names.coordinators_group(), common.options.name.clone());
     let mut membership = Membership::new(Arc::clone(&common.log), group, member, common.names.inbox());
+    let mut withdrawal = Withdrawal::default();
     while !common.stopping() {
-        let turned = match common.outdated() {
+        let withdrawn = withdrawal.look(&common.sights(&membership), Instant::now());
+        let turned = match common.outdated().or(withdrawn) {
             Some(stop) => membership.leave(&stop),
             None => membership.turn(IDLE),
         };

@@ -14,7 +14,7 @@ use sagaline_log::{Fetched, Log, LogError, Reader};
 use sagaline_schemas::{Digest, Millis, Offset};
 
 use crate::{BootTime, Names};
-pub use apply::{Applied, Apply, ApplyError, ApplyOptions};
+pub use apply::{Applied, Apply, ApplyError, ApplyOptions, Took};
 pub use entry::{Entry, Seal};
 
 /// How often the end of the registry is asked for.

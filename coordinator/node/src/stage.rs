@@ -2,6 +2,7 @@
 //! lose what was not flushed. Nothing here waits.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -91,7 +92,7 @@ impl Stage {
         let log = Arc::clone(&self.log);
         let mut apply = Apply::begin(log, &self.names, &self.key, &self.inbox, &registry.catalogue(), &options)?;
         for _ in 0..1_000 {
-            if apply.turn(Duration::ZERO)?.is_some() {
+            if apply.turn(Duration::ZERO, &mut |_, _, _| Ok(true))?.is_some() {
                 return Ok(());
             }
             self.simulation.advance(10);
@@ -181,7 +182,12 @@ pub fn definition() -> Definition {
 
 /// Another version, with another text in it.
 pub fn definition_with(from: &str, to: &str) -> Definition {
-    definition_of(&DEFINITION.replace(from, to))
+    definition_replacing(&[(from, to)])
+}
+
+/// With several other texts.
+pub fn definition_replacing(texts: &[(&str, &str)]) -> Definition {
+    definition_of(&texts.iter().fold(DEFINITION.to_owned(), |text, (from, to)| text.replace(from, to)))
 }
 
 fn definition_of(text: &str) -> Definition {
@@ -295,12 +301,24 @@ pub struct Disk {
     mine: Arc<Mutex<Option<(RequestId, u32)>>>,
     /// Each question after a request takes so long.
     slow: Arc<Mutex<Option<(Simulation, u64)>>>,
+    /// It takes nothing more.
+    full: Arc<AtomicBool>,
 }
 
 impl Disk {
     /// Folding the request for this saga panics, so many times.
     pub fn mine(&self, key: &str, times: u32) {
         *self.mine.lock().unwrap() = Some((request_id(key), times));
+    }
+
+    /// Whether it takes nothing more.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    fn check_room(&self) -> Result<(), StoreError> {
+        let (place, detail) = ("the disk".to_owned(), "No space left on device".to_owned());
+        if self.full.load(Ordering::Relaxed) { Err(StoreError::Io { place, detail }) } else { Ok(()) }
     }
 
     /// Folding a request takes so many milliseconds.
@@ -343,9 +361,11 @@ impl Read for Disk {
 
 impl Store for Disk {
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.check_room()?;
         self.store.lock().unwrap().commit(batch)
     }
     fn flush(&mut self) -> Result<(), StoreError> {
+        self.check_room()?;
         self.store.lock().unwrap().flush()
     }
     fn reader(&self) -> Arc<dyn Reader> {

@@ -30,6 +30,20 @@ pub(crate) struct Knock {
     pub index: u32,
 }
 
+/// What a saga begins with.
+pub(crate) struct Given<'a> {
+    /// Canonical JSON.
+    pub input: Bytes,
+    /// What the text says, where that is known without reading it.
+    pub value: Option<&'a Value>,
+}
+
+impl From<Bytes> for Given<'_> {
+    fn from(input: Bytes) -> Self {
+        Self { input, value: None }
+    }
+}
+
 /// What became of it.
 pub(crate) enum Opened {
     /// A saga has begun.
@@ -42,11 +56,11 @@ pub(crate) enum Opened {
 
 impl Partition {
     /// `input` is asked for only where a saga may begin.
-    pub(crate) fn knock(
+    pub(crate) fn knock<'a>(
         &mut self,
         definition: &Definition,
         knock: Knock,
-        input: impl FnOnce() -> Result<Bytes, String>,
+        input: impl FnOnce() -> Result<Given<'a>, String>,
     ) -> Result<Opened, Halt> {
         if let Err(detail) = self.is_home(&knock.key) {
             return Ok(Opened::Refused((ParkedReason::Refused, detail)));
@@ -56,7 +70,7 @@ impl Partition {
             return Ok(Opened::Exists(holder));
         }
         let fit = input().map_err(|detail| (ParkedReason::Refused, detail));
-        let input = match fit.and_then(|input| self.check_input(definition, &input).map(|()| input)) {
+        let input = match fit.and_then(|given| self.check_input(definition, &given).map(|()| given.input)) {
             Ok(input) => input,
             Err(unfit) => return Ok(Opened::Refused(unfit)),
         };
@@ -82,17 +96,22 @@ impl Partition {
         Ok((definition.start.again == Again::Never || !over).then_some(id))
     }
 
-    fn check_input(&self, definition: &Definition, input: &Bytes) -> Result<(), Unfit> {
+    fn check_input(&self, definition: &Definition, given: &Given<'_>) -> Result<(), Unfit> {
+        let Given { input, value } = given;
         let (size, limit) = (input.len(), self.begun().settings.max_payload);
         if size > limit as usize {
             return Err((ParkedReason::TooLarge, format!("the input has {size} bytes, the settings allow {limit}")));
         }
         let refused = |detail| (ParkedReason::Refused, detail);
-        let value = Value::parse(input).map_err(|error| refused(format!("the input is no JSON: {error}")))?;
+        let read = match value {
+            Some(_) => None,
+            None => Some(Value::parse(input).map_err(|error| refused(format!("the input is no JSON: {error}")))?),
+        };
+        let value = value.or(read.as_ref()).unwrap_or(&Value::Null);
         if let Some(shape) = &definition.start.shape {
-            shape.check(&value).map_err(|mismatch| refused(format!("start.type: {mismatch}")))?;
+            shape.check(value).map_err(|mismatch| refused(format!("start.type: {mismatch}")))?;
         }
-        crate::facts::keys_of_others(definition, &value).map(|_| ()).map_err(refused)
+        crate::facts::keys_of_others(definition, value).map(|_| ()).map_err(refused)
     }
 }
 

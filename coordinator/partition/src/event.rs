@@ -12,7 +12,7 @@ use sagaline_schemas::record::{ClauseKind, Event, EventOrigin, Target};
 use sagaline_schemas::wire::{Bytes, Wire};
 use sagaline_schemas::{Digest, Millis, Offset, SagaId, Value};
 
-use crate::door::{Knock, Opened, check_key};
+use crate::door::{Given, Knock, Opened, check_key};
 use crate::early::Absent;
 use crate::facts::OneName;
 use crate::fold::{LogRecord, Partition};
@@ -260,10 +260,13 @@ fn source_key(origin: &EventOrigin) -> Vec<u8> {
 }
 
 /// `start.input`: what the saga begins with.
-fn input_of(definition: &Definition, event: &Value) -> Result<Bytes, String> {
-    let value = match &definition.start.input {
-        None => event.clone(),
-        Some(input) => input.eval(&OneName("event", event)).map_err(|error| format!("start.input: {error}"))?,
-    };
-    Ok(Bytes(value.to_json()))
+fn input_of<'a>(definition: &Definition, event: &'a Value) -> Result<Given<'a>, String> {
+    match &definition.start.input {
+        // What is put into the log is what its text says: only where that is sure to be the event itself is it not read again.
+        None => Ok(Given { input: Bytes(event.to_json()), value: Some(event).filter(|event| event.is_exact()) }),
+        Some(input) => {
+            let json = input.eval_json(&OneName("event", event)).map_err(|error| format!("start.input: {error}"))?;
+            Ok(Bytes(json).into())
+        }
+    }
 }

@@ -17,21 +17,17 @@ use crate::state::HistoryEntry;
 use crate::store::{Family, Read, StoreError};
 
 impl Partition {
-    /// One entry per input and saga, if something happened.
-    pub(crate) fn remember(&mut self, saga: &mut Saga, facts: &[Fact]) {
+    /// One entry per input and saga, if something happened. Gives back what did.
+    pub(crate) fn remember(&mut self, saga: &mut Saga, facts: Vec<Fact>) -> Vec<Fact> {
         if facts.is_empty() {
-            return;
+            return facts;
         }
-        let entry = HistoryEntry {
-            offset: self.at.offset,
-            timer: self.at.timer,
-            time: self.told_time(),
-            facts: facts.to_vec(),
-        };
+        let entry = HistoryEntry { offset: self.at.offset, timer: self.at.timer, time: self.told_time(), facts };
         let bytes = entry.to_bytes();
         let number = saga.history.length;
         saga.history = next_head(&saga.history, &bytes);
         self.over.put(Family::History, keys::history(saga.id, number), bytes);
+        entry.facts
     }
 }
 
@@ -181,7 +177,7 @@ fn child_ended(saga: &Saga, spot: &Spot, end: End) -> Option<SagaEventKind> {
 /// The head after one more entry.
 pub(crate) fn next_head(head: &HistoryHead, entry: &[u8]) -> HistoryHead {
     let before = head.hash.map_or([0; 32], |digest| digest.0);
-    let preimage = hash::Preimage::new("history").u32(head.length).fixed(&before).bytes(entry);
+    let preimage = hash::Preimage::with_room("history", entry.len()).u32(head.length).fixed(&before).bytes(entry);
     HistoryHead { length: head.length + 1, hash: Some(Digest(*blake3::hash(preimage.as_bytes()).as_bytes())) }
 }
 

@@ -34,6 +34,6 @@ pub mod view;
 pub use fault::{Ahead, LookAhead};
 pub use fold::{FaultNote, Faults, Folded, LogRecord, Partition};
 pub use halt::Halt;
-pub use outbox::{Published, channel_of_commands, goes_to_inbox};
+pub use outbox::{EVENTS, Published, channel_of_commands, goes_to_inbox};
 pub use rules::{KnownRules, OLDEST_RULES, RULES_VERSION, Rules};
 pub use sagas::MAX_TRACEPARENT;

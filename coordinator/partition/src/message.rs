@@ -88,7 +88,7 @@ impl Partition {
         };
         let waits = Parent { step: parent.clone(), partition: parent_partition, released: false };
         let knock = Knock { definition: digest, key: key.clone(), traceparent, parent: Some(waits), index: 0 };
-        match self.knock(&definition, knock, || Ok(input))? {
+        match self.knock(&definition, knock, || Ok(input.into()))? {
             Opened::Begun(_) => Ok(()),
             Opened::Exists(holder) => {
                 let reason = format!("the key {key:?} of {} belongs to the saga {holder}", definition.saga);

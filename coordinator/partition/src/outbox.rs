@@ -162,10 +162,14 @@ impl Partition {
     }
 }
 
-pub(crate) fn published(channel: &str, key: &[u8], value: &[u8]) -> Result<Published, StoreError> {
-    let position = keys::outbox_position(key).ok_or_else(|| StoreError::Corrupt {
+fn published(channel: &str, key: &[u8], value: &[u8]) -> Result<Published, StoreError> {
+    Ok(Published { channel: channel.to_owned(), position: position_of(key)?, output: decode(Family::Outbox, value)? })
+}
+
+/// Where the output of that key was made.
+pub(crate) fn position_of(key: &[u8]) -> Result<Position, StoreError> {
+    keys::outbox_position(key).ok_or_else(|| StoreError::Corrupt {
         place: "family outbox".to_owned(),
         detail: "a key without a position".to_owned(),
-    })?;
-    Ok(Published { channel: channel.to_owned(), position, output: decode(Family::Outbox, value)? })
+    })
 }

@@ -1,10 +1,10 @@
 //! Writes since the last commit, over the store: the fold reads its own writes, and a batch is taken whole or dropped whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sagaline_engine::Saga;
 use sagaline_schemas::SagaId;
-use sagaline_schemas::wire::Wire;
+use sagaline_schemas::wire::{Wire, WireError};
 
 use crate::store::{Batch, Entry, Family, Reader, Store, StoreError};
 
@@ -20,17 +20,21 @@ pub struct Overlay {
     sagas: BTreeMap<SagaId, Cached>,
     /// Bytes of all of `sagas`.
     cached: usize,
-    /// Those of `sagas` that are not in `batch` as they are.
-    changed: BTreeSet<SagaId>,
+    /// Those of `sagas` that are not in `batch` as they are; some may be gone since.
+    changed: Vec<SagaId>,
     /// Where values are encoded: it has grown once for all of them.
     scratch: Vec<u8>,
 }
 
 /// A saga as it is in memory.
+#[derive(Default)]
 struct Cached {
-    saga: Box<Saga>,
+    /// None while it is taken out.
+    saga: Option<Box<Saga>>,
     /// How long it is in the store; 0 while it is not there as it is.
     bytes: usize,
+    /// Whether `Overlay::changed` names it.
+    changed: bool,
 }
 
 impl Overlay {
@@ -40,7 +44,7 @@ impl Overlay {
             batch: Batch::default(),
             sagas: BTreeMap::new(),
             cached: 0,
-            changed: BTreeSet::new(),
+            changed: Vec::new(),
             scratch: Vec::new(),
         }
     }
@@ -80,10 +84,34 @@ impl Overlay {
 
     /// Entries with `from <= key < to` in key order, at most `max`.
     pub fn scan(&self, family: Family, from: &[u8], to: Option<&[u8]>, max: usize) -> Result<Vec<Entry>, StoreError> {
+        self.merge(family, (from, to, max), Vec::clone, |value| value)
+    }
+
+    /// Their keys, and what `read` makes of each value: a value that is not committed is not copied for it.
+    pub fn scan_as<T>(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: Option<&[u8]>,
+        read: impl Fn(&[u8]) -> T,
+    ) -> Result<Vec<(Vec<u8>, T)>, StoreError> {
+        self.merge(family, (from, to, usize::MAX), |value| read(value), |value| read(&value))
+    }
+
+    fn merge<T>(
+        &self,
+        family: Family,
+        (from, to, max): (&[u8], Option<&[u8]>, usize),
+        ours_as: impl Fn(&Vec<u8>) -> T,
+        stored_as: impl Fn(Vec<u8>) -> T,
+    ) -> Result<Vec<(Vec<u8>, T)>, StoreError> {
+        let as_wanted = |(key, value): Entry| (key, stored_as(value));
         let Some(writes) = self.batch.writes.get(&family) else {
-            return self.store.scan(family, from, to, max);
+            return Ok(self.store.scan(family, from, to, max)?.into_iter().map(as_wanted).collect());
         };
         let in_range = |key: &[u8]| to.is_none_or(|to| key < to);
+        let put =
+            |(key, value): (&Vec<u8>, &Option<Vec<u8>>)| value.as_ref().map(|value| (key.clone(), ours_as(value)));
         let mut ours = writes.range(from.to_vec()..).take_while(|(key, _)| in_range(key)).peekable();
         let mut merged = Vec::new();
         let mut page_from = from.to_vec();
@@ -92,16 +120,16 @@ impl Overlay {
             let last_page = page.len() < max;
             let page_end = page.last().map(|(key, _)| [key.as_slice(), &[0]].concat());
             for (key, value) in page {
-                while let Some((k, v)) = ours.next_if(|(k, _)| **k < key) {
-                    merged.extend(v.clone().map(|v| (k.clone(), v)));
+                while let Some(own) = ours.next_if(|(k, _)| **k < key) {
+                    merged.extend(put(own));
                 }
                 match ours.next_if(|(k, _)| **k == key) {
-                    Some((k, v)) => merged.extend(v.clone().map(|v| (k.clone(), v))),
-                    None => merged.push((key, value)),
+                    Some(own) => merged.extend(put(own)),
+                    None => merged.push(as_wanted((key, value))),
                 }
             }
             if last_page {
-                merged.extend(ours.filter_map(|(k, v)| v.clone().map(|v| (k.clone(), v))).take(max));
+                merged.extend(ours.filter_map(put).take(max));
                 break;
             }
             match page_end {
@@ -115,56 +143,71 @@ impl Overlay {
 
     /// The saga, to be looked at.
     pub fn saga(&mut self, id: SagaId) -> Result<Option<&Saga>, StoreError> {
-        if !self.sagas.contains_key(&id) {
+        if !self.sagas.get(&id).is_some_and(|cached| cached.saga.is_some()) {
             let Some(stored) = self.get(Family::Sagas, id.as_bytes())? else {
                 return Ok(None);
             };
-            let saga = Box::new(decode::<Saga>(Family::Sagas, &stored)?);
-            self.cached += stored.len();
-            self.sagas.insert(id, Cached { saga, bytes: stored.len() });
+            let cached = self.sagas.entry(id).or_default();
+            cached.saga = Some(Box::new(decode::<Saga>(Family::Sagas, &stored)?));
+            self.cached = self.cached - cached.bytes + stored.len();
+            cached.bytes = stored.len();
         }
-        Ok(self.sagas.get(&id).map(|cached| &*cached.saga))
+        Ok(self.cached(id))
     }
 
-    /// The saga, taken out to be changed: `put_saga` brings it back.
+    /// The saga, if it is in memory: to be looked at again.
+    pub fn cached(&self, id: SagaId) -> Option<&Saga> {
+        self.sagas.get(&id)?.saga.as_deref()
+    }
+
+    /// The saga, taken out to be changed: `put_saga` brings it back to its place.
     pub fn take_saga(&mut self, id: SagaId) -> Result<Option<Box<Saga>>, StoreError> {
-        match self.uncache(id) {
-            Some(saga) => Ok(Some(saga)),
-            None => Ok(self.read::<Saga>(Family::Sagas, id.as_bytes())?.map(Box::new)),
+        if let Some(cached) = self.sagas.get_mut(&id)
+            && let Some(saga) = cached.saga.take()
+        {
+            self.cached -= std::mem::take(&mut cached.bytes);
+            return Ok(Some(saga));
         }
+        Ok(self.read::<Saga>(Family::Sagas, id.as_bytes())?.map(Box::new))
     }
 
     pub fn put_saga(&mut self, saga: Box<Saga>) {
         let id = saga.id;
-        self.uncache(id);
-        self.changed.insert(id);
-        self.sagas.insert(id, Cached { saga, bytes: 0 });
+        let cached = self.sagas.entry(id).or_default();
+        self.cached -= std::mem::take(&mut cached.bytes);
+        cached.saga = Some(saga);
+        if !std::mem::replace(&mut cached.changed, true) {
+            self.changed.push(id);
+        }
     }
 
     pub fn delete_saga(&mut self, id: SagaId) {
         self.uncache(id);
-        self.changed.remove(&id);
         self.delete(Family::Sagas, id.as_bytes().to_vec());
     }
 
-    fn uncache(&mut self, id: SagaId) -> Option<Box<Saga>> {
-        let Cached { saga, bytes } = self.sagas.remove(&id)?;
-        self.cached -= bytes;
-        Some(saga)
+    fn uncache(&mut self, id: SagaId) {
+        if let Some(Cached { bytes, .. }) = self.sagas.remove(&id) {
+            self.cached -= bytes;
+        }
     }
 
     /// Everything since the last commit, whole.
     pub fn commit(&mut self) -> Result<(), StoreError> {
         for id in std::mem::take(&mut self.changed) {
-            let cached = self.sagas.get_mut(&id).expect("a saga that changed was put back");
+            // One that is not there was deleted.
+            let Some(cached) = self.sagas.get_mut(&id) else { continue };
+            cached.changed = false;
+            let saga = cached.saga.as_ref().expect("a saga that changed was put back");
             self.scratch.clear();
-            cached.saga.encode(&mut self.scratch);
+            saga.encode(&mut self.scratch);
+            let ended = saga.is_ended();
+            self.cached = self.cached - cached.bytes + self.scratch.len();
             cached.bytes = self.scratch.len();
-            self.cached += cached.bytes;
             let writes = self.batch.writes.entry(Family::Sagas).or_default();
             writes.insert(id.as_bytes().to_vec(), Some(self.scratch.clone()));
             // Nothing comes to it any more but what comes late.
-            if cached.saga.is_ended() {
+            if ended {
                 self.uncache(id);
             }
         }
@@ -202,8 +245,12 @@ impl Overlay {
 
 /// Reads a value that this crate wrote.
 pub fn decode<T: Wire>(family: Family, bytes: &[u8]) -> Result<T, StoreError> {
-    T::from_bytes(bytes)
-        .map_err(|error| StoreError::Corrupt { place: format!("family {}", family.name()), detail: error.to_string() })
+    T::from_bytes(bytes).map_err(|error| unreadable(family, &error))
+}
+
+/// A value that this crate wrote is not what it should be.
+pub fn unreadable(family: Family, error: &WireError) -> StoreError {
+    StoreError::Corrupt { place: format!("family {}", family.name()), detail: error.to_string() }
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use sagaline_schemas::{Millis, SagaId};
 use crate::fold::{FaultNote, Folded, LogRecord, Partition};
 use crate::halt::Halt;
 use crate::keys::{self, TimerKey, TimerOf};
-use crate::outbox::published;
+use crate::outbox::position_of;
+use crate::overlay::unreadable;
 use crate::state::{ClockFault, CommandRef, Folding, Output};
 use crate::store::Family;
 
@@ -101,14 +102,14 @@ impl Partition {
         }
         let from = keys::outbox_behind(&acked.channel, trimmed);
         let to = keys::outbox_behind(&acked.channel, Some(acked.through));
-        let entries = self.over.scan(Family::Outbox, &from, Some(&to), usize::MAX)?;
+        let entries = self.over.scan_as(Family::Outbox, &from, Some(&to), Output::command_in)?;
         let state = self.channel_mut(&acked.channel);
         state.trimmed = Some(acked.through);
         state.length -= entries.len() as i64;
-        for (key, value) in entries {
-            let entry = published(&acked.channel, &key, &value)?;
-            self.leave_outbox(entry.position, key);
-            if let Some(command) = entry.output.command
+        for (key, command) in entries {
+            let command = command.map_err(|error| unreadable(Family::Outbox, &error))?;
+            self.leave_outbox(position_of(&key)?, key);
+            if let Some(command) = command
                 && self.unanswered.remove(&command.attempt())
             {
                 self.sent(&command, base)?;

@@ -64,7 +64,7 @@ impl Partition {
             return Ok(unknown("the saga's definition is not known"));
         };
         let (log_id, number) = (self.begun().log_id, self.number);
-        let Some(saga) = self.over.saga(address.saga)? else {
+        let Some(saga) = self.over.cached(address.saga) else {
             return Ok(unknown("no such saga is remembered"));
         };
         let token = |content| self.key.token(log_id, number, hash::addressed_command(address), content);
@@ -182,7 +182,10 @@ fn check_payload(answer: &Answer, limit: usize) -> Result<(), Unfit> {
             let detail = format!("{what} has {} bytes, the settings allow {limit}", payload.len());
             return Err((ParkedReason::TooLarge, detail));
         }
-        Value::parse(payload).map_err(|error| (ParkedReason::Undecodable, format!("{what} is no JSON: {error}")))?;
+        if !Value::is_json(payload) {
+            let why = Value::parse(payload).map_or_else(|error| error.to_string(), |_| String::new());
+            return Err((ParkedReason::Undecodable, format!("{what} is no JSON: {why}")));
+        }
     }
     Ok(())
 }

@@ -94,7 +94,7 @@ impl Partition {
         }
         let StartRequest { definition: digest, input, traceparent } = start;
         let knock = Knock { definition: digest, key, traceparent, parent: None, index: 0 };
-        Ok(match self.knock(&definition, knock, || Ok(input))? {
+        Ok(match self.knock(&definition, knock, || Ok(input.into()))? {
             Opened::Begun(saga) => RequestOutcome::Taken { saga },
             Opened::Exists(saga) => RequestOutcome::Exists { saga },
             Opened::Refused((_, reason)) => RequestOutcome::Refused { reason },

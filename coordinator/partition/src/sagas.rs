@@ -107,7 +107,7 @@ impl Partition {
         let timers = saga.timers.clone();
         let was_over = saga.is_ended();
         let mut door = self.open_door(&definition, &saga)?;
-        let transition = turn(&definition, &mut saga, input, moment, limits, &mut door);
+        let mut transition = turn(&definition, &mut saga, input, moment, limits, &mut door);
         if !was_over && let Phase::Ended { at, .. } = &mut saga.phase {
             *at = self.told_time();
         }
@@ -116,7 +116,7 @@ impl Partition {
         if saga.is_ended() != was_over {
             self.watch(&definition, &saga, was_over);
         }
-        self.carry_out(&definition, &mut saga, &transition)?;
+        self.carry_out(&definition, &mut saga, &mut transition)?;
         self.over.put_saga(saga);
         Ok(match transition.rejected {
             None => Turned::Taken,
@@ -147,7 +147,7 @@ impl Partition {
     }
 
     /// What the saga wants goes where it belongs, in order: each a channel's output, or a place in a queue.
-    fn carry_out(&mut self, definition: &Definition, saga: &mut Saga, transition: &Transition) -> Result<(), Halt> {
+    fn carry_out(&mut self, definition: &Definition, saga: &mut Saga, transition: &mut Transition) -> Result<(), Halt> {
         for outgoing in &transition.out {
             match outgoing {
                 Outgoing::Command { effect, kind, attempt, deadline } => {
@@ -163,8 +163,8 @@ impl Partition {
         }
         let ended = transition.facts.iter().filter(|fact| matches!(fact, Fact::Ended { .. })).count();
         self.meta_mut().counters.ended += ended as i64;
-        self.remember(saga, &transition.facts);
-        self.tell(definition, saga, &transition.facts)
+        let facts = self.remember(saga, std::mem::take(&mut transition.facts));
+        self.tell(definition, saga, &facts)
     }
 
     /// An ended saga's time of being remembered is over. Its key may name a newer one by now.

@@ -2,7 +2,7 @@
 
 use sagaline_schemas::record::{Event, Kind};
 use sagaline_schemas::settings::Settings;
-use sagaline_schemas::wire::Bytes;
+use sagaline_schemas::wire::{Bytes, Reader, Wire, WireError};
 use sagaline_schemas::{
     CommandId, Content, Digest, Fingerprint, LogId, Millis, Offset, OutputHash, OutputId, Position, SagaId, wire_enum,
     wire_struct,
@@ -212,6 +212,24 @@ wire_struct! {
     }
 }
 
+impl Output {
+    /// The command in an output's binary form, and nothing else of it: an acknowledgement wants no more.
+    ///
+    /// # Errors
+    /// When the bytes are no output.
+    pub(crate) fn command_in(bytes: &[u8]) -> Result<Option<CommandRef>, WireError> {
+        let mut input = Reader::new(bytes);
+        OutputId::decode(&mut input)?;
+        input.skip()?;
+        Option::<u32>::decode(&mut input)?;
+        input.skip()?;
+        OutputHash::decode(&mut input)?;
+        let command = Option::decode(&mut input)?;
+        input.finish()?;
+        Ok(command)
+    }
+}
+
 wire_struct! {
     /// Which attempt a command is.
     pub struct CommandRef {
@@ -297,5 +315,35 @@ wire_struct! {
         pub time: Millis,
         /// What happened, in order.
         pub facts: Vec<sagaline_engine::Fact>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outputs_command_is_found_without_the_rest() {
+        let command = CommandRef {
+            id: CommandId::from_bytes([1; 16]),
+            saga: SagaId::from_bytes([2; 16]),
+            effect: 3,
+            kind: Kind::Compensate,
+            attempt: 4,
+        };
+        for (partition, command) in [(None, None), (Some(7), Some(command))] {
+            let output = Output {
+                id: OutputId::from_bytes([5; 16]),
+                key: Bytes(vec![6; 16]),
+                partition,
+                value: Bytes(vec![7; 300]),
+                hash: OutputHash([8; 32]),
+                command: command.clone(),
+            };
+            let bytes = output.to_bytes();
+            assert_eq!(Output::command_in(&bytes), Ok(command));
+            assert_eq!(Output::command_in(&bytes[..bytes.len() - 1]), Err(WireError::Truncated));
+            assert_eq!(Output::command_in(&[bytes.as_slice(), &[0]].concat()), Err(WireError::Trailing(1)));
+        }
     }
 }

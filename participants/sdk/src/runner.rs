@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use sagaline_log::{Fetched, GroupEvent, GroupReader, Log, LogError};
-use sagaline_schemas::Millis;
 use sagaline_schemas::command::Command;
 use sagaline_schemas::proof::open_command;
 use sagaline_schemas::record::{Answer, Failed, Reply, Working};
+use sagaline_schemas::{Millis, Offset, Partition};
 use tokio::runtime::Handle;
 
 use crate::contract::ContractErrors;
@@ -373,9 +373,7 @@ impl Runner {
             (_, _) => Duration::ZERO,
         };
         let mut events = Vec::new();
-        if let Err(error) = self.group.poll(FETCH, wait, &mut events) {
-            passing(error)?;
-        }
+        let polled = self.group.poll(FETCH, wait, &mut events);
         for event in events {
             match event {
                 GroupEvent::Record(fetched) => self.hold(fetched),
@@ -393,9 +391,41 @@ impl Runner {
                 }
             }
         }
+        match polled {
+            Ok(()) => {}
+            Err(LogError::OutOfRange { topic, partition, offset, start, end }) => {
+                self.find_place(&topic.into(), partition, offset, (start, end))?;
+            }
+            Err(error) => passing(error)?,
+        }
         let now = Instant::now();
         self.membership.learn(now, |topic| self.log.topic(topic)).or_else(passing)?;
         self.membership.check(now)
+    }
+
+    /// The topic does not hold the commands that come next: it is gone on from where it begins or ends. Nothing is lost by that: an effect whose command
+    /// was not answered is commanded again by the coordinator, whose attempt times out.
+    fn find_place(
+        &mut self,
+        topic: &Arc<str>,
+        partition: Partition,
+        offset: Offset,
+        (start, end): (Offset, Offset),
+    ) -> Result<(), LogError> {
+        let to = if offset < start { start } else { end };
+        tracing::error!(
+            topic = &**topic,
+            partition,
+            offset,
+            to,
+            "commands were deleted before they were read: their sagas wait for their next attempt"
+        );
+        self.group.seek(topic, partition, to).or_else(passing)?;
+        self.prefixes.revoke(topic, partition);
+        let prefixes = &self.prefixes;
+        self.queue.retain(|held| prefixes.is_assigned(&held.place));
+        self.prefixes.go_on_at(Arc::clone(topic), partition, to);
+        Ok(())
     }
 
     /// What is no command can't be answered: it is logged and passed over, so that it stops nothing.
@@ -443,6 +473,7 @@ fn passing(error: LogError) -> Result<(), LogError> {
         LogError::Unreachable { .. }
         | LogError::OutcomeUnknown { .. }
         | LogError::Io { .. }
+        | LogError::Rewritten { .. }
         | LogError::NoTopic { .. } => {
             tracing::warn!(%error, "no commands for the moment");
             Ok(())

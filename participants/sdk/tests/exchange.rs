@@ -128,6 +128,26 @@ fn what_was_undone_before_it_came_is_never_done() {
 }
 
 #[test]
+fn commands_that_were_deleted_unread_stop_nobody() {
+    let (mut bench, simulation) = Bench::simulated();
+    let (ledger, rows) = (Ledger::open(), Rows::Memory(MemoryRows::new()));
+    let running = start(&bench, &ledger, &rows);
+    bench.send(&[do_it(1, 1, 1)]);
+    assert_eq!(words(&bench.answers(1)), ["Succeeded"]);
+    running.stop();
+    bench.send(&[do_it(3, 1, 1), do_it(5, 1, 1)]);
+    simulation.trim("commands.payment", 1, 2).unwrap();
+    for saga in [7, 9] {
+        let running = start(&bench, &ledger, &rows);
+        bench.send(&[do_it(saga, 1, 1)]);
+        assert_eq!(words(&bench.answers(if saga == 7 { 2 } else { 1 })).last(), Some(&"Succeeded"));
+        running.stop();
+    }
+    let sagas: Vec<u8> = ledger.lines().into_iter().map(|(saga, _)| saga).collect();
+    assert_eq!(sagas, [1, 5, 7, 9], "3 was deleted, and is commanded again when its attempt has timed out");
+}
+
+#[test]
 fn a_done_effect_is_undone_once_and_not_done_again() {
     everywhere(|rows| {
         let (mut bench, ledger) = (Bench::new(), Ledger::open());

@@ -19,7 +19,7 @@ use sagaline_schemas::{Digest, LogId, TopicId, schema};
 use sagaline_store::{Memory, MemoryStore, RocksStore, Shared};
 use serde::Serialize;
 
-use crate::order;
+use crate::work::{self, Work};
 
 const LOG: LogId = LogId([5; 16]);
 const TOPIC: &str = "orders";
@@ -147,7 +147,8 @@ struct Player {
 
 impl Player {
     fn new() -> Result<Self> {
-        let (definition, contract) = order::definition(TOPIC);
+        let contract = work::contract(&[Work::Order]);
+        let definition = Work::Order.definition(TOPIC, contract.digest());
         let partition = Partition::open(0, Box::new(MemoryStore::new()), key(), Faults::new())?;
         let mut player = Self {
             partition,
@@ -205,7 +206,7 @@ impl Player {
             definition: self.definition,
             clause: ClauseKind::Start,
             name: String::new(),
-            key: order::key(number),
+            key: Work::Order.key(number),
             via: None,
         };
         self.body(&Body::Event(Event {
@@ -218,7 +219,7 @@ impl Player {
             },
             topic: TOPIC.to_owned(),
             timestamp: self.now,
-            data: Bytes(order::event(number, payload)),
+            data: Bytes(Work::Order.event(number, payload)),
             content_type: "application/json".to_owned(),
             traceparent: None,
             targets: vec![target],
@@ -229,7 +230,7 @@ impl Player {
     /// Answers a command; tells whether a step was carried out by it.
     fn answer(&mut self, output: &Published, payload: usize) -> Result<bool> {
         let command = proof::open_command(&output.output.value)?;
-        let answer = order::answer(&command, payload);
+        let answer = work::answer(&command, payload);
         let carried_out = !matches!(answer, Answer::Refused(_));
         let reply =
             Reply { address: command.address, token: command.token, answer, instance: "1".to_owned(), time: self.now };

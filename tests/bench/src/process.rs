@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
 
 const READY: &str = "ready";
 
@@ -56,7 +57,7 @@ pub fn say_ready(what: &str) {
 /// A process in another role; it is killed when dropped.
 pub struct Process {
     child: Child,
-    orders: ChildStdin,
+    orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     ready: String,
 }
@@ -71,7 +72,7 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let orders = child.stdin.take().context("stdin is piped")?;
+        let orders = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().context("stdout is piped")?);
         let mut process = Self { child, orders, answers, ready: String::new() };
         let line = process.answer()?;
@@ -91,7 +92,29 @@ impl Process {
     /// # Errors
     /// When it has ended.
     pub fn order(&mut self, order: &str) -> Result<()> {
-        writeln!(self.orders, "{order}").context("a process ended early")
+        let orders = self.orders.as_mut().context("it was told to end")?;
+        writeln!(orders, "{order}").context("a process ended early")
+    }
+
+    /// Orders something that is answered with a line of JSON.
+    ///
+    /// # Errors
+    /// When it has ended, or answers something else.
+    pub fn ask<T: DeserializeOwned>(&mut self, order: &str) -> Result<T> {
+        self.order(order)?;
+        let answer = self.answer()?;
+        serde_json::from_str(&answer).with_context(|| format!("{order}: {answer}"))
+    }
+
+    /// Has it end cleanly.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn stop(mut self) -> Result<()> {
+        self.orders = None;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "a process ended with {status}");
+        Ok(())
     }
 
     /// # Errors
@@ -105,6 +128,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let ended = self.child.kill().and_then(|()| self.child.wait());
         if let Err(error) = ended {
             eprintln!("process {} did not end: {error}", self.child.id());

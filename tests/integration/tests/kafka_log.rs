@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::{ClientConfig, Offset as Position, TopicPartitionList};
 use sagaline_integration::kafka::{Broker, unique};
 use sagaline_log::kafka::KafkaLog;
 use sagaline_log::{
@@ -79,13 +79,6 @@ fn delete_topic(broker: &Broker, log: &KafkaLog, name: &str) {
     while log.topic(name).expect("asked").is_some() {
         assert!(begin.elapsed() < PATIENCE, "the topic does not go");
     }
-}
-
-fn trim(broker: &Broker, topic: &str, below: i64) {
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, 0, Position::Offset(below)).expect("an offset");
-    let trimmed = admin(broker, async |client, options| client.delete_records(&list, options).await).expect("asked");
-    assert!(trimmed.elements().iter().all(|e| e.error().is_ok()));
 }
 
 /// Kills the broker three times with records in flight. Each record is in the log once, in the order in which it was appended, at the
@@ -185,7 +178,7 @@ fn records_that_were_deleted_are_out_of_range_with_the_bounds() {
     create(&log, &topic, 1, &[]);
     let mut producer = log.producer().expect("a producer");
     append_all(&mut *producer, &topic, 0..10);
-    trim(broker, &topic, 4);
+    broker.trim(&topic, 0, 4).expect("trimmed");
     let error = log.reader(&topic, 0, 3).err().expect("3 is gone");
     assert_eq!(error, LogError::OutOfRange { topic: topic.clone(), partition: 0, offset: 3, start: 4, end: 10 });
     let error = log.reader(&topic, 0, 11).err().expect("11 is not there");

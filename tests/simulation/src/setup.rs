@@ -108,7 +108,7 @@ pub fn apply(scene: &mut Scene, key: &Key, inbox: &Inbox, story: Story) -> BTree
     let log = std::sync::Arc::new(scene.simulation.log());
     let begun = Apply::begin(log, &Names::new(""), key, inbox, &Catalogue::default(), &options);
     let mut apply = begun.expect("nothing is known that could speak against it");
-    while apply.turn(Duration::ZERO).expect("nothing goes wrong yet").is_none() {
+    while apply.turn(Duration::ZERO, &mut |_, _, _| Ok(true)).expect("nothing goes wrong yet").is_none() {
         scene.simulation.advance(1);
     }
     known

@@ -278,9 +278,14 @@ impl From<NodeError> for Failure {
             NodeError::Log(error) | NodeError::Apply(ApplyError::Log(error)) => error.into(),
             NodeError::Store(error) => error.into(),
             NodeError::Stopped(stop) | NodeError::Outdated(stop) => stop.into(),
-            NodeError::Apply(ApplyError::OtherDigest { .. } | ApplyError::NoContract { .. })
+            NodeError::Apply(
+                ApplyError::OtherDigest { .. } | ApplyError::OtherDigestAt { .. } | ApplyError::NoContract { .. },
+            )
             | NodeError::NoPartition { .. } => Self::new(Exit::Refused, error),
-            NodeError::NotFolded { .. } => Self::new(Exit::Timeout, error),
+            NodeError::Apply(ApplyError::Store(_)) => Self::new(Exit::Halted, error),
+            NodeError::NotFolded { .. } | NodeError::Apply(ApplyError::NotFolded { .. }) => {
+                Self::new(Exit::Timeout, error)
+            }
             NodeError::Stopping | NodeError::Thread(_) => Self::new(Exit::Unreachable, error),
         }
     }

@@ -50,6 +50,19 @@ impl Look {
         Some(format!("the record at offset {newest} of `definitions` is refused: {}", why.as_str()?))
     }
 
+    /// What hinders ingress; where nothing does, what it has lost last.
+    fn ingress(&self) -> Option<String> {
+        let lost = self.status.pointer("/ingress/lost").and_then(Json::as_array).and_then(|lost| lost.last());
+        let told = self.status.pointer("/ingress/trouble").filter(|trouble| !trouble.is_null());
+        let told = told.or_else(|| lost?.get("why"))?.as_str()?;
+        Some(format!("ingress: {told}"))
+    }
+
+    /// What people are to see before anything else.
+    fn troubles(&self) -> Vec<String> {
+        self.refused().into_iter().chain(self.ingress()).collect()
+    }
+
     /// Outbox, and whether it is down, by channel over all partitions.
     fn channels(&self) -> Vec<(String, i64, Option<String>)> {
         let mut channels: Vec<(String, i64, Option<String>)> = Vec::new();
@@ -125,9 +138,9 @@ fn as_line(look: &Look, rates: &Rates) -> String {
         look.channels().into_iter().filter(|(.., down)| down.is_some()).map(|(name, ..)| name).collect();
     let down = if down.is_empty() { String::new() } else { format!("; down: {}", down.join(", ")) };
     let Rates { started, ended, records } = rates;
-    let refused = look.refused().map_or_else(String::new, |refused| format!("; {refused}"));
+    let troubles: String = look.troubles().iter().map(|trouble| format!("; {trouble}")).collect();
     format!(
-        "{counts}; {started:.0} started/s, {ended:.0} ended/s, {records:.0} records/s; lag {}{down}{refused}",
+        "{counts}; {started:.0} started/s, {ended:.0} ended/s, {records:.0} records/s; lag {}{down}{troubles}",
         look.lag()
     )
 }
@@ -146,9 +159,9 @@ fn drawing(look: &Look, rates: &Rates) -> String {
     look.partitions().for_each(|partition| partitions.row(partition_row(partition)));
     let Rates { started, ended, records } = rates;
     let head = print::bold(look.status["log"].as_str().unwrap_or_default());
-    let refused = look.refused().map_or_else(String::new, |refused| format!("{}\n", print::red(&refused)));
+    let troubles: String = look.troubles().iter().map(|trouble| format!("{}\n", print::red(trouble))).collect();
     format!(
-        "{head}\n{refused}{started:.0} started/s  {ended:.0} ended/s  {records:.0} records/s\n\n{}\n{}\n{}",
+        "{head}\n{troubles}{started:.0} started/s  {ended:.0} ended/s  {records:.0} records/s\n\n{}\n{}\n{}",
         counts.text(),
         channels.text(),
         partitions.text()

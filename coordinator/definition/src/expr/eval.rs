@@ -15,10 +15,19 @@ const MAX_LEVELS: usize = 100;
 
 /// The value of a tree, or why there is none.
 pub(super) fn eval(root: &Node, names: &dyn Names) -> Result<Value, String> {
+    eval_as(root, names, |value| value.into_owned())
+}
+
+/// What `wanted` makes of the value of a tree, which is copied for it only where it must be.
+pub(super) fn eval_as<T>(
+    root: &Node,
+    names: &dyn Names,
+    wanted: impl FnOnce(Cow<'_, Value>) -> T,
+) -> Result<T, String> {
     let evaluation = Evaluation { names, meter: Meter::new() };
     let result = evaluation.node(root, None).and_then(|value| match value {
-        Cow::Borrowed(part) => Ok(part.clone()),
-        Cow::Owned(built) => fits(&built, 0).map(|()| built),
+        Cow::Borrowed(_) => Ok(wanted(value)),
+        Cow::Owned(built) => fits(&built, 0).map(|()| wanted(Cow::Owned(built))),
     });
     result.map_err(|stop| match stop {
         Stop::Error(message) | Stop::Spent(message) => message,

@@ -30,8 +30,12 @@ impl Listener {
     }
 
     fn listen(&mut self) {
+        self.poll().unwrap();
+    }
+
+    fn poll(&mut self) -> Result<(), LogError> {
         let mut events = Vec::new();
-        self.member.poll(100, LOOK, &mut events).unwrap();
+        let polled = self.member.poll(100, LOOK, &mut events);
         for event in events {
             match event {
                 GroupEvent::Record(fetched) => {
@@ -49,6 +53,12 @@ impl Listener {
                 }
             }
         }
+        polled
+    }
+
+    /// The next that goes wrong.
+    fn failure(&mut self, subject: &Subject) -> LogError {
+        subject.until("a failure", || self.poll().err())
     }
 
     fn hear(&mut self, subject: &Subject, count: usize) {
@@ -178,4 +188,69 @@ pub fn a_topic_is_joined_when_it_appears(subject: &Subject) {
     subject.append(&topic, 0, &numbered(3));
     listener.hear(subject, 3);
     assert_eq!(listener.offsets(0), [0, 1, 2]);
+}
+
+fn lost(topic: &str, offset: Offset, start: Offset, end: Offset) -> LogError {
+    LogError::OutOfRange { topic: topic.to_owned(), partition: 0, offset, start, end }
+}
+
+/// A member whose place is not in the log hears so again and again, while its other partitions go on; after a seek to a place that is there, all is well.
+pub fn a_member_that_loses_its_place_hears_of_it_until_it_goes_elsewhere(subject: &Subject) {
+    let topic = subject.topic("astray", 2, &[]);
+    subject.append(&topic, 0, &numbered(5));
+    subject.append(&topic, 1, &numbered(5));
+    let mut listener = Listener::join(subject, "straying", &topic);
+    listener.hear(subject, 10);
+    listener.member.seek(&topic, 0, 1_000).unwrap();
+    for _ in 0..3 {
+        assert_eq!(listener.failure(subject), lost(&topic, 1_000, 0, 5));
+    }
+    subject.append(&topic, 1, &numbered(5));
+    subject.until("the other partition's records", || {
+        let failed = listener.poll().err();
+        assert!(failed.is_none_or(|error| error == lost(&topic, 1_000, 0, 5)));
+        (listener.records.len() >= 15).then_some(())
+    });
+    assert!(listener.offsets(1).into_iter().eq(0..10));
+    assert_eq!(listener.failure(subject), lost(&topic, 1_000, 0, 5));
+    listener.member.seek(&topic, 0, 3).unwrap();
+    listener.hear(subject, 17);
+    assert_eq!(listener.offsets(0), [0, 1, 2, 3, 4, 3, 4]);
+}
+
+/// A member that rested for longer than its log keeps records hears of each place that is gone, each time that it joins, until it goes on at the log's start.
+/// Only for logs that trim.
+pub fn a_member_whose_commits_were_trimmed_hears_of_them_and_goes_on_at_the_start(subject: &Subject) {
+    let trim = subject.trim.as_ref().unwrap();
+    let topic = subject.topic("rested", 3, &[]);
+    (0..3).for_each(|partition| drop(subject.append(&topic, partition, &numbered(10))));
+    let mut first = Listener::join(subject, "resting", &topic);
+    first.hear(subject, 30);
+    (0..3).for_each(|partition| first.member.commit(&topic, partition, 3).unwrap());
+    drop(first);
+    trim(&topic, 0, 7);
+    trim(&topic, 1, 7);
+
+    let gone = |error| match error {
+        LogError::OutOfRange { partition, offset: 3, start: 7, end: 10, .. } if partition < 2 => partition,
+        error => panic!("{error}"),
+    };
+    let mut second = Listener::join(subject, "resting", &topic);
+    gone(second.failure(subject));
+    gone(second.failure(subject));
+    second.begins.sort_unstable();
+    assert_eq!(second.begins, [(0, 3), (1, 3), (2, 3)]);
+    drop(second);
+    let mut third = Listener::join(subject, "resting", &topic);
+    subject.until("all that is there", || {
+        if let Some(partition) = third.poll().err().map(gone) {
+            third.member.seek(&topic, partition, 7).unwrap();
+        }
+        (third.records.len() >= 13).then_some(())
+    });
+    subject.append(&topic, 0, &numbered(1));
+    subject.append(&topic, 2, &numbered(1));
+    third.hear(subject, 15);
+    let read = [0, 1, 2].map(|partition| third.offsets(partition));
+    assert_eq!(read, [vec![7, 8, 9, 10], vec![7, 8, 9], (3..11).collect()]);
 }

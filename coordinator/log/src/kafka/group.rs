@@ -125,6 +125,12 @@ pub(super) struct KafkaGroupReader {
     given: Vec<Vec<(String, i32)>>,
     /// Met behind records, so told by the next poll.
     error: Option<LogError>,
+    /// Partitions whose offset the log does not have: the client fetches nothing of them until they are sought or given anew.
+    lost: BTreeMap<Place, LogError>,
+    /// The client has told of a loss, and whose it is was not found yet.
+    looking: bool,
+    /// Losses that were found, and that the client has not told of yet.
+    ahead: usize,
 }
 
 impl KafkaGroupReader {
@@ -145,6 +151,9 @@ impl KafkaGroupReader {
             assigned: BTreeMap::new(),
             given: Vec::new(),
             error: None,
+            lost: BTreeMap::new(),
+            looking: false,
+            ahead: 0,
         })
     }
 
@@ -152,6 +161,8 @@ impl KafkaGroupReader {
     fn join_again(&mut self, into: &mut Vec<GroupEvent>) -> Result<(), LogError> {
         self.leave();
         let had: Vec<Place> = std::mem::take(&mut self.assigned).into_keys().collect();
+        self.lost.clear();
+        (self.looking, self.ahead) = (false, 0);
         if !had.is_empty() {
             into.push(GroupEvent::Revoked(had));
         }
@@ -214,6 +225,7 @@ impl KafkaGroupReader {
             for element in list.elements() {
                 let (topic, partition) = self.place(&(element.topic().to_owned(), element.partition()));
                 let offset = element.offset().to_raw().unwrap_or_default();
+                self.lost.remove(&(Arc::clone(&topic), partition));
                 self.assigned.insert((Arc::clone(&topic), partition), offset);
                 begun.push((topic, partition, offset));
             }
@@ -230,6 +242,7 @@ impl KafkaGroupReader {
         }
         let mut taken: Vec<Place> = places.iter().map(|place| self.place(place)).collect();
         taken.retain(|place| self.assigned.remove(place).is_some());
+        taken.iter().for_each(|place| drop(self.lost.remove(place)));
         if !taken.is_empty() {
             into.push(GroupEvent::Revoked(taken));
         }
@@ -260,11 +273,12 @@ impl KafkaGroupReader {
     }
 
     /// None: the client deals with it by itself.
-    fn judge(&self, error: &KafkaError) -> Option<LogError> {
+    fn judge(&mut self, error: &KafkaError) -> Option<LogError> {
         use RDKafkaErrorCode as Code;
         match error.rdkafka_error_code() {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
-                self.lost().transpose().map(|e| e.unwrap_or_else(|e| e))
+                self.looking = true;
+                self.look_for_lost()
             }
             // Topics are joined when they appear.
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => None,
@@ -273,16 +287,54 @@ impl KafkaGroupReader {
         }
     }
 
-    /// librdkafka does not say whose position is lost.
-    fn lost(&self) -> Result<Option<LogError>, LogError> {
-        for ((topic, partition), &offset) in &self.assigned {
-            let (start, end) = watermarks(&self.consumer, topic, *partition, &self.bootstrap)?;
-            if !(start..=end).contains(&offset) {
-                let topic = topic.to_string();
-                return Ok(Some(LogError::OutOfRange { topic, partition: *partition, offset, start, end }));
+    /// librdkafka says once that a place is lost, and not whose; then it is silent about that partition. So it is looked for until the log has answered.
+    fn look_for_lost(&mut self) -> Option<LogError> {
+        match self.lost() {
+            Ok(found) => {
+                self.looking = false;
+                found
             }
+            Err(error) => Some(error),
         }
-        Ok(None)
+    }
+
+    /// Which partitions have lost their place. Where each of the others is in its log, one was cut and written anew, unless it is an older loss that is told
+    /// only now. Any of them may be silent, so all are told to go on where they are.
+    fn lost(&mut self) -> Result<Option<LogError>, LogError> {
+        let mut places = Vec::new();
+        for (place, &offset) in self.assigned.iter().filter(|(place, _)| !self.lost.contains_key(*place)) {
+            places.push((place.clone(), offset, watermarks(&self.consumer, &place.0, place.1, &self.bootstrap)?));
+        }
+        let (mut there, mut found, known) = (Vec::new(), None, self.lost.len());
+        for (place, offset, (start, end)) in places {
+            let (topic, partition) = (place.0.to_string(), place.1);
+            if (start..=end).contains(&offset) {
+                there.push((topic, partition, offset));
+                continue;
+            }
+            let error = LogError::OutOfRange { topic, partition, offset, start, end };
+            tracing::error!(target: "kafka", group = self.group, %error, "a partition is read no more until it is told where to go on");
+            self.lost.insert(place, error.clone());
+            found.get_or_insert(error);
+        }
+        if found.is_some() {
+            self.ahead += self.lost.len() - known - 1;
+            return Ok(found);
+        }
+        for (topic, partition, offset) in &there {
+            self.go_on_at(topic, *partition, *offset)?;
+        }
+        if there.is_empty() || self.ahead > 0 {
+            self.ahead = self.ahead.saturating_sub(1);
+            return Ok(None);
+        }
+        let places: Vec<String> = there.iter().map(|(topic, partition, _)| format!("{topic}/{partition}")).collect();
+        Ok(Some(LogError::Rewritten { places: places.join(" or ") }))
+    }
+
+    fn go_on_at(&self, topic: &str, partition: Partition, offset: Offset) -> Result<(), LogError> {
+        let sought = self.consumer.seek(topic, native(partition), Position::Offset(offset), PATIENCE);
+        sought.map_err(|e| self.failed(&e))
     }
 
     fn assigned(&self, topic: &str, partition: Partition) -> Result<TopicPartitionList, LogError> {
@@ -330,11 +382,14 @@ impl GroupReader for KafkaGroupReader {
             tracing::warn!(target: "kafka", group = self.group, "fenced: joined anew, in case that was this member's own doing");
             self.error = self.join_again(into).err();
         }
-        match self.error.take() {
-            Some(error) if into.len() == empty => return Err(error),
-            error => self.error = error,
+        if into.len() > empty {
+            return Ok(());
         }
-        Ok(())
+        if self.error.is_none() && self.looking {
+            self.error = self.look_for_lost();
+        }
+        let error = self.error.take().or_else(|| self.lost.values().next().cloned());
+        error.map_or(Ok(()), Err)
     }
 
     fn commit(&mut self, topic: &str, partition: Partition, offset: Offset) -> Result<(), LogError> {
@@ -346,10 +401,10 @@ impl GroupReader for KafkaGroupReader {
 
     fn seek(&mut self, topic: &str, partition: Partition, offset: Offset) -> Result<(), LogError> {
         self.assigned(topic, partition)?;
-        self.consumer
-            .seek(topic, native(partition), Position::Offset(offset), PATIENCE)
-            .map_err(|e| self.failed(&e))?;
-        self.assigned.insert((topic.into(), partition), offset);
+        self.go_on_at(topic, partition, offset)?;
+        let place: Place = (topic.into(), partition);
+        self.lost.remove(&place);
+        self.assigned.insert(place, offset);
         Ok(())
     }
 

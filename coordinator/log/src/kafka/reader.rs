@@ -20,7 +20,7 @@ pub(super) struct KafkaReader {
     topic: Arc<str>,
     partition: Partition,
     next: Offset,
-    /// Set when reading can't go on; each later poll says it again.
+    /// Set when reading can't go on.
     broken: Option<LogError>,
 }
 
@@ -63,6 +63,13 @@ impl KafkaReader {
         }
     }
 
+    /// Only a place that is lost is lost for good; what else goes wrong is said once, and may have passed by the next poll.
+    fn say_broken(&mut self) -> Result<(), LogError> {
+        let error = self.broken.take();
+        self.broken = error.clone().filter(|error| matches!(error, LogError::OutOfRange { .. }));
+        error.map_or(Ok(()), Err)
+    }
+
     fn lost(&mut self) -> LogError {
         match self.bounds() {
             Ok((start, end)) => LogError::OutOfRange {
@@ -79,9 +86,7 @@ impl KafkaReader {
 
 impl Reader for KafkaReader {
     fn poll(&mut self, max: usize, wait: Duration, into: &mut Vec<Fetched>) -> Result<(), LogError> {
-        if let Some(error) = &self.broken {
-            return Err(error.clone());
-        }
+        self.say_broken()?;
         let full = into.len() + max;
         let mut wait = whole_millis(wait);
         while into.len() < full {
@@ -101,10 +106,7 @@ impl Reader for KafkaReader {
             }
         }
         // What came before the error is read first.
-        match &self.broken {
-            Some(error) if into.len() + max == full => Err(error.clone()),
-            _ => Ok(()),
-        }
+        if into.len() + max == full { self.say_broken() } else { Ok(()) }
     }
 
     fn bounds(&mut self) -> Result<(Offset, Offset), LogError> {

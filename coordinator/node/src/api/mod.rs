@@ -160,6 +160,10 @@ fn failed(error: &NodeError) -> ApiError {
         NodeError::Apply(ApplyError::OtherDigest { .. } | ApplyError::NoContract { .. }) => {
             (ErrorCode::Refused, "nothing was changed")
         }
+        NodeError::Apply(ApplyError::OtherDigestAt { .. }) => {
+            (ErrorCode::Refused, "`sagaline parked` shows what was refused")
+        }
+        NodeError::Apply(ApplyError::NotFolded { .. } | ApplyError::Store(_)) => (ErrorCode::Timeout, "ask again"),
         NodeError::NoPartition { .. } => (ErrorCode::NotFound, "`sagaline watch` lists them"),
         NodeError::NotFolded { .. } => (ErrorCode::Timeout, "ask again with the same Idempotency-Key"),
         NodeError::Topics(_) | NodeError::Stopped(_) | NodeError::Outdated(_) | NodeError::Store(_) => {

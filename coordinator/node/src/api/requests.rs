@@ -8,9 +8,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sagaline_definition::Definition;
-use sagaline_definition::model::Verb;
 use sagaline_partition::state::RequestOutcome;
-use sagaline_partition::{channel_of_commands, view};
+use sagaline_partition::view;
 use sagaline_schemas::record::Body as InboxBody;
 use sagaline_schemas::request::{
     KeyTarget, PauseRequest, Request, RequestBody, RequestTarget, ResumeRequest, SagaTarget, ScopeTarget, StartRequest,
@@ -23,7 +22,7 @@ use super::error::ApiError;
 use super::extract::{Body, Params, blocking};
 use super::model::{Ask, Asked, ErrorCode, Outcome, Wish};
 use super::{Api, reader, refuse_if_halted, sagas};
-use crate::PartitionHandle;
+use crate::{PartitionHandle, crowd};
 
 /// How long an answer is awaited unless said, and at most; milliseconds.
 const WAIT: (u64, u64) = (5_000, 60_000);
@@ -207,14 +206,9 @@ fn active(api: &Api, name: &str) -> Result<(Digest, std::sync::Arc<Definition>),
     Ok((digest, std::sync::Arc::clone(definition)))
 }
 
-/// A saga whose commands can't be sent is not begun (design section 4).
+/// A saga whose outputs can't be sent is not begun (design section 4).
 fn refuse_if_crowded(api: &Api, definition: &Definition) -> Result<(), ApiError> {
-    let crowded = api.node.crowded();
-    let mut needed = definition.steps.iter().filter_map(|step| match &step.verb {
-        Verb::Call(call) => Some(channel_of_commands(&call.participant)),
-        _ => None,
-    });
-    match needed.find(|channel| crowded.contains(channel)) {
+    match crowd::hindrance(definition, &api.node.crowded()) {
         None => Ok(()),
         Some(channel) => {
             let message = format!("too many outputs wait on channel {channel}: nothing is started that needs it");

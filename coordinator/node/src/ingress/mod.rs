@@ -2,6 +2,7 @@
 //! the first error ends all of them, and once nothing is in flight each source goes on at the end of its acknowledged prefix (records.md
 //! section 2, protocol review F8). Nothing is decided here: re-reading a domain topic is harmless.
 
+mod lost;
 mod source;
 mod target;
 #[cfg(test)]
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagaline_log::{Acknowledgement, Fetched, GroupEvent, GroupReader, Log, LogError, Producer};
-use sagaline_partition::{MAX_TRACEPARENT, channel_of_commands};
+use sagaline_partition::MAX_TRACEPARENT;
 use sagaline_schemas::Partition;
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::record::{Body, Event, EventOrigin};
@@ -24,7 +25,8 @@ use crate::owner::stop::Stop;
 use crate::registry::{Catalogue, Registry, RegistryReader, Seal};
 use crate::topics::Inbox;
 use crate::window::{lane_and_number, ticket};
-use crate::{BootTime, Names, sealed};
+use crate::{BootTime, Names, crowd, sealed};
+pub use lost::Lost;
 use source::Source;
 use target::{Letter, Sorter};
 
@@ -67,6 +69,8 @@ pub struct IngressStatus {
     pub unjudged: u64,
     /// Topics that wait for a channel's outbox to shrink.
     pub waiting: Vec<String>,
+    /// What was lost of domain topics before it was read, since the start.
+    pub lost: Vec<Lost>,
     /// What hinders it at the moment.
     pub trouble: Option<String>,
 }
@@ -95,6 +99,8 @@ pub struct Ingress {
     failures: u32,
     committed_at: BootTime,
     crowded: BTreeSet<String>,
+    /// When the newest loss was noticed.
+    lost_at: Option<BootTime>,
     /// In force in each inbox partition, as far as is known here.
     settings: Vec<Settings>,
     status: IngressStatus,
@@ -121,6 +127,7 @@ impl Ingress {
             failures: 0,
             committed_at: Duration::ZERO,
             crowded: BTreeSet::new(),
+            lost_at: None,
             settings: vec![options.inbox.settings.clone(); options.inbox.partitions as usize],
             status: IngressStatus::default(),
             arrived: Vec::new(),
@@ -156,7 +163,7 @@ impl Ingress {
         let outcome = self.steps(now, wait);
         self.status.trouble = outcome.as_ref().err().map(ToString::to_string).or_else(|| match self.run {
             Run::Ended { .. } => self.status.trouble.take(),
-            Run::On => None,
+            Run::On => self.fresh_loss(now),
         });
         outcome
     }
@@ -288,7 +295,20 @@ impl Ingress {
                 GroupEvent::Record(record) => self.take(&catalogue, &record, now),
             }
         }
-        polled.map(|()| some)
+        match polled {
+            Ok(()) => Ok(some),
+            Err(LogError::OutOfRange { topic, partition, start, end, .. }) => {
+                self.find_place(&topic, partition, (start, end), now).map(|()| true)
+            }
+            Err(LogError::Rewritten { places }) => {
+                let why = format!(
+                    "{places} was cut and written anew: what took the place of events that were read starts nothing"
+                );
+                self.note_loss(places, None, why, now);
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn assigned(&mut self, places: Vec<(Arc<str>, Partition, i64)>) -> Result<(), LogError> {
@@ -385,10 +405,11 @@ impl Ingress {
         if self.crowded.is_empty() && self.status.waiting.is_empty() {
             return Ok(());
         }
-        let crowded = |participant: &String| self.crowded.contains(&channel_of_commands(participant));
         let waits = |topic: &str| {
             let mut starts = self.catalogue.all_active().map(|(_, definition)| definition);
-            starts.any(|start| start.start.topic.as_deref() == Some(topic) && start.contracts.keys().any(crowded))
+            starts.any(|start| {
+                start.start.topic.as_deref() == Some(topic) && crowd::hindrance(start, &self.crowded).is_some()
+            })
         };
         let waiting: Vec<String> = self.topics.iter().filter(|topic| waits(topic)).cloned().collect();
         for source in &mut self.sources {

@@ -64,6 +64,23 @@ impl Source {
         self.next = at + 1;
     }
 
+    /// Offset of the next event to be sorted.
+    pub fn next(&self) -> Offset {
+        self.next
+    }
+
+    /// The events below `to` that were not read are gone. What was read of them is still on its way.
+    pub fn skip_to(&mut self, to: Offset) {
+        self.next = to;
+    }
+
+    /// What was read here is no longer what its topic holds: nothing that is on its way counts any more, and `to` is committed, though it may lie
+    /// below what was.
+    pub fn begin_anew(&mut self, lane: u64, topic_id: TopicId, to: Offset) {
+        let fresh = Self::new(lane, Arc::clone(&self.topic), topic_id, self.partition, to);
+        *self = Self { committed: to - 1, paused: self.paused, ..fresh };
+    }
+
     pub fn landed(&mut self, number: u64) {
         self.window.landed(number);
         while self.window.take_acknowledged().is_some() {}

@@ -193,7 +193,11 @@ fn a_crowded_channel_leaves_its_events_where_they_are() {
     turn_for(&stage, &mut ingress, 1_000);
     assert_eq!(events(&stage, 0).len(), 0);
     assert_eq!(ingress.status().waiting, ["orders"]);
-    ingress.set_crowded(BTreeSet::new());
+    ingress.set_crowded(["events".to_owned()].into());
+    turn_for(&stage, &mut ingress, 1_000);
+    assert_eq!((events(&stage, 0).len(), &*ingress.status().waiting), (0, &["orders".to_owned()][..]));
+    // No saga of this definition writes there.
+    ingress.set_crowded(["commands.another".to_owned(), "inbox.0".to_owned()].into());
     turn_for(&stage, &mut ingress, 1_000);
     assert_eq!(events(&stage, 0).len(), 1);
 }
@@ -235,4 +239,68 @@ fn each_inbox_partition_lets_in_what_its_own_settings_allow() {
 
 fn key_of_partition(wanted: u32) -> String {
     (0..).map(|n| format!("k-{n}")).find(|key| partition_of(key, 2) == wanted).unwrap()
+}
+
+fn origins(stage: &Stage) -> Vec<i64> {
+    events(stage, 0).iter().map(|event| event.origin.at).collect()
+}
+
+#[test]
+fn events_that_were_deleted_unread_are_counted_and_the_rest_is_read() {
+    let stage = stage_with_orders(1, 2);
+    let mut rested = ingress(&stage);
+    (0..3).for_each(|n| placed(&stage, 0, &format!("o-{n}")));
+    turn_for(&stage, &mut rested, 3_000);
+    drop(rested);
+    (3..10).for_each(|n| placed(&stage, 0, &format!("o-{n}")));
+    placed(&stage, 1, "other");
+    stage.simulation.trim("orders", 0, 8).unwrap();
+
+    let mut ingress = ingress(&stage);
+    turn_for(&stage, &mut ingress, 3_000);
+    assert_eq!(origins(&stage).len(), 6, "what is there is read, of every partition: {:?}", origins(&stage));
+    let lost = ingress.status().lost.clone();
+    assert_eq!(lost.iter().map(|lost| (&*lost.place, lost.events)).collect::<Vec<_>>(), [("orders/0", Some(5))]);
+    let trouble = ingress.status().trouble.clone().unwrap();
+    assert!(trouble.contains("5 events of orders/0, offsets 3 to 7, were deleted"), "{trouble}");
+    for _ in 0..60 {
+        turn_for(&stage, &mut ingress, 10_000);
+    }
+    assert_eq!((ingress.status().trouble.clone(), ingress.status().lost.len()), (None, 1), "told, and it goes on");
+
+    drop(ingress);
+    let mut again = super::tests::ingress(&stage);
+    placed(&stage, 0, "o-10");
+    turn_for(&stage, &mut again, 3_000);
+    assert_eq!((again.status().lost.len(), origins(&stage).last()), (0, Some(&10)), "a restart finds its place");
+}
+
+#[test]
+fn a_topic_that_lost_its_end_is_gone_on_from_there() {
+    let stage = stage_with_orders(1, 1);
+    let mut ingress = ingress(&stage);
+    (0..10).for_each(|n| placed(&stage, 0, &format!("o-{n}")));
+    turn_for(&stage, &mut ingress, 3_000);
+    stage.simulation.truncate("orders", 0, 4).unwrap();
+    turn_for(&stage, &mut ingress, 3_000);
+    assert!(ingress.status().trouble.as_ref().is_some_and(|why| why.contains("orders/0 has lost its end")));
+    drop(ingress);
+    let mut again = super::tests::ingress(&stage);
+    placed(&stage, 0, "new");
+    turn_for(&stage, &mut again, 3_000);
+    assert_eq!((again.status().lost.len(), origins(&stage).last()), (0, Some(&4)), "a restart finds its place");
+}
+
+#[test]
+fn a_topic_that_was_made_anew_is_read_from_its_start() {
+    let stage = stage_with_orders(1, 1);
+    let (mut ingress, mut owner, mut desk) = (ingress(&stage), stage.owner("one", &Disk::default()), Desk::new(&stage));
+    (0..5).for_each(|n| placed(&stage, 0, &format!("o-{n}")));
+    turn_for(&stage, &mut ingress, 3_000);
+    stage.simulation.recreate("orders").unwrap();
+    placed(&stage, 0, "new");
+    turn_for(&stage, &mut ingress, 3_000);
+    assert_eq!(ingress.status().lost[0].events, None);
+    assert!(ingress.status().lost[0].why.contains("was made anew"));
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 6);
 }

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use sagaline_partition::EVENTS;
 use sagaline_partition::store::Reader;
-use sagaline_schemas::settings::Settings;
+use sagaline_schemas::settings::{Events, Settings};
 use sagaline_schemas::{Offset, Partition};
 
 use super::is_opened;
 use crate::owner::Role;
 use crate::owner::stop::Stop;
-use crate::{PartitionStatus, Standing};
+use crate::{ChannelStatus, PartitionStatus, Standing};
 
 struct Shown {
     status: PartitionStatus,
@@ -77,9 +78,11 @@ impl Board {
 
     pub fn show_status(&self, status: PartitionStatus, settings: Option<&Settings>) {
         let over = |outbox: i64| settings.is_some_and(|settings| outbox > i64::from(settings.max_outbox));
-        let crowded =
-            status.channels.iter().filter(|channel| over(channel.outbox)).map(|channel| channel.channel.clone());
-        let crowded = crowded.collect();
+        // Nothing is added there any more: what is left of before hinders nobody.
+        let rests =
+            |channel: &str| channel == EVENTS && settings.is_some_and(|settings| settings.events == Events::Nothing);
+        let crowds = |channel: &&ChannelStatus| over(channel.outbox) && !rests(&channel.channel);
+        let crowded = status.channels.iter().filter(crowds).map(|channel| channel.channel.clone()).collect();
         self.change(|shown| {
             shown.status = status;
             shown.crowded = crowded;
@@ -149,6 +152,11 @@ impl Board {
     /// The settings in force when it was last open.
     pub fn settings(&self) -> Option<Settings> {
         self.shown().settings.clone()
+    }
+
+    /// Whose the newest claim is that was folded.
+    pub fn claimed_by(&self) -> String {
+        self.shown().status.claimed_by.clone()
     }
 
     pub fn stop(&self) -> Option<Stop> {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sagaline_log::LogError;
 use sagaline_log::clock::{Clock, SystemClock};
@@ -23,6 +23,8 @@ use crate::owner::{Owner, OwnerOptions};
 const SHOW_EVERY: Duration = Duration::from_millis(200);
 /// How long a log that does not answer is left alone.
 const REOPEN: Duration = Duration::from_secs(1);
+/// How long a store that can't be written is left alone at most.
+const LONGEST_REST: Duration = Duration::from_secs(300);
 /// How long readers may hold a store that is to be made anew.
 const DROP_PATIENCE: u32 = 1_000;
 
@@ -41,7 +43,9 @@ impl Seat {
 
     /// Until the node stops or the partition is given up. An error only where closing failed: everything else is shown.
     pub fn run(mut self) -> Result<(), Stop> {
+        let mut pause = REOPEN;
         loop {
+            let began = Instant::now();
             let outcome = catch_unwind(AssertUnwindSafe(|| self.live()));
             self.board.show_reader(None);
             match outcome {
@@ -79,6 +83,14 @@ impl Seat {
                         return Ok(());
                     }
                 }
+                Ok(Err(stop)) if stop.may_pass() => {
+                    self.give_up(&stop)?;
+                    pause = if began.elapsed() > LONGEST_REST { REOPEN } else { pause };
+                    if !self.rest(pause) {
+                        return Ok(());
+                    }
+                    pause = (pause * 2).min(LONGEST_REST);
+                }
                 Ok(Err(stop)) => return self.give_up(&stop),
                 Err(_) => {
                     let panic = "the thread panicked outside of the fold: see the log of this process".to_owned();
@@ -93,6 +105,15 @@ impl Seat {
         tracing::error!(partition = self.board.number, reason = %stop, "halted");
         self.board.show_stop(stop);
         Ok(())
+    }
+
+    /// It is shown as halted meanwhile, and until its store is open again. False: the node stops first.
+    fn rest(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        while !self.common.stopping() && Instant::now() < until {
+            thread::park_timeout(until.saturating_duration_since(Instant::now()));
+        }
+        !self.common.stopping()
     }
 
     /// Until a person has said what is to become of the input. False: the node stops first.
@@ -125,6 +146,7 @@ impl Seat {
     /// The inner result is that of closing.
     fn live(&self) -> Result<Result<(), Stop>, Stop> {
         let mut owner = self.open()?;
+        self.board.show_opening();
         owner.take_role(self.board.role(), SystemClock.since_boot());
         self.board.show_reader(Some(owner.reader()));
         self.show(&owner)?;
@@ -211,6 +233,7 @@ fn passes(error: &LogError) -> bool {
         | LogError::NoTopic { .. }
         | LogError::TopicExists { .. }
         | LogError::OutOfRange { .. }
+        | LogError::Rewritten { .. }
         | LogError::TooLarge { .. }
         | LogError::Forbidden { .. }
         | LogError::Corrupt { .. }

@@ -10,14 +10,14 @@ use sagaline_log::embedded::EmbeddedLog;
 use sagaline_log::{Log, NewTopic, Record};
 use sagaline_partition::{KnownRules, view};
 use sagaline_schemas::proof::Key;
-use sagaline_schemas::record::{Acked, Body, Fault, Progress};
+use sagaline_schemas::record::{Acked, Body, DefinitionRecord, Fault, Progress};
 use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{OutputHash, Position};
 use sagaline_store::{Memory, MemoryStore, RocksStore, Shared};
 
 use super::{Node, NodeOptions};
 use crate::owner::stop::Stop;
-use crate::registry::ApplyOptions;
+use crate::registry::{ApplyError, ApplyOptions};
 use crate::stage::{Desk, contract, definition};
 use crate::topics::{self, Wanted};
 use crate::verify::{Refold, rebuild};
@@ -160,6 +160,36 @@ fn an_input_that_is_to_be_passed_over_has_the_store_made_anew_without_it() {
 }
 
 #[test]
+fn a_version_that_a_partition_knows_otherwise_is_not_activated() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, log) = started(dir.path());
+    let version = |text: &str, days: &str| {
+        let text = [("version: 1.0.0", text), ("after: 14d", days)];
+        crate::stage::definition_replacing(&text)
+    };
+    // An apply that ended after its first append, and was corrected since.
+    let half = version("version: 1.1.0", "after: 13d");
+    let contracts = half.contracts.values().copied().collect();
+    let (digest, normal_form, by) = (half.digest(), half.normal_form().into(), "a test".to_owned());
+    node.append(1, &Body::Definition(DefinitionRecord { digest, normal_form, contracts, by })).unwrap();
+    let applied = |definition| {
+        let (by, topics) = ("a test".to_owned(), wanted());
+        node.apply(&ApplyOptions { contracts: vec![], definitions: vec![definition], topics, by })
+    };
+    let refused = applied(version("version: 1.1.0", "after: 12d")).unwrap_err();
+    let NodeError::Apply(ApplyError::OtherDigestAt { kind: "definition", partition: 1, .. }) = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(node.registry().catalogue().active["errand"], definition().digest(), "as before");
+    // All that was told before is kept, and what goes on with it is taken.
+    applied(version("version: 1.2.0", "after: 12d")).unwrap();
+    applied(half).unwrap_err();
+    order(&node, "o-1");
+    order(&node, "o-2");
+    answer_until_ended(&node, &log, 2);
+}
+
+#[test]
 fn a_node_whose_partitions_all_halt_goes_on_and_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let (node, log) = started(dir.path());
@@ -193,4 +223,27 @@ fn a_node_without_its_log_says_what_is_wrong() {
     topics::create(&*log, &Names::new("t."), &key(), &wanted()).unwrap();
     let refused = start(dir.path(), &log).err();
     assert!(matches!(refused, Some(NodeError::Stopped(Stop::OtherLog { .. }))), "{refused:?}");
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_halts_its_partition_until_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, log) = started(dir.path());
+    node.stop().unwrap();
+    let (place, aside) = (dir.path().join("data/partition-0"), dir.path().join("aside"));
+    std::fs::rename(&place, &aside).unwrap();
+    std::fs::write(&place, "no directory").unwrap();
+    let node = start(dir.path(), &log).unwrap();
+    let partition = node.partition(0).unwrap();
+    assert!(partition.status().standing.halted().is_some() && partition.stop().unwrap().is_this_nodes());
+    let other = node.partition(1).unwrap();
+    assert!(other.wait_status(PATIENCE, |status| status.standing == Standing::Live), "alone, it goes on with the rest");
+    // At once: where there is nothing, it would make a new store.
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&aside, &link).unwrap();
+    std::fs::rename(&link, &place).unwrap();
+    assert!(partition.wait_status(PATIENCE, |status| status.standing == Standing::Live), "{:?}", partition.status());
+    assert_eq!(partition.stop(), None);
+    (0..4).for_each(|n| order(&node, &format!("a-{n}")));
+    answer_until_ended(&node, &log, 4);
 }

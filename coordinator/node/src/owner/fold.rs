@@ -10,11 +10,14 @@ use sagaline_partition::{FaultNote, Folded, Halt, LogRecord};
 use sagaline_schemas::Offset;
 use sagaline_schemas::record::Body;
 
-use super::{BOUNDS_EVERY, Owner};
+use super::{BOUNDS_EVERY, Failure, Owner, READ_BACKOFF};
+use crate::owner::opening::check_last;
 use crate::owner::stop::Stop;
 use crate::owner::term::Term;
 use crate::{BootTime, fail_point, sealed};
 
+/// How long a reader that fails again and again is left alone at most.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// Records asked of the log at once.
 pub(super) const READ_AT_ONCE: usize = 1_000;
 /// A turn folds for at most so long, milliseconds: publishing is to have its share of the second that a turn may take,
@@ -33,15 +36,48 @@ impl Owner {
         if !self.backlog.is_empty() {
             return Ok(true);
         }
-        let mut records = Vec::new();
-        let read = self.reader.poll(READ_AT_ONCE, wait, &mut records);
-        self.backlog.extend(records);
-        if self.backlog.is_empty() && now.saturating_sub(self.bounds_at) >= BOUNDS_EVERY {
-            self.bounds_at = now;
-            let said = read.and_then(|()| self.reader.bounds());
-            return self.hear(said.map(Some));
+        if let Some(failure) = &self.failure {
+            if now < failure.again_at {
+                return Ok(false);
+            }
+            if let Err(stop) = self.open_reader() {
+                return self.pass(stop, now);
+            }
         }
-        self.hear(read.map(|()| None))
+        let mut records = Vec::new();
+        let mut said = self.reader.poll(READ_AT_ONCE, wait, &mut records).map(|()| None);
+        self.backlog.extend(records);
+        if said.is_ok() && self.backlog.is_empty() && now.saturating_sub(self.bounds_at) >= BOUNDS_EVERY {
+            self.bounds_at = now;
+            said = self.reader.bounds().map(Some);
+        }
+        match self.hear(said)? {
+            true => self.failure = None,
+            false => self.fail_at(now),
+        }
+        Ok(self.failure.is_none())
+    }
+
+    /// Whatever a reader failed with, it may be of no more use, and must not be the reason why a partition stands still: after a while another one takes its
+    /// place.
+    fn fail_at(&mut self, now: BootTime) {
+        let pause = self.failure.as_ref().map_or(READ_BACKOFF, |failure| (failure.pause * 2).min(LONGEST_BACKOFF));
+        self.failure = Some(Failure { again_at: now + pause, pause });
+    }
+
+    /// The log may have lost our position meanwhile, and even have got other records in its place, without anybody's having been able to say so.
+    fn open_reader(&mut self) -> Result<(), Stop> {
+        let partition = self.options.partition;
+        self.reader = self.log.reader(&self.inbox, partition, self.partition.next()).map_err(Stop::Log)?;
+        let last = self.partition.meta().and_then(|meta| Some((meta.next - 1, meta.last_record?)));
+        last.map_or(Ok(()), |(offset, last)| check_last(&*self.log, &self.inbox, partition, offset, last))
+    }
+
+    fn pass(&mut self, stop: Stop, now: BootTime) -> Result<bool, Stop> {
+        let Stop::Log(error) = stop else { return Err(stop) };
+        self.hear(Err(error))?;
+        self.fail_at(now);
+        Ok(false)
     }
 
     /// What the log says of itself: does it still hold our position?
@@ -162,6 +198,7 @@ impl Owner {
         self.uncommitted = 0;
         self.backlog.clear();
         self.reader = self.log.reader(&self.inbox, partition, self.partition.next()).map_err(Stop::Log)?;
+        self.failure = None;
         Ok(())
     }
 }

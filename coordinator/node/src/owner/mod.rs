@@ -115,7 +115,15 @@ pub struct Owner {
     clock_faults: u32,
     apart: u64,
     trouble: Option<String>,
+    /// The log could not be read.
+    failure: Option<Failure>,
     arrived: Vec<Acknowledgement>,
+}
+
+/// A reader that failed, and is to be made anew.
+struct Failure {
+    again_at: BootTime,
+    pause: Duration,
 }
 
 impl Owner {
@@ -162,6 +170,7 @@ impl Owner {
             clock_faults: 0,
             apart: 0,
             trouble: None,
+            failure: None,
             arrived: Vec::new(),
             options,
             log,
@@ -257,13 +266,12 @@ impl Owner {
         let until_commit = COMMIT_IDLE.saturating_sub(now.saturating_sub(self.committed_at));
         let wait = if self.dirty { wait.min(until_commit) } else { wait };
         let wait = if self.producer.in_flight() > 0 { wait.min(ANSWERS) } else { wait };
-        let due = match &self.term {
-            Term::Live { publisher, .. } if publisher.has_news() => return Ok(wait.min(Duration::from_millis(20))),
-            Term::Live { .. } => self.partition.next_due()?,
-            Term::Following { .. } | Term::Claiming => None,
-        };
-        let until_due = due.map_or(Duration::MAX, |due| Duration::from_millis(due.saturating_sub(wall).max(5) as u64));
-        Ok(wait.min(until_due))
+        let Term::Live { publisher, pace, .. } = &self.term else { return Ok(wait) };
+        let wait = if publisher.has_news() { wait.min(Duration::from_millis(20)) } else { wait };
+        let Some(due) = self.partition.next_due()? else { return Ok(wait) };
+        // Not before it may fire, and never in a circle that eats a processor.
+        let until_due = Duration::from_millis(due.saturating_sub(wall).max(1) as u64);
+        Ok(wait.min(until_due.max(pace.until_fire(now))))
     }
 
     /// Everything folded is taken whole by the store now and then, and more seldom by the disk.

@@ -127,7 +127,7 @@ pub fn check_store(
     check_count(info, meta.partitions)?;
     check_size(info, &meta.settings)?;
     if let Some(last) = meta.last_record {
-        check_last(log, info, number, meta.next - 1, last)?;
+        check_last(log, &info.name, number, meta.next - 1, last)?;
     }
     Ok(origin)
 }
@@ -172,8 +172,12 @@ pub fn check_count(info: &TopicInfo, partitions: u32) -> Result<(), Stop> {
     })
 }
 
-fn check_last(log: &dyn Log, info: &TopicInfo, partition: u32, offset: Offset, last: Digest) -> Result<(), Stop> {
-    match sealed::read_one(log, &info.name, partition, offset) {
+/// The record before a store's position is the one that it has folded.
+///
+/// # Errors
+/// `Rewritten`; `Log` when it can't be read.
+pub fn check_last(log: &dyn Log, inbox: &str, partition: u32, offset: Offset, last: Digest) -> Result<(), Stop> {
+    match sealed::read_one(log, inbox, partition, offset) {
         Ok(record) if blake3::hash(&record.record.value).as_bytes() == &last.0 => Ok(()),
         Ok(_) => Err(Stop::Rewritten { partition, offset }),
         // Trimmed below a verified checkpoint: nothing is left to compare with.

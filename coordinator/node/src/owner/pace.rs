@@ -28,7 +28,12 @@ impl Pace {
 
     /// Whether due timers have.
     pub fn may_fire(&self, now: BootTime) -> bool {
-        self.since_last(now) >= DUE.saturating_mul(1 << self.futile.min(10)).min(MAX_WAIT)
+        self.until_fire(now).is_zero()
+    }
+
+    /// How long due timers are gathered yet.
+    pub fn until_fire(&self, now: BootTime) -> Duration {
+        DUE.saturating_mul(1 << self.futile.min(10)).min(MAX_WAIT).saturating_sub(self.since_last(now))
     }
 
     fn since_last(&self, now: BootTime) -> Duration {
@@ -62,6 +67,7 @@ mod tests {
         assert!(!pace.may_report(at(104)));
         assert!(pace.may_report(at(105)));
         assert!(pace.may_fire(at(15)));
+        assert_eq!(pace.until_fire(at(12)), at(3));
     }
 
     #[test]

@@ -132,6 +132,39 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// Whether the reason lies with this node, as far as it can tell: another one may well go on.
+    #[must_use]
+    pub fn is_this_nodes(&self) -> bool {
+        match self {
+            Self::Store(_)
+            | Self::Log(_)
+            | Self::OtherLog { .. }
+            | Self::AheadOfLog { .. }
+            | Self::Rewritten { .. }
+            | Self::PanicsAlone { .. }
+            | Self::Halt(Halt::Store(_) | Halt::WrongKey { .. }) => true,
+            // Outside of the fold.
+            Self::Panicked { offset, .. } => *offset < 0,
+            Self::Halt(
+                Halt::NoGenesis { .. }
+                | Halt::UnknownRules { .. }
+                | Halt::Hole { .. }
+                | Halt::Diverged { .. }
+                | Halt::PassedOver { .. },
+            )
+            | Self::Unsafe { .. }
+            | Self::NoAppendTime { .. }
+            | Self::Refold { .. } => false,
+        }
+    }
+
+    /// Whether trying again may help, though nobody has said a word: a disk that was full, a store that somebody else had open.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        let (Self::Store(error) | Self::Halt(Halt::Store(error))) = self else { return false };
+        matches!(error, StoreError::Io { .. } | StoreError::InUse { .. })
+    }
+
     /// The same, where it was found for all partitions, as one of them tells it.
     #[must_use]
     pub fn of(self, partition: Partition) -> Self {

@@ -1,5 +1,7 @@
 //! Owners on a simulated log, with a participant that answers: what they publish, when they are silent, and why they stop.
 
+mod reader;
+
 use std::time::Duration;
 
 use sagaline_log::simulated::Faults;
@@ -576,4 +578,28 @@ fn a_turn_ends_in_time_however_slow_the_fold_is() {
     disk.slow_down(&stage.simulation, 0);
     stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 500);
     assert_eq!(owner.status().unwrap().claim, claim, "it was never silent: no two turns lay too far apart");
+}
+
+#[test]
+fn a_full_disk_stops_its_owner_and_another_goes_on_for_it() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    let mut owner = stage.owner("one", &disk);
+    let mut standby = stage.owner("two", &Disk::default());
+    standby.take_role(Role::Standby, stage.now());
+    stage.start("o-1");
+    stage.run(&mut [&mut owner, &mut standby], &mut desk, |owners| owners.iter().all(|owner| ended(owner) == 1));
+    disk.set_full(true);
+    stage.start("o-2");
+    let stop = stop_of(&stage, &mut owner);
+    assert!(matches!(stop, Stop::Store(_)) && stop.is_this_nodes() && stop.may_pass(), "{stop}");
+    drop(owner);
+    standby.take_role(Role::Owner, stage.now());
+    stage.run(&mut [&mut standby], &mut desk, |owners| ended(owners[0]) == 2);
+    assert!(desk.seen.values().all(|times| *times <= 2), "what both sent is sent twice at most");
+
+    disk.set_full(false);
+    let mut mended = stage.owner("one", &disk);
+    mended.take_role(Role::Standby, stage.now());
+    stage.run(&mut [&mut mended, &mut standby], &mut desk, |owners| ended(owners[0]) == 2);
 }

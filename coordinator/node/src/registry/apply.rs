@@ -1,6 +1,7 @@
 //! Applying definitions in two steps: first every inbox partition knows them, then new starts may name them. Stopped anywhere and repeated,
-//! it goes on: each step is idempotent, and none is taken before all of the one before is acknowledged (protocol review M9).
+//! it goes on: each step is idempotent, and none is taken before all of the one before is acknowledged (protocol review M9) and the partitions have taken it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use sagaline_log::{Acknowledgement, Log, LogError, Producer, Record};
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::record::{Body, ContractRecord, DefinitionRecord};
 use sagaline_schemas::wire::Bytes;
-use sagaline_schemas::{Digest, Millis};
+use sagaline_schemas::{Digest, Millis, Offset, Partition};
 
 use super::{Catalogue, Entry, Seal};
 use crate::topics::{self, Inbox, Wanted};
@@ -62,10 +63,40 @@ pub enum ApplyError {
         /// The contract.
         digest: Digest,
     },
+    /// An inbox partition did not take it.
+    #[error(
+        "inbox partition {partition} knows another {kind} {name} under this version, from an apply that ended half way or came at the same time: \
+         nothing was activated. Give this one a higher version"
+    )]
+    OtherDigestAt {
+        /// `definition` or `contract`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// The first partition that refused it.
+        partition: Partition,
+    },
+    /// It is not known yet whether an inbox partition takes it.
+    #[error(
+        "inbox partition {partition} has not folded offset {offset} in time, `sagaline watch` shows where it stands: nothing was activated. \
+         Repeating `sagaline apply` goes on where it stopped"
+    )]
+    NotFolded {
+        /// Inbox partition.
+        partition: Partition,
+        /// What was waited for.
+        offset: Offset,
+    },
+    /// What a partition knows can't be read.
+    #[error("{0}. Repeating `sagaline apply` goes on where it stopped")]
+    Store(String),
     /// The log does not do what it should.
     #[error("{0}. Repeating `sagaline apply` goes on where it stopped")]
     Log(#[from] LogError),
 }
+
+/// Whether an inbox partition has taken what it was told up to an offset; false: it has not come there yet.
+pub type Took<'a> = &'a mut dyn FnMut(Partition, Offset, &Applied) -> Result<bool, ApplyError>;
 
 /// Applying, step by step: `turn` until it gives what was applied.
 pub struct Apply {
@@ -79,11 +110,15 @@ pub struct Apply {
     step: Step,
     delay: Millis,
     answers: Vec<Acknowledgement>,
+    /// Where each inbox partition was told the last of it.
+    told: BTreeMap<Partition, Offset>,
 }
 
 enum Step {
     /// Contracts and definitions are on their way to every inbox partition.
     Telling,
+    /// They lie there: each partition is to take them.
+    Taking,
     /// All partitions have them: the registry is told.
     Announcing,
     /// Nodes learn of them meanwhile.
@@ -116,6 +151,7 @@ impl Apply {
             step: Step::Telling,
             delay: inbox.settings.activation_delay,
             answers: Vec::new(),
+            told: BTreeMap::new(),
         };
         let mut bodies = Vec::new();
         for contract in &options.contracts {
@@ -127,7 +163,8 @@ impl Apply {
         let topic = names.inbox();
         for partition in 0..inbox.partitions {
             for body in &bodies {
-                apply.append(&topic, partition, &sealed::record(key, inbox.log_id, partition, body))?;
+                let record = sealed::record(key, inbox.log_id, partition, body);
+                apply.producer.append(&topic, partition, &record, u64::from(partition))?;
             }
         }
         Ok(apply)
@@ -150,24 +187,33 @@ impl Apply {
         Body::Definition(DefinitionRecord { digest, normal_form, contracts, by: options.by.clone() })
     }
 
-    fn append(&mut self, topic: &str, partition: u32, record: &Record) -> Result<(), ApplyError> {
-        Ok(self.producer.append(topic, partition, record, 0)?)
-    }
-
     /// Goes on. Waits at most `wait` for acknowledgements. None: it is not over.
     ///
     /// # Errors
-    /// When an append failed: repeating the whole goes on.
-    pub fn turn(&mut self, wait: Duration) -> Result<Option<Applied>, ApplyError> {
+    /// When an append failed, or a partition did not take what it was told: repeating the whole goes on.
+    pub fn turn(&mut self, wait: Duration, took: Took<'_>) -> Result<Option<Applied>, ApplyError> {
         self.producer.poll(wait, &mut self.answers);
-        for answer in self.answers.drain(..) {
-            answer.outcome?;
+        for Acknowledgement { ticket, outcome } in self.answers.drain(..) {
+            let offset = outcome?;
+            if let (Step::Telling, Ok(partition)) = (&self.step, Partition::try_from(ticket)) {
+                let told = self.told.entry(partition).or_insert(offset);
+                *told = offset.max(*told);
+            }
         }
         if self.producer.in_flight() > 0 {
             return Ok(None);
         }
         match self.step {
             Step::Telling => {
+                self.step = Step::Taking;
+                Ok(None)
+            }
+            Step::Taking => {
+                for (partition, offset) in &self.told {
+                    if !took(*partition, *offset, &self.applied)? {
+                        return Ok(None);
+                    }
+                }
                 let known = std::mem::take(&mut self.known);
                 self.tell_registry(&known)?;
                 self.step = Step::Announcing;
@@ -192,7 +238,7 @@ impl Apply {
     fn tell_registry(&mut self, entries: &[Entry]) -> Result<(), ApplyError> {
         let topic = self.names.definitions();
         let records: Vec<Record> = entries.iter().map(|entry| entry.record(&self.seal)).collect();
-        records.iter().try_for_each(|record| self.append(&topic, 0, record))
+        records.iter().try_for_each(|record| Ok(self.producer.append(&topic, 0, record, 0)?))
     }
 }
 

@@ -38,6 +38,11 @@ impl Prefixes {
         self.0.insert((topic, partition), Prefix { open: BTreeSet::new(), end: from, committed: from });
     }
 
+    /// What was read of a partition counts no more: it is read from here on, and that is to be committed, though it may lie below what was.
+    pub fn go_on_at(&mut self, topic: Arc<str>, partition: Partition, to: Offset) {
+        self.0.insert((topic, partition), Prefix { open: BTreeSet::new(), end: to, committed: to - 1 });
+    }
+
     /// A partition is read no more.
     pub fn revoke(&mut self, topic: &Arc<str>, partition: Partition) {
         self.0.remove(&(Arc::clone(topic), partition));
@@ -117,6 +122,15 @@ mod tests {
         assert_eq!(commits(&prefixes), [0_i64; 0]);
         prefixes.done(&place(14));
         assert_eq!(commits(&prefixes), [15]);
+    }
+
+    #[test]
+    fn a_place_that_is_gone_on_from_is_committed_also_backwards() {
+        let mut prefixes = Prefixes::default();
+        prefixes.assign("commands.payment".into(), 3, 10);
+        prefixes.begin(&place(10));
+        prefixes.go_on_at("commands.payment".into(), 3, 4);
+        assert_eq!(commits(&prefixes), [4]);
     }
 
     #[test]

@@ -127,6 +127,7 @@ impl Replies {
             LogError::Unreachable { .. }
             | LogError::TopicExists { .. }
             | LogError::OutOfRange { .. }
+            | LogError::Rewritten { .. }
             | LogError::Forbidden { .. }
             | LogError::OutcomeUnknown { .. }
             | LogError::Corrupt { .. }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use sagaline_log::embedded::EmbeddedLog;
+use sagaline_log::simulated::Simulation;
 use sagaline_log::{Log, NewTopic, Producer, Reader, Record};
 use sagaline_participant::effects::{
     EffectRows, EffectStoreError, MemoryRows, PostgresStore, Reach, ReplyPartition, Row, RowState, Store,
@@ -76,7 +77,17 @@ pub struct Bench {
 impl Bench {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(directory.path()).unwrap());
+        let log = Arc::new(EmbeddedLog::open(directory.path()).unwrap());
+        Self::on(log, directory)
+    }
+
+    /// On a log whose records may be deleted.
+    pub fn simulated() -> (Self, Simulation) {
+        let simulation = Simulation::new(1);
+        (Self::on(Arc::new(simulation.log()), tempfile::tempdir().unwrap()), simulation)
+    }
+
+    fn on(log: Arc<dyn Log>, directory: tempfile::TempDir) -> Self {
         for (name, partitions) in [("commands.payment", 2), ("inbox", 1)] {
             log.create_topic(&NewTopic { name: name.into(), partitions, replicas: 1, settings: vec![] }).unwrap();
         }

@@ -2,9 +2,6 @@
 
 use anyhow::{Context, Result};
 
-/// Bytes of every record.
-const SIZE: usize = 256;
-
 /// A saga on its way.
 #[derive(Clone, Copy)]
 pub struct Message {
@@ -16,6 +13,9 @@ pub struct Message {
 }
 
 impl Message {
+    /// Bytes of every record.
+    pub const SIZE: usize = 256;
+
     pub fn start(saga: u64) -> Self {
         Self { saga, done: 0, sent: 0 }
     }
@@ -29,8 +29,8 @@ impl Message {
         u32::try_from(self.saga % u64::from(super::PARTITIONS)).expect("less than the number of partitions")
     }
 
-    pub fn encode(self) -> [u8; SIZE] {
-        let mut bytes = [0; SIZE];
+    pub fn encode(self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
         for (field, chunk) in [self.saga, self.done, self.sent].into_iter().zip(bytes.chunks_exact_mut(8)) {
             chunk.copy_from_slice(&field.to_le_bytes());
         }

@@ -1,45 +1,46 @@
 //! The raw pass-through: what the log costs with no coordinator in it. Driver (this process), relay and participant are processes of
 //! their own, in a closed loop; each level of load has fresh topics.
 
+pub mod consume;
 mod message;
 pub mod pipe;
+pub mod produce;
 pub mod role;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use sagaline_log::kafka::KafkaLog;
-use sagaline_log::{Log, NewTopic};
 use serde::Serialize;
 
 use crate::cpu;
 use crate::latency::Measured;
+use crate::place::Place;
 use crate::process::Process;
 use message::Message;
 use pipe::{Client, Pipe};
-use role::Role;
+use role::{Role, Setting};
 
 /// Inbox partitions of the order workload.
 const PARTITIONS: u32 = 4;
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// The cluster: HOST:PORT.
-    #[arg(long, env = "KAFKA_BOOTSTRAP_SERVERS")]
-    pub bootstrap: String,
+    /// `kafka://HOST:PORT`, or `embedded`: in the relay's own process, the others reach it over loopback.
+    #[arg(long)]
+    pub log: Place,
     /// Sagas in flight, one run each.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 512])]
-    pub in_flight: Vec<u64>,
+    pub in_flight: Vec<u32>,
     /// Seconds measured, per run.
     #[arg(long, default_value_t = 30)]
     pub seconds: u64,
     /// Seconds before that.
     #[arg(long, default_value_t = 10)]
     pub warm_up: u64,
-    /// What speaks to Kafka: rdkafka itself, or the coordinator's own log.
-    #[arg(long, value_enum, default_value_t = Client::Rdkafka)]
-    pub client: Client,
+    /// What speaks to the log: rdkafka itself, which is what Kafka is measured by, or the coordinator's own log.
+    #[arg(long, value_enum)]
+    pub client: Option<Client>,
     /// Also writes the figures to this file, as JSON.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -49,7 +50,7 @@ pub struct Options {
 #[derive(Serialize)]
 pub struct Figures {
     pub client: Client,
-    pub in_flight: u64,
+    pub in_flight: u32,
     pub steps_per_second: f64,
     pub latency_p50_us: u32,
     pub latency_p99_us: u32,
@@ -68,7 +69,7 @@ pub struct Cpu {
 /// Runs each level and prints the figures.
 ///
 /// # Errors
-/// When the cluster does not answer or a process ends early.
+/// When the log does not answer or a process ends early.
 pub fn run(options: &Options) -> Result<()> {
     println!("in flight   steps/s     p50 us     p99 us   CPU-s per 1,000 steps: relay  participant  driver  broker");
     let mut all = Vec::new();
@@ -93,45 +94,44 @@ pub fn run(options: &Options) -> Result<()> {
 /// One level of load.
 ///
 /// # Errors
-/// When the cluster does not answer or a process ends early.
-pub fn measure(options: &Options, in_flight: u64) -> Result<Figures> {
-    let run = format!("raw-{}-{in_flight}", std::process::id());
-    create_topics(&options.bootstrap, &run)?;
-    let process = |role: Role| Process::start("raw-role", role.arguments(options.client, &options.bootstrap, &run));
-    let participant = process(Role::Participant)?;
-    let mut relay = process(Role::Relay)?;
-    let mut driver = Driver::new(options, &run, in_flight)?;
+/// When the log does not answer or a process ends early.
+pub fn measure(options: &Options, in_flight: u32) -> Result<Figures> {
+    let place = tempfile::tempdir()?;
+    let client = pipe::client(&options.log, options.client)?;
+    let run = format!("raw-{}-{in_flight}-{}", std::process::id(), unique());
+    let setting = Setting { client, log: options.log.address(&place.path().join("log")), run };
+    let mut relay = Process::start("raw-role", setting.arguments(Role::Relay))?;
+    let setting = Setting { log: relay.ready().to_owned(), ..setting };
+    let participant = Process::start("raw-role", setting.arguments(Role::Participant))?;
+    let mut driver = Driver::new(&setting, in_flight)?;
 
     driver.run(Duration::from_secs(options.warm_up))?;
     relay.order("begin")?;
-    let pids = [Some(relay.pid()), Some(participant.pid()), Some(std::process::id()), cpu::broker(&options.bootstrap)];
-    let meter = cpu::Meter::begin(pids)?;
+    let broker = options.log.broker();
+    let meter = cpu::Meter::begin([Some(relay.pid()), Some(participant.pid()), Some(std::process::id()), broker])?;
     driver.run(Duration::from_secs(options.seconds))?;
     let spent = meter.spent()?;
-    relay.order("end")?;
-    let steps: Measured = serde_json::from_str(&relay.answer()?)?;
-    ensure!(steps.count > 0, "no step was carried out");
+    let steps: Measured = relay.ask("end")?;
+    ensure!(steps.steps > 0, "no step was carried out");
 
-    let thousands = f64::from(u32::try_from(steps.count)?) / 1000.0;
+    let thousands = f64::from(steps.steps) / 1000.0;
     let [relay, participant, driver, broker] = spent.map(|seconds| seconds.map(|seconds| seconds / thousands));
     let known = |cost: Option<f64>| cost.context("a process of our own has CPU time");
     Ok(Figures {
-        client: options.client,
+        client,
         in_flight,
-        steps_per_second: thousands * 1000.0 / steps.seconds,
+        steps_per_second: steps.steps_per_second(),
         latency_p50_us: steps.p50_us,
         latency_p99_us: steps.p99_us,
         cpu: Cpu { relay: known(relay)?, participant: known(participant)?, driver: known(driver)?, broker },
     })
 }
 
-fn create_topics(bootstrap: &str, run: &str) -> Result<()> {
-    let log = KafkaLog::connect(bootstrap, &std::collections::BTreeMap::new())?;
-    for (name, partitions) in [("inbox", PARTITIONS), ("commands", PARTITIONS), ("done", 1)] {
-        let settings = vec![("message.timestamp.type".to_owned(), "LogAppendTime".to_owned())];
-        log.create_topic(&NewTopic { name: format!("{run}-{name}"), partitions, replicas: 1, settings })?;
-    }
-    Ok(())
+/// Another number each time: what two runs of one process make must not have one name.
+pub fn unique() -> u32 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Keeps a fixed number of sagas running.
@@ -142,9 +142,9 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(options: &Options, run: &str, in_flight: u64) -> Result<Self> {
-        let pipe = pipe::open(options.client, &options.bootstrap, &format!("{run}-done"), 1)?;
-        let mut driver = Self { pipe, inbox: format!("{run}-inbox"), started: 0 };
+    fn new(setting: &Setting, in_flight: u32) -> Result<Self> {
+        let pipe = pipe::open(setting.client, &setting.log, &setting.topic("done"), 1)?;
+        let mut driver = Self { pipe, inbox: setting.topic("inbox"), started: 0 };
         for _ in 0..in_flight {
             driver.start()?;
         }

@@ -7,9 +7,10 @@ use anyhow::{Context, Result, bail, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
-use sagaline_log::kafka::KafkaLog;
 use sagaline_log::{Acknowledgement, GroupEvent, GroupReader, Log, Producer, Record};
 use serde::Serialize;
+
+use crate::place::Place;
 
 /// Records taken at once.
 const BATCH: usize = 1_000;
@@ -28,12 +29,31 @@ pub trait Pipe {
     fn receive(&mut self, wait: Duration, into: &mut Vec<Vec<u8>>) -> Result<()>;
 }
 
+/// What speaks to a log, unless it is said: rdkafka to Kafka, the coordinator's own to any other.
+///
+/// # Errors
+/// When rdkafka is to speak to something else than Kafka.
+pub fn client(place: &Place, said: Option<Client>) -> Result<Client> {
+    match (place, said) {
+        (Place::Kafka(_), said) => Ok(said.unwrap_or(Client::Rdkafka)),
+        (Place::Embedded, None | Some(Client::Log)) => Ok(Client::Log),
+        (Place::Embedded, Some(Client::Rdkafka)) => {
+            bail!("rdkafka speaks to Kafka only: leave `--client` out, or say `--client log`")
+        }
+    }
+}
+
 /// Begins at the topic's first record; ready when this returns.
-pub fn open(client: Client, bootstrap: &str, topic: &str, partitions: u32) -> Result<Box<dyn Pipe>> {
+pub fn open(client: Client, log: &str, topic: &str, partitions: u32) -> Result<Box<dyn Pipe>> {
     Ok(match client {
-        Client::Rdkafka => Box::new(Raw::open(bootstrap, topic, partitions)?),
-        Client::Log => Box::new(Through::open(&KafkaLog::connect(bootstrap, &BTreeMap::new())?, topic)?),
+        Client::Rdkafka => Box::new(Raw { consumer: consumer(log, topic, partitions)?, producer: producer(log)? }),
+        Client::Log => through(&*sagaline_log::connect(log, &BTreeMap::new())?, topic)?,
     })
+}
+
+/// The same through a log that is open.
+pub fn through(log: &dyn Log, topic: &str) -> Result<Box<dyn Pipe>> {
+    Ok(Box::new(Through::open(log, topic)?))
 }
 
 struct Raw {
@@ -41,35 +61,47 @@ struct Raw {
     producer: ThreadedProducer<DefaultProducerContext>,
 }
 
-impl Raw {
-    /// The properties are those of `KafkaLog` that touch speed.
-    fn open(bootstrap: &str, topic: &str, partitions: u32) -> Result<Self> {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap)
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            .set("message.timeout.ms", "0")
-            .set("linger.ms", "0")
-            .set("compression.type", "lz4")
-            .set("batch.size", "262144")
-            .set("socket.nagle.disable", "true")
-            .create()?;
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap)
-            .set("group.id", "raw")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("check.crcs", "true")
-            .set("fetch.queue.backoff.ms", "5")
-            .set("socket.nagle.disable", "true")
-            .create()?;
-        let mut list = TopicPartitionList::new();
-        for partition in 0..partitions {
-            list.add_partition_offset(topic, i32::try_from(partition)?, Offset::Beginning)?;
-        }
-        consumer.assign(&list)?;
-        Ok(Self { consumer, producer })
+/// The properties of `KafkaLog`'s producers that touch speed; the broker's address apart.
+pub const PRODUCER: [(&str, &str); 5] = [
+    ("acks", "all"),
+    ("enable.idempotence", "true"),
+    ("linger.ms", "0"),
+    ("compression.type", "lz4"),
+    ("batch.size", "262144"),
+];
+
+fn bootstrap(log: &str) -> Result<&str> {
+    log.strip_prefix("kafka://").with_context(|| format!("rdkafka speaks to Kafka only, not to {log}"))
+}
+
+/// rdkafka's, as `KafkaLog` has it.
+pub fn producer(log: &str) -> Result<ThreadedProducer<DefaultProducerContext>> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap(log)?);
+    config.set("message.timeout.ms", "0").set("socket.nagle.disable", "true");
+    for (name, value) in PRODUCER {
+        config.set(name, value);
     }
+    Ok(config.create()?)
+}
+
+/// rdkafka's, as `KafkaLog` has it, at the beginning of each partition.
+pub fn consumer(log: &str, topic: &str, partitions: u32) -> Result<BaseConsumer> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap(log)?)
+        .set("group.id", "raw")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("check.crcs", "true")
+        .set("fetch.queue.backoff.ms", "5")
+        .set("socket.nagle.disable", "true")
+        .create()?;
+    let mut list = TopicPartitionList::new();
+    for partition in 0..partitions {
+        list.add_partition_offset(topic, i32::try_from(partition)?, Offset::Beginning)?;
+    }
+    consumer.assign(&list)?;
+    Ok(consumer)
 }
 
 impl Pipe for Raw {

@@ -9,10 +9,9 @@ use sagaline_schemas::output::{Notice, NoticeBody, SagaEventKind};
 use sagaline_schemas::wire::Wire;
 use sagaline_schemas::{proof, schema};
 
-use super::role;
 use crate::latency::micros;
-use crate::order;
 use crate::raw::pipe::{Pipe, Through};
+use crate::work::{PAYLOAD, Work};
 
 /// Longest wait for any saga to end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,7 +19,6 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// What ended during a run.
 pub struct Seen {
-    pub steps: u32,
     pub elapsed: Duration,
     /// Of each saga, in microseconds.
     pub latencies: Vec<u32>,
@@ -35,6 +33,7 @@ pub struct All {
 
 pub struct Driver {
     pipe: Through,
+    work: Work,
     orders: String,
     partitions: u32,
     /// By number: when a saga was started; none: it has ended.
@@ -44,11 +43,12 @@ pub struct Driver {
 }
 
 impl Driver {
-    pub fn new(log: &dyn Log, names: &Names, in_flight: u32) -> Result<Self> {
-        let orders = role::orders(names);
+    pub fn new(log: &dyn Log, names: &Names, work: Work, in_flight: u32) -> Result<Self> {
+        let orders = work.topic(names);
         let partitions = log.topic(&orders)?.context("the coordinator makes the topic of orders")?.partitions;
         let mut driver = Self {
             pipe: Through::open(log, &names.of_channel("events"))?,
+            work,
             orders,
             partitions,
             started: Vec::new(),
@@ -64,12 +64,12 @@ impl Driver {
     fn start(&mut self) -> Result<()> {
         let number = u32::try_from(self.started.len())?;
         self.started.push(Some(Instant::now()));
-        self.pipe.send(&self.orders, number % self.partitions, &order::event(number, order::PAYLOAD))
+        self.pipe.send(&self.orders, number % self.partitions, &self.work.event(number, PAYLOAD))
     }
 
     /// A saga is started for each that ends.
     pub fn run(&mut self, duration: Duration) -> Result<Seen> {
-        let (begin, before) = (Instant::now(), self.ended.steps);
+        let begin = Instant::now();
         let mut latencies = Vec::new();
         while begin.elapsed() < duration {
             let known = latencies.len();
@@ -78,7 +78,7 @@ impl Driver {
                 self.start()?;
             }
         }
-        Ok(Seen { steps: self.ended.steps - before, elapsed: begin.elapsed(), latencies })
+        Ok(Seen { elapsed: begin.elapsed(), latencies })
     }
 
     /// Waits for the last ones.
@@ -113,11 +113,12 @@ impl Driver {
             SagaEventKind::Stuck => bail!("saga {} is stuck: {}", event.key, String::from_utf8_lossy(&event.detail)),
             _ => return Ok(None),
         }
-        let number = order::number(&event.key).with_context(|| format!("{} is no saga of ours", event.key))?;
+        // Of another kind: it was begun before, and waits.
+        let Some(number) = self.work.number(&event.key) else { return Ok(None) };
         let slot = self.started.get_mut(usize::try_from(number)?);
         let slot = slot.with_context(|| format!("{} was never started", event.key))?;
         let Some(started) = slot.take() else { return Ok(None) };
-        let (end, steps) = order::end(number);
+        let (end, steps) = self.work.end(number);
         ensure!(event.end == Some(end), "saga {} ended as {:?}, not as {end:?}", event.key, event.end);
         self.ended.sagas += 1;
         self.ended.steps += steps;

@@ -2,6 +2,7 @@
 //! processes of their own; the driver, this process, starts a saga for each that ends. Each level of load has fresh topics and stores.
 
 mod driver;
+pub mod installation;
 mod records;
 pub mod role;
 mod table;
@@ -9,16 +10,16 @@ mod table;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use sagaline_node::Names;
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use crate::cpu;
 use crate::latency::Measured;
-use crate::process::Process;
+use crate::place::Place;
 use crate::raw;
-use crate::raw::pipe::Client;
+use crate::work::Work;
 use driver::Driver;
+use installation::{Installation, Plan};
 use records::Records;
 
 #[derive(clap::Args)]
@@ -38,63 +39,58 @@ pub struct Options {
     /// Inbox partitions. The raw pass-through always has 4.
     #[arg(long, default_value_t = 4)]
     partitions: u32,
+    /// What the sagas do: `order`, or `chainN`: N steps.
+    #[arg(long, default_value = "order")]
+    work: Work,
+    /// Has `events` tell of every step, beside starts and ends.
+    #[arg(long)]
+    every_step: bool,
     /// Also writes the figures to this file, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
 }
 
-#[derive(Clone)]
-enum Place {
-    Kafka(String),
-    Embedded,
-}
-
-impl std::str::FromStr for Place {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("kafka://") {
-            Some(bootstrap) => Ok(Self::Kafka(bootstrap.to_owned())),
-            None if text == "embedded" => Ok(Self::Embedded),
-            None => Err("a log is `embedded` or kafka://HOST:PORT".to_owned()),
-        }
-    }
-}
-
 /// One level of load.
 #[derive(Serialize)]
-struct Level {
-    /// The baseline: on Kafka only.
-    raw: Option<raw::Figures>,
-    slice: Figures,
+pub struct Level {
+    pub raw: raw::Figures,
+    pub slice: Figures,
 }
 
 #[derive(Serialize)]
-struct Figures {
-    in_flight: u32,
+pub struct Figures {
+    pub in_flight: u32,
     /// Forward commands, and undos that were carried out.
-    steps_per_second: f64,
+    pub steps_per_second: f64,
     /// From writing the event that starts a saga to reading that it has ended.
-    saga_p50_us: u32,
-    saga_p99_us: u32,
+    pub saga_p50_us: u32,
+    pub saga_p99_us: u32,
     /// From handing over an answer to having the saga's next command: what the raw pass-through calls a step's latency, seen from
     /// the other side.
-    step_p50_us: u32,
-    step_p99_us: u32,
+    pub step_p50_us: u32,
+    pub step_p99_us: u32,
     /// Kafka records per step, those that start a saga apart.
-    records_per_step: f64,
-    /// The same with the topic `events`, which tells of starts, ends and turning back.
-    records_per_step_with_events: f64,
+    pub records_per_step: f64,
+    /// The same with the topic `events`, which tells of starts, ends and turning back, and of every step if so wanted.
+    pub records_per_step_with_events: f64,
     /// CPU seconds per 1,000 steps, by process; the broker's only when it runs here.
-    cpu: Cpu,
+    pub cpu: Cpu,
 }
 
 #[derive(Serialize)]
-struct Cpu {
-    coordinator: f64,
-    participant: f64,
-    driver: f64,
-    broker: Option<f64>,
+pub struct Cpu {
+    pub coordinator: f64,
+    pub participant: f64,
+    pub driver: f64,
+    pub broker: Option<f64>,
+}
+
+/// How long a level is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Time {
+    /// Seconds before it counts.
+    pub warm_up: u64,
+    pub seconds: u64,
 }
 
 /// Runs each level and prints the figures.
@@ -103,14 +99,18 @@ struct Cpu {
 /// When the log does not answer, a process ends early, or a saga ends as it should not.
 pub fn run(options: &Options) -> Result<()> {
     table::head();
+    let time = Time { warm_up: options.warm_up, seconds: options.seconds };
     let mut levels = Vec::new();
     for &in_flight in &options.in_flight {
-        let raw = match &options.log {
-            Place::Kafka(bootstrap) => Some(raw::measure(&raw_options(options, bootstrap), in_flight.into())?),
-            Place::Embedded => None,
+        let raw = raw_beside(&options.log, in_flight, time)?;
+        table::print_raw(&raw);
+        let plan = Plan {
+            place: options.log.clone(),
+            partitions: options.partitions,
+            work: vec![options.work],
+            every_step: options.every_step,
         };
-        raw.iter().for_each(table::print_raw);
-        let level = Level { raw, slice: measure(options, in_flight)? };
+        let level = Level { raw, slice: measure(&mut Installation::start(plan)?, options.work, in_flight, time)? };
         table::print(&level);
         levels.push(level);
         if let Some(path) = &options.json {
@@ -120,53 +120,52 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn raw_options(options: &Options, bootstrap: &str) -> raw::Options {
-    raw::Options {
-        bootstrap: bootstrap.to_owned(),
+/// The baseline of a level.
+///
+/// # Errors
+/// When the log does not answer or a process ends early.
+pub fn raw_beside(log: &Place, in_flight: u32, time: Time) -> Result<raw::Figures> {
+    let options = raw::Options {
+        log: log.clone(),
         in_flight: Vec::new(),
-        seconds: options.seconds,
-        warm_up: options.warm_up,
-        client: Client::Rdkafka,
+        seconds: time.seconds,
+        warm_up: time.warm_up,
+        client: None,
         json: None,
-    }
+    };
+    raw::measure(&options, in_flight)
 }
 
-fn measure(options: &Options, in_flight: u32) -> Result<Figures> {
-    let place = tempfile::tempdir()?;
-    let setting = role::Setting {
-        log: match &options.log {
-            Place::Kafka(bootstrap) => format!("kafka://{bootstrap}"),
-            Place::Embedded => format!("embedded:{}", place.path().join("log").display()),
-        },
-        prefix: format!("slice-{}-{in_flight}.", std::process::id()),
-    };
-    let coordinator =
-        Process::start("slice-role", setting.coordinator(&place.path().join("store"), options.partitions))?;
-    let setting = role::Setting { log: coordinator.ready().to_owned(), ..setting };
-    let mut participant = Process::start("slice-role", setting.participant())?;
-    let log = sagaline_log::connect(&setting.log, &Default::default())?;
-    let names = Names::new(setting.prefix);
-    let before = Records::count(&*log, &names)?;
-    let mut driver = Driver::new(&*log, &names, in_flight)?;
+/// So many sagas in flight, until all that were begun have ended. Sagas of another kind may live beside.
+///
+/// # Errors
+/// When a process ends early, or a saga ends as it should not.
+pub fn measure(installation: &mut Installation, work: Work, in_flight: u32, time: Time) -> Result<Figures> {
+    let names = installation.names();
+    let before = Records::count(installation.log()?, &names)?;
+    let mut driver = Driver::new(installation.log()?, &names, work, in_flight)?;
 
-    driver.run(Duration::from_secs(options.warm_up))?;
-    participant.order("begin")?;
-    let pids = [Some(coordinator.pid()), Some(participant.pid()), Some(std::process::id()), broker(options)];
-    let meter = cpu::Meter::begin(pids)?;
-    let seen = driver.run(Duration::from_secs(options.seconds))?;
+    driver.run(Duration::from_secs(time.warm_up))?;
+    installation.participant()?.order("begin")?;
+    let (coordinator, participant) = (installation.coordinator()?.pid(), installation.participant()?.pid());
+    let broker = installation.place().broker();
+    let meter = cpu::Meter::begin([Some(coordinator), Some(participant), Some(std::process::id()), broker])?;
+    let seen = driver.run(Duration::from_secs(time.seconds))?;
     let spent = meter.spent()?;
-    participant.order("end")?;
-    let steps: Measured = serde_json::from_str(&participant.answer()?)?;
+    let steps: Measured = installation.participant()?.ask("end")?;
     let all = driver.drain()?;
-    let records = Records::count(&*log, &names)?.since(&before)?;
+    let records = Records::count(installation.log()?, &names)?.since(&before)?;
 
-    let thousands = f64::from(seen.steps) / 1000.0;
+    ensure!(steps.steps > 0, "no step was carried out");
+
+    // As the participant has counted them: what is begun and has not ended counts too.
+    let thousands = f64::from(steps.steps) / 1000.0;
     let [coordinator, participant, driver, broker] = spent.map(|seconds| seconds.map(|seconds| seconds / thousands));
     let known = |cost: Option<f64>| cost.context("a process of our own has CPU time");
-    let sagas = Measured::of(seen.latencies, seen.elapsed);
+    let sagas = Measured::of(steps.steps, seen.latencies, seen.elapsed);
     Ok(Figures {
         in_flight,
-        steps_per_second: f64::from(seen.steps) / sagas.seconds,
+        steps_per_second: steps.steps_per_second(),
         saga_p50_us: sagas.p50_us,
         saga_p99_us: sagas.p99_us,
         step_p50_us: steps.p50_us,
@@ -175,11 +174,4 @@ fn measure(options: &Options, in_flight: u32) -> Result<Figures> {
         records_per_step_with_events: records.per_step(&all, true),
         cpu: Cpu { coordinator: known(coordinator)?, participant: known(participant)?, driver: known(driver)?, broker },
     })
-}
-
-fn broker(options: &Options) -> Option<u32> {
-    match &options.log {
-        Place::Kafka(bootstrap) => cpu::broker(bootstrap),
-        Place::Embedded => None,
-    }
 }

@@ -5,7 +5,7 @@ use sagaline_log::Log;
 use sagaline_node::Names;
 
 use super::driver::All;
-use crate::order;
+use crate::work;
 
 pub struct Records {
     inbox: i64,
@@ -19,7 +19,7 @@ impl Records {
         let count = |channel: &str| count(log, &names.of_channel(channel));
         Ok(Self {
             inbox: count("inbox")?,
-            commands: count(&format!("commands.{}", order::PARTICIPANT))?,
+            commands: count(&format!("commands.{}", work::PARTICIPANT))?,
             events: count("events")?,
             parked: count("parked")?,
         })

@@ -1,4 +1,4 @@
-//! The figures for people: a line for the slice, above it the raw pass-through's, where there is one, and below what they are to each other.
+//! The figures for people: a line for the slice, above it the raw pass-through's, and below what they are to each other.
 
 use super::{Figures, Level};
 use crate::raw;
@@ -12,15 +12,14 @@ pub fn head() {
 
 pub fn print(level: &Level) {
     print_slice(&level.slice);
-    if let Some(raw) = &level.raw {
-        println!(
-            "slice/raw {:>9} {:>9.2} {:>13.2} {:>7.2}",
-            raw.in_flight,
-            level.slice.steps_per_second / raw.steps_per_second,
-            f64::from(level.slice.step_p50_us) / f64::from(raw.latency_p50_us),
-            f64::from(level.slice.step_p99_us) / f64::from(raw.latency_p99_us),
-        );
-    }
+    let raw = &level.raw;
+    println!(
+        "slice/raw {:>9} {:>9.2} {:>13.2} {:>7.2}",
+        raw.in_flight,
+        level.slice.steps_per_second / raw.steps_per_second,
+        f64::from(level.slice.step_p50_us) / f64::from(raw.latency_p50_us),
+        f64::from(level.slice.step_p99_us) / f64::from(raw.latency_p99_us),
+    );
 }
 
 /// At once: the slice's line comes half a minute later.

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sagaline_log::LogError;
+use sagaline_partition::store::StoreError;
 
 use super::{Membership, REPLACED, State};
+use crate::node::withdrawal::{Sight, Withdrawal};
 use crate::owner::Role;
+use crate::owner::stop::Stop;
 use crate::stage::Stage;
 
 const PARTITIONS: u32 = 4;
@@ -72,4 +75,40 @@ fn who_has_lost_the_group_joins_again_after_a_while() {
     *since = std::time::Instant::now();
     settle(&stage, &mut [&mut one]);
     assert_eq!((owned(&one), one.trouble), (vec![0, 1, 2, 3], None));
+}
+
+#[test]
+fn who_fails_at_a_partition_that_it_has_leaves_all_to_the_other_and_comes_back_when_mended() {
+    let stage = Stage::bare(PARTITIONS);
+    let (mut one, mut two) = (member(&stage, "one"), member(&stage, "two"));
+    settle(&stage, &mut [&mut one, &mut two]);
+    let (ours, mut withdrawal) = (owned(&one), Withdrawal::default());
+    assert_eq!(ours.len(), 2);
+    let full = StoreError::Io { place: "data".to_owned(), detail: "No space left on device".to_owned() };
+    let mut stop = Some(Stop::Store(full));
+    let mut act = |one: &mut Membership, stop: Option<&Stop>| {
+        let sight = |number| Sight {
+            held: one.role(number) == Role::Owner,
+            stop: stop.cloned().filter(|_| number == ours[0]),
+            claimed_elsewhere: one.role(number) != Role::Owner,
+        };
+        let sights: Vec<Sight> = (0..PARTITIONS).map(sight).collect();
+        match withdrawal.look(&sights, Instant::now()) {
+            Some(stop) => one.leave(&stop),
+            None => one.turn(Duration::ZERO),
+        };
+    };
+    for _ in 0..50 {
+        act(&mut one, stop.as_ref());
+        settle(&stage, &mut [&mut two]);
+    }
+    assert_eq!((owned(&one), owned(&two)), (vec![], vec![0, 1, 2, 3]));
+    assert!(one.trouble.as_ref().unwrap().contains("No space left"), "{:?}", one.trouble);
+
+    stop = None;
+    let State::Outside(since) = &mut one.state else { panic!("it is a member") };
+    *since = Instant::now();
+    act(&mut one, stop.as_ref());
+    settle(&stage, &mut [&mut one, &mut two]);
+    assert_eq!((owned(&one).len(), owned(&two).len(), one.trouble), (2, 2, None));
 }
