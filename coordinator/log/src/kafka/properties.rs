@@ -35,7 +35,7 @@ const COMMON: [(&str, &str); 4] = [
     ("log.connection.close", "false"),
 ];
 
-const PRODUCER: [(&str, &str); 7] = [
+const PRODUCER: [(&str, &str); 8] = [
     ("acks", "all"),
     ("enable.idempotence", "true"),
     ("message.timeout.ms", "0"),
@@ -45,6 +45,8 @@ const PRODUCER: [(&str, &str); 7] = [
     // the smallest limit that is usual, because the limit holds for them.
     ("message.max.bytes", "104857600"),
     ("batch.size", "262144"),
+    // For all of a node's producers together, each of which bounds what it has in flight: one must not be refused for what the others have.
+    ("queue.buffering.max.messages", "1000000"),
 ];
 
 const READER: [(&str, &str); 8] = [
