@@ -63,6 +63,12 @@ const READER: [(&str, &str); 8] = [
     ("fetch.queue.backoff.ms", "5"),
 ];
 
+/// For the client that readers share.
+const SHARED: [(&str, &str); 1] = [
+    // A partition that is taken up is asked for when the question under way has its answer.
+    ("fetch.wait.max.ms", "100"),
+];
+
 const GROUP: [(&str, &str); 5] = [
     ("partition.assignment.strategy", "cooperative-sticky"),
     ("session.timeout.ms", "6000"),
@@ -112,7 +118,7 @@ impl Properties {
 
     pub(super) fn reader(&self, bootstrap: &str) -> ClientConfig {
         // librdkafka wants a group to assign partitions by hand; nothing is ever committed to it.
-        let mut config = self.merged(bootstrap, &[&READER]);
+        let mut config = self.merged(bootstrap, &[&READER, &SHARED]);
         config.set("group.id", "sagaline-reader");
         config
     }
