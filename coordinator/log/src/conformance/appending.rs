@@ -164,6 +164,31 @@ pub fn a_purge_answers_for_everything(subject: &Subject) {
     assert_eq!(none, []);
 }
 
+/// Who purges while the log answers gives up its own: what another producer of the same log has in flight is acknowledged, where it lies and in
+/// its order.
+pub fn a_purge_leaves_the_others_alone(subject: &Subject) {
+    let topic = subject.topic("not-purged", 1, &[]);
+    let mut purged = subject.log.producer().unwrap();
+    let mut other = subject.log.producer().unwrap();
+    for producer in [&mut purged, &mut other] {
+        producer.append(&topic, 0, &record("first"), 0).unwrap();
+        subject.acknowledgements(producer.as_mut());
+    }
+    for (ticket, record) in (0..).zip(numbered(100)) {
+        purged.append(&topic, 0, &record, ticket).unwrap();
+        other.append(&topic, 0, &record, ticket).unwrap();
+    }
+    purged.purge();
+    let acknowledged = subject.acknowledgements(other.as_mut());
+    assert!(acknowledged.iter().map(|acknowledgement| acknowledgement.ticket).eq(0..100));
+    let offsets: Vec<_> = acknowledged.into_iter().map(|acknowledgement| acknowledgement.outcome.unwrap()).collect();
+    assert!(offsets.is_sorted(), "{offsets:?}");
+    for (number, offset) in (0..).zip(offsets).step_by(33) {
+        assert_eq!(text(&subject.read(&topic, 0, offset, 1)[0]), number.to_string());
+    }
+    assert_eq!(subject.acknowledgements(purged.as_mut()).len(), 100);
+}
+
 /// With LogAppendTime the timestamps of a partition never go back, and are near the log's wall clock; without it the record
 /// says that the time is not the log's.
 pub fn append_times_never_go_back(subject: &Subject) {

@@ -42,3 +42,56 @@ pub fn a_reader_sees_what_comes(subject: &Subject) {
     assert!(records.iter().map(text).eq((0..10).map(|n: u32| n.to_string())));
     assert!(records.iter().map(|fetched| fetched.offset).eq(0..10));
 }
+
+/// Readers know nothing of each other: one that is out of range, one that is dropped, one that reads the same partition from elsewhere, or one
+/// that nobody polls changes nothing for the rest.
+pub fn readers_leave_each_other_alone(subject: &Subject) {
+    let topic = subject.topic("beside", 2, &[]);
+    for partition in 0..2 {
+        subject.append(&topic, partition, &numbered(10));
+    }
+    let mut steady = subject.log.reader(&topic, 0, 0).unwrap();
+    let idle = subject.log.reader(&topic, 1, 0).unwrap();
+    let mut records = Vec::new();
+    let mut read = |count: usize| {
+        subject.until("the steady reader's records", || {
+            steady.poll(100, LOOK, &mut records).unwrap();
+            (records.len() >= count).then_some(())
+        });
+        assert!(records.iter().map(|fetched| fetched.offset).eq(0..count as i64));
+    };
+    read(10);
+    match subject.log.reader(&topic, 1, 11) {
+        Err(error) => assert!(matches!(error, LogError::OutOfRange { offset: 11, .. }), "{error:?}"),
+        Ok(mut lost) => drop(subject.until("an error", || lost.poll(1, LOOK, &mut Vec::new()).err())),
+    }
+    assert!(subject.read(&topic, 0, 4, 6).iter().map(|fetched| fetched.offset).eq(4..10));
+    subject.append(&topic, 0, &numbered(5));
+    read(15);
+    drop(idle);
+    subject.append(&topic, 0, &numbered(5));
+    read(20);
+}
+
+/// A partition can be read again as soon as its reader is gone, from an earlier offset as from a later one, and nothing that the one before had
+/// fetched and not handed out comes again.
+pub fn a_partition_is_read_again_from_elsewhere(subject: &Subject) {
+    let topic = subject.topic("again", 1, &[]);
+    subject.append(&topic, 0, &numbered(200));
+    let mut beside = subject.log.reader(&topic, 0, 0).unwrap();
+    for from in [150, 20, 190, 0, 199, 20] {
+        let mut reader = subject.log.reader(&topic, 0, from).unwrap();
+        let mut records = Vec::new();
+        subject.until("records", || {
+            reader.poll(3, LOOK, &mut records).unwrap();
+            (records.len() >= 3.min(200 - from as usize)).then_some(())
+        });
+        let end = from + records.len() as i64;
+        assert!(records.iter().map(|fetched| fetched.offset).eq(from..end), "from {from}: {records:?}");
+    }
+    let mut records = Vec::new();
+    subject.until("all records", || {
+        beside.poll(200, LOOK, &mut records).unwrap();
+        (records.len() == 200).then_some(())
+    });
+}

@@ -13,6 +13,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic as KafkaTopic, Resource
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
+use sagaline_schemas::Partition;
 
 use super::error::{LastWord, Listening, failed, refused};
 use super::ffi::{self, Description};
@@ -35,6 +36,13 @@ pub(super) struct Limits {
     pub partitions: u32,
     /// The topic's max.message.bytes.
     pub bytes: usize,
+}
+
+impl Limits {
+    /// Whether a batch of `size` bytes may go to `partition`.
+    pub(super) fn take(&self, partition: Partition, size: usize) -> bool {
+        partition < self.partitions && size <= self.bytes
+    }
 }
 
 /// Kafka's own default of max.message.bytes, for principals that may not read it.

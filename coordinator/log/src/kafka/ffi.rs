@@ -1,14 +1,16 @@
-//! The three things that librdkafka can and its Rust crate does not offer: topic ids, waiting for a producer's events without
-//! spinning, and (tests) a planted fatal error. The only unsafe code of this crate; nothing here decides anything.
+//! What librdkafka can and its Rust crate does not offer: topic ids, topics that are looked up once, waiting for a producer's events without
+//! spinning, and (tests) a planted fatal error. Besides the clock the only unsafe code of this crate; nothing here decides anything.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::bindings as sys;
 use rdkafka::client::{Client, ClientContext};
+use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::util::IntoOpaque;
 use sagaline_schemas::TopicId;
 use uuid::Uuid;
 
@@ -120,10 +122,132 @@ fn check(code: sys::rd_kafka_resp_err_t) -> Result<(), RDKafkaErrorCode> {
     }
 }
 
+/// A topic as one client knows it: found once, where a name is looked for under the client's lock with each record. It must be dropped before
+/// its client.
+pub(super) struct Topic(Owned<sys::rd_kafka_topic_t>);
+
+// SAFETY: librdkafka's topics may be used from any thread.
+unsafe impl Send for Topic {}
+// SAFETY: as above.
+unsafe impl Sync for Topic {}
+
+impl Topic {
+    /// None: that is no name of a topic.
+    pub(super) fn of<C: ClientContext>(client: &Client<C>, name: &str) -> Option<Self> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: the client outlives this call; the name is copied, and no configuration is given.
+        let ptr = unsafe { sys::rd_kafka_topic_new(client.native_ptr(), name.as_ptr(), std::ptr::null_mut()) };
+        (!ptr.is_null()).then_some(Self(Owned { ptr, destroy: sys::rd_kafka_topic_destroy }))
+    }
+}
+
+/// A record's headers as librdkafka keeps them. Null where there are none.
+pub(super) struct Headers(Owned<sys::rd_kafka_headers_t>);
+
+// SAFETY: nobody else has them.
+unsafe impl Send for Headers {}
+
+impl Headers {
+    pub(super) fn of(headers: &[(String, Vec<u8>)]) -> Self {
+        let mut owned = Owned { ptr: std::ptr::null_mut(), destroy: sys::rd_kafka_headers_destroy };
+        if headers.is_empty() {
+            return Self(owned);
+        }
+        // SAFETY: names and values are copied; slices are no longer than an `isize` counts.
+        unsafe {
+            owned.ptr = sys::rd_kafka_headers_new(headers.len());
+            for (name, value) in headers {
+                let (length, size) = (name.len().cast_signed(), value.len().cast_signed());
+                sys::rd_kafka_header_add(owned.ptr, name.as_ptr().cast(), length, value.as_ptr().cast(), size);
+            }
+        }
+        Self(owned)
+    }
+}
+
+/// Queues a record, which is copied; an empty key is none. The client's context hears of its outcome, and is given `errand`.
+///
+/// # Errors
+/// When it is not queued: nothing will be heard, the errand is given back.
+pub(super) fn produce<C, E>(
+    client: &Client<C>,
+    (topic, partition): (&Topic, i32),
+    (key, value): (&[u8], &[u8]),
+    mut headers: Headers,
+    errand: Box<E>,
+) -> Result<(), (RDKafkaErrorCode, Box<E>)>
+where
+    C: ProducerContext<DeliveryOpaque = Box<E>>,
+    E: Send + Sync + 'static,
+{
+    use sys::rd_kafka_vtype_t as Field;
+    let opaque = errand.into_ptr();
+    let key_start = if key.is_empty() { std::ptr::null() } else { key.as_ptr() };
+    // SAFETY: client and topic outlive the call, which copies what the pointers of key and value lead to; the fields have the types that
+    // `rd_kafka_producev` names for them; headers and errand are librdkafka's once it has taken the record, and ours again else.
+    unsafe {
+        let code = sys::rd_kafka_producev(
+            client.native_ptr(),
+            Field::RD_KAFKA_VTYPE_RKT,
+            topic.0.ptr,
+            Field::RD_KAFKA_VTYPE_PARTITION,
+            partition,
+            Field::RD_KAFKA_VTYPE_MSGFLAGS,
+            sys::RD_KAFKA_MSG_F_COPY,
+            Field::RD_KAFKA_VTYPE_VALUE,
+            value.as_ptr(),
+            value.len(),
+            Field::RD_KAFKA_VTYPE_KEY,
+            key_start,
+            key.len(),
+            Field::RD_KAFKA_VTYPE_OPAQUE,
+            opaque,
+            Field::RD_KAFKA_VTYPE_HEADERS,
+            headers.0.ptr,
+            Field::RD_KAFKA_VTYPE_END,
+        );
+        match check(code) {
+            Ok(()) => {
+                headers.0.ptr = std::ptr::null_mut();
+                Ok(())
+            }
+            Err(code) => Err((code, Box::<E>::from_ptr(opaque))),
+        }
+    }
+}
+
+/// Counts what has happened, and wakes who waits for it: nobody is asked of the system's while nobody does.
 #[derive(Default)]
 struct Signal {
-    raised: Mutex<bool>,
+    state: Mutex<Happened>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct Happened {
+    count: u64,
+    waiting: usize,
+}
+
+impl Signal {
+    fn state(&self) -> MutexGuard<'_, Happened> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn raise(&self) {
+        let mut state = self.state();
+        state.count += 1;
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    fn wait(&self, mark: u64, timeout: Duration) {
+        let mut state = self.state();
+        state.waiting += 1;
+        let waited = self.changed.wait_timeout_while(state, timeout, |state| state.count == mark);
+        waited.unwrap_or_else(PoisonError::into_inner).0.waiting -= 1;
+    }
 }
 
 /// Tells when a client's main queue has events. The crate's `BaseProducer::poll` waits its whole timeout, event or not; this waits
@@ -135,12 +259,13 @@ pub(super) struct Wakeup {
 
 // SAFETY: librdkafka's queues may be used from any thread, and `Signal` is shared through its mutex.
 unsafe impl Send for Wakeup {}
+// SAFETY: as above.
+unsafe impl Sync for Wakeup {}
 
 unsafe extern "C" fn raise(_: *mut sys::rd_kafka_t, signal: *mut c_void) {
     // SAFETY: `signal` is the `Signal` that `Wakeup` keeps alive until it has taken the callback away.
     let signal = unsafe { &*signal.cast::<Signal>() };
-    *signal.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
-    signal.changed.notify_one();
+    signal.raise();
 }
 
 impl Wakeup {
@@ -161,13 +286,21 @@ impl Wakeup {
         unsafe { sys::rd_kafka_queue_length(self.queue.ptr) }
     }
 
-    /// Returns when there are events, or after `timeout`.
-    pub(super) fn wait(&self, timeout: Duration) {
-        let lock = || self.signal.raised.lock().unwrap_or_else(PoisonError::into_inner);
-        *lock() = false;
+    /// What `wait` compares with.
+    pub(super) fn mark(&self) -> u64 {
+        self.signal.state().count
+    }
+
+    /// Wakes all who wait.
+    pub(super) fn raise(&self) {
+        self.signal.raise();
+    }
+
+    /// Returns when there are events, when there were any or somebody has raised since `mark`, or after `timeout`.
+    pub(super) fn wait(&self, mark: u64, timeout: Duration) {
         // Not under the lock: librdkafka calls `raise` with its queue locked, and asking for the length locks the queue.
         if self.waiting() == 0 {
-            drop(self.signal.changed.wait_timeout_while(lock(), timeout, |raised| !*raised));
+            self.signal.wait(mark, timeout);
         }
     }
 }

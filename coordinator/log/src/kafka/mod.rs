@@ -1,10 +1,12 @@
-//! The log on Kafka, through librdkafka: one client per producer and reader, polled on its caller's thread. What a record means is
-//! none of its business; no callback runs the coordinator.
+//! The log on Kafka, through librdkafka: one client for all readers, one for all producers, one for each member of a group, each polled on its
+//! caller's thread (docs/adr/0016). What a record means is none of its business; no callback runs the coordinator.
 
 mod admin;
+mod connection;
 mod error;
 mod ffi;
 mod group;
+mod lane;
 mod producer;
 mod properties;
 mod reader;
@@ -21,19 +23,23 @@ use sagaline_schemas::{Millis, Offset, Partition};
 
 use crate::{Fetched, GroupReader, Log, LogError, NewTopic, Producer, Reader, Record, TopicInfo};
 use admin::Admin;
+use connection::Connections;
 use properties::Properties;
+use reader::Readers;
 
 /// How long a question to the cluster may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a broker has to answer for the first time.
 const GREETING: Duration = Duration::from_secs(5);
 
-/// Kafka. Cheap to clone; each producer and reader has connections of its own.
+/// Kafka. Cheap to clone; producers share their connections, as readers do theirs; each member of a group has its own.
 #[derive(Clone)]
 pub struct KafkaLog {
     bootstrap: Arc<str>,
     properties: Properties,
     admin: Arc<Admin>,
+    readers: Arc<Readers>,
+    connections: Arc<Connections>,
 }
 
 impl fmt::Debug for KafkaLog {
@@ -52,7 +58,8 @@ impl KafkaLog {
     pub fn connect(bootstrap: &str, properties: &BTreeMap<String, String>) -> Result<Self, LogError> {
         let properties = Properties::new(properties)?;
         let admin = Arc::new(Admin::connect(bootstrap, &properties)?);
-        Ok(Self { bootstrap: bootstrap.into(), properties, admin })
+        let connections = Arc::new(Connections::new(properties.producer(bootstrap), bootstrap));
+        Ok(Self { bootstrap: bootstrap.into(), properties, admin, readers: Arc::default(), connections })
     }
 }
 
@@ -74,13 +81,12 @@ impl Log for KafkaLog {
     }
 
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
-        let config = self.properties.producer(&self.bootstrap);
-        Ok(Box::new(producer::KafkaProducer::new(config, Arc::clone(&self.admin))?))
+        Ok(Box::new(producer::KafkaProducer::new(Arc::clone(&self.connections), Arc::clone(&self.admin))?))
     }
 
     fn reader(&self, topic: &str, partition: Partition, from: Offset) -> Result<Box<dyn Reader>, LogError> {
         let config = self.properties.reader(&self.bootstrap);
-        Ok(Box::new(reader::KafkaReader::new(&config, &self.admin, topic, partition, from)?))
+        Ok(Box::new(reader::KafkaReader::new(&self.readers, &config, &self.admin, topic, partition, from)?))
     }
 
     fn join(&self, group: &str, member: &str, topics: &[String]) -> Result<Box<dyn GroupReader>, LogError> {

@@ -1,110 +1,77 @@
-//! Appends to Kafka: an idempotent producer with explicit partitions. A record's outcome is an offset, a certain refusal, or unknown;
-//! this must never call a record refused that may lie in the log.
+//! Appends to Kafka: idempotent, with explicit partitions. A record's outcome is an offset, a certain refusal, or unknown; this must never call a
+//! record refused that may lie in the log, and never let one be sent that was given up. The producers of a log share a connection (docs/adr/0016).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
-use rdkafka::{ClientConfig, ClientContext};
+use rdkafka::error::RDKafkaErrorCode as Code;
 use sagaline_schemas::Partition;
 
+use super::PATIENCE;
 use super::admin::{Admin, Limits};
-use super::error::{LastWord, failed, heard, log, undelivered};
-use super::ffi::Wakeup;
-use super::{PATIENCE, native};
+use super::connection::{Arrived, Connection, Connections, Errand};
+use super::lane::Lane;
+use crate::clock::{Clock, SystemClock};
 use crate::{Acknowledgement, LogError, Producer, Record, Ticket};
-
-// A ticket travels through librdkafka as the pointer that it hands back with the outcome.
-const _: () = assert!(usize::BITS >= Ticket::BITS);
 
 /// A batch's header and the most that a record adds to its key, value and headers: a topic's limit holds for the batch.
 const BATCH_OVERHEAD: usize = 61 + 6 * 5;
 /// The most that a header adds to its key and value.
 const HEADER_OVERHEAD: usize = 2 * 5;
+/// A log that has answered within so long answers for what is in flight soon: giving that up waits for it first,
+const ANSWERS: Duration = Duration::from_secs(1);
+/// for so long at most.
+const GRACE: Duration = Duration::from_millis(500);
 
-/// Receives outcomes on the thread that polls.
-#[derive(Default)]
-pub(super) struct Outcomes {
-    arrived: Mutex<Vec<Acknowledgement>>,
-    last_word: LastWord,
+/// What is known of a topic.
+struct Known {
+    limits: Limits,
+    /// Those of its partitions that records went to through this connection.
+    lanes: BTreeMap<Partition, Arc<Lane>>,
 }
 
-impl Outcomes {
-    fn take(&self, into: &mut Vec<Acknowledgement>) -> usize {
-        let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = arrived.len();
-        into.append(&mut arrived);
-        count
-    }
-}
-
-impl ClientContext for Outcomes {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        heard(&self.last_word, &error, reason);
-    }
-}
-
-impl ProducerContext for Outcomes {
-    type DeliveryOpaque = usize;
-
-    // Also called for what is purged, and while the client is dropped.
-    fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
-        let outcome = match result {
-            Ok(message) => Ok(message.offset()),
-            Err((error, message)) => {
-                Err(undelivered(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown), message.topic()))
-            }
-        };
-        let acknowledgement = Acknowledgement { ticket: ticket as Ticket, outcome };
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).push(acknowledgement);
-    }
-}
-
-/// One librdkafka producer, remade when it can't go on.
+/// One caller's way to the log.
 pub(super) struct KafkaProducer {
-    // Before `client`: it listens to its queue.
-    wakeup: Wakeup,
-    client: BaseProducer<Outcomes>,
-    config: ClientConfig,
+    connections: Arc<Connections>,
+    // Before `connection`, through which it was looked up.
+    topics: BTreeMap<String, Known>,
+    connection: Arc<Connection>,
     admin: Arc<Admin>,
-    /// The most bytes of records that librdkafka puts together.
-    batch: usize,
-    topics: BTreeMap<String, Limits>,
+    arrived: Arc<Arrived>,
+    /// Not collected.
     in_flight: usize,
-    /// Outcomes of the clients before this one.
-    left_over: Vec<Acknowledgement>,
+    /// When the log last answered, or was first asked after a rest; time since the machine was started: what it slept counts.
+    heard_at: Duration,
 }
 
 impl KafkaProducer {
-    pub(super) fn new(config: ClientConfig, admin: Arc<Admin>) -> Result<Self, LogError> {
-        let client = connect(&config, &admin)?;
-        let wakeup = Wakeup::new(client.client());
-        let batch = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
-        Ok(Self { wakeup, client, config, batch, admin, topics: BTreeMap::new(), in_flight: 0, left_over: Vec::new() })
+    pub(super) fn new(connections: Arc<Connections>, admin: Arc<Admin>) -> Result<Self, LogError> {
+        Ok(Self {
+            connection: connections.current()?,
+            connections,
+            admin,
+            arrived: Arc::default(),
+            topics: BTreeMap::new(),
+            in_flight: 0,
+            heard_at: Duration::ZERO,
+        })
     }
 
     #[cfg(test)]
     pub(super) fn know(&mut self, topic: &str, limits: Limits) {
-        self.topics.insert(topic.to_owned(), limits);
+        self.topics.insert(topic.to_owned(), Known { limits, lanes: BTreeMap::new() });
     }
 
     #[cfg(test)]
-    pub(super) fn client(&self) -> &rdkafka::client::Client<Outcomes> {
-        self.client.client()
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Asked once per topic: librdkafka itself would keep a record for a topic that is not there for half a minute. And again before a
     /// record is refused: topics grow.
     fn check(&mut self, topic: &str, partition: Partition, size: usize) -> Result<(), LogError> {
-        if self.topics.get(topic).is_some_and(|limits| partition < limits.partitions && size <= limits.bytes) {
+        if self.topics.get(topic).is_some_and(|known| known.limits.take(partition, size)) {
             return Ok(());
         }
         let limits = self.admin.limits(topic)?;
@@ -115,80 +82,85 @@ impl KafkaProducer {
             return Err(LogError::TooLarge { topic: topic.to_owned(), size, limit: limits.bytes });
         }
         self.narrow(limits.bytes)?;
-        self.topics.insert(topic.to_owned(), limits);
+        self.topics.insert(topic.to_owned(), Known { limits, lanes: BTreeMap::new() });
         Ok(())
     }
 
-    /// A topic's limit holds for a batch, and librdkafka knows one size of batches for all topics: where a topic takes less than that,
-    /// all batches become smaller, lest one be refused for the sum of its innocent records.
-    fn narrow(&mut self, limit: usize) -> Result<(), LogError> {
-        if limit >= self.batch {
-            return Ok(());
+    /// A connection whose batches a topic takes that takes so many bytes. How large its batches are.
+    pub(super) fn narrow(&mut self, bytes: usize) -> Result<usize, LogError> {
+        if bytes < self.connection.batch {
+            let narrower = self.connections.with_batches_of(bytes)?;
+            self.await_outcomes(PATIENCE);
+            self.change_to(narrower);
         }
-        self.config.set("batch.size", limit.to_string());
-        self.await_outcomes();
-        self.replace()?;
-        self.batch = limit;
-        Ok(())
+        Ok(self.connection.batch)
     }
 
-    fn send(&self, topic: &str, partition: Partition, record: &Record, ticket: Ticket) -> Result<(), KafkaError> {
-        let message = BaseRecord {
-            topic,
-            partition: Some(native(partition)),
-            payload: Some(record.value.as_slice()),
-            key: (!record.key.is_empty()).then_some(record.key.as_slice()),
-            timestamp: None,
-            headers: headers(record),
-            delivery_opaque: ticket as usize,
+    fn send(&mut self, topic: &str, partition: Partition, record: &Record, ticket: Ticket) -> Result<(), Code> {
+        let known = self.topics.get_mut(topic).ok_or(Code::UnknownTopic)?;
+        let lane = match known.lanes.get(&partition) {
+            Some(lane) => Arc::clone(lane),
+            None => {
+                let lane = self.connection.lane(topic, partition).ok_or(Code::InvalidTopic)?;
+                known.lanes.insert(partition, Arc::clone(&lane));
+                lane
+            }
         };
-        self.client.send(message).map_err(|(error, _)| error)
-    }
-
-    /// Lets librdkafka hand over what has arrived.
-    fn drain(&self) {
-        for _ in 0..self.wakeup.waiting() {
-            self.client.poll(Duration::ZERO);
+        if lane.is_full() {
+            self.connection.deliver();
         }
+        self.connection.send(record, Box::new(Errand { ticket, sender: Arc::clone(&self.arrived), lane }))
     }
 
     fn collect(&mut self, into: &mut Vec<Acknowledgement>) -> usize {
-        let mut count = self.left_over.len();
-        into.append(&mut self.left_over);
-        count += self.client.context().take(into);
+        let count = self.arrived.take(into);
         self.in_flight = self.in_flight.saturating_sub(count);
         for acknowledgement in &into[into.len() - count..] {
-            if let Err(LogError::NoTopic { topic }) = &acknowledgement.outcome {
-                self.topics.remove(topic);
+            match &acknowledgement.outcome {
+                Err(LogError::OutcomeUnknown { .. }) => {}
+                Err(LogError::NoTopic { topic }) => drop(self.topics.remove(topic)),
+                Ok(_) | Err(_) => self.heard_at = SystemClock.since_boot(),
             }
         }
         count
     }
 
-    /// After a fatal error, for one when the broker has forgotten this producer's sequence, the client takes and sends nothing more.
-    /// Everything in flight gets its outcome, which is unknown, and a new client goes on.
+    /// After a fatal error, for one when the broker has forgotten a client's sequence, the client takes and sends nothing more. Everything in
+    /// flight gets its outcome, which is unknown, and a new client goes on.
     fn revive(&mut self) -> Result<(), LogError> {
-        let Some((code, reason)) = self.client.client().fatal_error() else { return Ok(()) };
+        let Some((code, reason)) = self.connection.fatal_error() else { return Ok(()) };
         tracing::warn!(target: "kafka", %code, reason, in_flight = self.in_flight, "the producer is remade");
-        self.replace()
-    }
-
-    /// Goes on with a new client; what the old one had in flight gets its outcome.
-    fn replace(&mut self) -> Result<(), LogError> {
-        let client = connect(&self.config, &self.admin)?;
-        self.purge();
-        self.await_outcomes();
-        self.client.context().take(&mut self.left_over);
-        self.wakeup = Wakeup::new(client.client());
-        self.client = client;
+        let next = self.connections.current()?;
+        self.change_to(next);
         Ok(())
     }
 
-    fn await_outcomes(&self) {
+    /// What the old one has in flight of this producer's gets its outcome first: records must not overtake each other.
+    fn change_to(&mut self, next: Arc<Connection>) {
+        self.connection.give_up(&self.arrived);
+        if self.unanswered() > 0 {
+            self.connection.purge();
+            self.await_outcomes(PATIENCE);
+        }
+        self.topics.values_mut().for_each(|known| known.lanes.clear());
+        self.connection = next;
+    }
+
+    /// Appends whose outcome has not arrived.
+    fn unanswered(&self) -> usize {
+        self.in_flight.saturating_sub(self.arrived.len())
+    }
+
+    fn await_outcomes(&self, patience: Duration) {
         let begin = Instant::now();
-        while self.client.in_flight_count() > 0 && begin.elapsed() < PATIENCE {
-            self.wakeup.wait(Duration::from_millis(10));
-            self.drain();
+        loop {
+            let mark = self.connection.mark();
+            self.connection.deliver();
+            let left = patience.saturating_sub(begin.elapsed());
+            if self.unanswered() == 0 || left.is_zero() {
+                return;
+            }
+            self.connection.wait(mark, left);
         }
     }
 }
@@ -197,11 +169,14 @@ impl Producer for KafkaProducer {
     fn append(&mut self, topic: &str, partition: Partition, record: &Record, ticket: Ticket) -> Result<(), LogError> {
         self.check(topic, partition, encoded_size(record))?;
         let mut sent = self.send(topic, partition, record, ticket);
-        if sent.is_err() && self.client.client().fatal_error().is_some() {
+        if sent.is_err() && self.connection.fatal_error().is_some() {
             self.revive()?;
             sent = self.send(topic, partition, record, ticket);
         }
-        sent.map_err(|error| not_queued(&error, topic))?;
+        sent.map_err(|code| not_queued(code, topic))?;
+        if self.in_flight == 0 {
+            self.heard_at = SystemClock.since_boot();
+        }
         self.in_flight += 1;
         Ok(())
     }
@@ -209,7 +184,8 @@ impl Producer for KafkaProducer {
     fn poll(&mut self, wait: Duration, into: &mut Vec<Acknowledgement>) {
         let begin = Instant::now();
         loop {
-            self.drain();
+            let mark = self.connection.mark();
+            self.connection.deliver();
             if let Err(error) = self.revive() {
                 tracing::error!(target: "kafka", %error, "the producer can't be remade yet");
             }
@@ -217,7 +193,7 @@ impl Producer for KafkaProducer {
             if self.collect(into) > 0 || left.is_zero() {
                 return;
             }
-            self.wakeup.wait(left);
+            self.connection.wait(mark, left);
         }
     }
 
@@ -225,41 +201,41 @@ impl Producer for KafkaProducer {
         self.in_flight
     }
 
+    /// What a lane holds is given up at once. What librdkafka has it gives up for all producers of a connection, or for none. So while the log
+    /// answers, what is under way is waited for, which takes a moment and disturbs nobody. What it does not answer for is given up together with
+    /// what the others have under way there, which then is unknown to them, too, as after a broken connection. Who slept with something in
+    /// flight waits for nothing.
     fn purge(&mut self) {
-        self.client.purge(PurgeConfig::default().queue().inflight());
+        if self.unanswered() == 0 {
+            return;
+        }
+        self.connection.give_up(&self.arrived);
+        if SystemClock.since_boot().saturating_sub(self.heard_at) < ANSWERS {
+            self.await_outcomes(GRACE);
+        }
+        if self.unanswered() > 0 {
+            self.connection.purge();
+        }
     }
 }
 
-fn connect(config: &ClientConfig, admin: &Admin) -> Result<BaseProducer<Outcomes>, LogError> {
-    config
-        .create_with_context(Outcomes::default())
-        .map_err(|e| failed(&e, "kafka producer", admin.bootstrap(), &LastWord::default()))
-}
-
-fn headers(record: &Record) -> Option<OwnedHeaders> {
-    if record.headers.is_empty() {
-        return None;
+/// What a producer that is gone has left unsent is not sent.
+impl Drop for KafkaProducer {
+    fn drop(&mut self) {
+        self.purge();
     }
-    let insert =
-        |headers: OwnedHeaders, (key, value): &(String, Vec<u8>)| headers.insert(Header { key, value: Some(value) });
-    Some(record.headers.iter().fold(OwnedHeaders::new_with_capacity(record.headers.len()), insert))
 }
-
 /// Bytes of the batch that holds this record alone, uncompressed: never less than the broker will count.
 fn encoded_size(record: &Record) -> usize {
     let header = |(key, value): &(String, Vec<u8>)| key.len() + value.len() + HEADER_OVERHEAD;
     BATCH_OVERHEAD + record.key.len() + record.value.len() + record.headers.iter().map(header).sum::<usize>()
 }
 
-fn not_queued(error: &KafkaError, topic: &str) -> LogError {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition) => {
-            LogError::NoTopic { topic: topic.to_owned() }
-        }
-        Some(RDKafkaErrorCode::QueueFull) => LogError::Io {
-            place: topic.to_owned(),
-            detail: "the client's queue is full (queue.buffering.max.messages): poll before appending more".to_owned(),
-        },
-        _ => LogError::Io { place: topic.to_owned(), detail: error.to_string() },
+fn not_queued(code: Code, topic: &str) -> LogError {
+    let topic = topic.to_owned();
+    match code {
+        Code::UnknownTopic | Code::UnknownPartition => LogError::NoTopic { topic },
+        Code::QueueFull => LogError::QueueFull { place: topic },
+        code => LogError::Io { place: topic, detail: code.to_string() },
     }
 }

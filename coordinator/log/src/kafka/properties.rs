@@ -35,7 +35,7 @@ const COMMON: [(&str, &str); 4] = [
     ("log.connection.close", "false"),
 ];
 
-const PRODUCER: [(&str, &str); 7] = [
+const PRODUCER: [(&str, &str); 8] = [
     ("acks", "all"),
     ("enable.idempotence", "true"),
     ("message.timeout.ms", "0"),
@@ -45,6 +45,8 @@ const PRODUCER: [(&str, &str); 7] = [
     // the smallest limit that is usual, because the limit holds for them.
     ("message.max.bytes", "104857600"),
     ("batch.size", "262144"),
+    // For all of a node's producers together, each of which bounds what it has in flight: one must not be refused for what the others have.
+    ("queue.buffering.max.messages", "1000000"),
 ];
 
 const READER: [(&str, &str); 8] = [
@@ -59,6 +61,12 @@ const READER: [(&str, &str); 8] = [
     ("fetch.wait.max.ms", "500"),
     // librdkafka pauses for a second when its queue is full: a reader that catches up would run in gulps.
     ("fetch.queue.backoff.ms", "5"),
+];
+
+/// For the client that readers share.
+const SHARED: [(&str, &str); 1] = [
+    // A partition that is taken up is asked for when the question under way has its answer.
+    ("fetch.wait.max.ms", "100"),
 ];
 
 const GROUP: [(&str, &str); 5] = [
@@ -110,7 +118,7 @@ impl Properties {
 
     pub(super) fn reader(&self, bootstrap: &str) -> ClientConfig {
         // librdkafka wants a group to assign partitions by hand; nothing is ever committed to it.
-        let mut config = self.merged(bootstrap, &[&READER]);
+        let mut config = self.merged(bootstrap, &[&READER, &SHARED]);
         config.set("group.id", "sagaline-reader");
         config
     }

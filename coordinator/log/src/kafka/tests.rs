@@ -8,6 +8,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
 use super::admin::{Admin, Limits};
+use super::connection::Connections;
 use super::producer::KafkaProducer;
 use super::properties::Properties;
 use super::{KafkaLog, ffi};
@@ -55,15 +56,18 @@ fn no_broker_is_said_soon_and_with_the_reason() {
     assert!(detail.contains("refused"), "{detail}");
 }
 
-/// A producer on a mock cluster, which can't describe topics: its one topic is told.
-fn producer_on(cluster: &MockCluster<'_, DefaultProducerContext>) -> KafkaProducer {
+/// Producers of one log on a mock cluster, which can't describe topics: its one topic is told.
+fn producers_on<const N: usize>(cluster: &MockCluster<'_, DefaultProducerContext>) -> [KafkaProducer; N] {
     cluster.create_topic("t", 1, 1).expect("the mock makes topics");
     let bootstrap = cluster.bootstrap_servers();
     let properties = Properties::default();
     let admin = Arc::new(Admin::connect(&bootstrap, &properties).expect("the mock answers"));
-    let mut producer = KafkaProducer::new(properties.producer(&bootstrap), admin).expect("a producer");
-    producer.know("t", Limits { partitions: 1, bytes: 1000 });
-    producer
+    let connections = Arc::new(Connections::new(properties.producer(&bootstrap), &bootstrap));
+    std::array::from_fn(|_| {
+        let mut producer = KafkaProducer::new(Arc::clone(&connections), Arc::clone(&admin)).expect("a producer");
+        producer.know("t", Limits { partitions: 1, bytes: usize::MAX });
+        producer
+    })
 }
 
 fn append(producer: &mut KafkaProducer, ticket: u64) {
@@ -87,14 +91,14 @@ fn is_unknown(acknowledgement: &Acknowledgement) -> bool {
 #[test]
 fn a_producer_that_failed_for_good_answers_for_everything_in_flight_and_goes_on() {
     let cluster = MockCluster::new(1).expect("a mock cluster");
-    let mut producer = producer_on(&cluster);
+    let [mut producer] = producers_on(&cluster);
     append(&mut producer, 1);
     assert_eq!(outcomes(&mut producer, 1), [Acknowledgement { ticket: 1, outcome: Ok(0) }]);
 
     cluster.broker_down(1).expect("the broker goes");
     append(&mut producer, 2);
     append(&mut producer, 3);
-    ffi::plant_fatal_error(producer.client(), c"planted");
+    ffi::plant_fatal_error(producer.connection().client(), c"planted");
     cluster.broker_up(1).expect("the broker comes back");
 
     let lost = outcomes(&mut producer, 2);
@@ -109,7 +113,7 @@ fn a_producer_that_failed_for_good_answers_for_everything_in_flight_and_goes_on(
 #[test]
 fn what_is_purged_is_unknown_and_later_records_are_taken() {
     let cluster = MockCluster::new(1).expect("a mock cluster");
-    let mut producer = producer_on(&cluster);
+    let [mut producer] = producers_on(&cluster);
     cluster.broker_down(1).expect("the broker goes");
     for ticket in 0..3 {
         append(&mut producer, ticket);
@@ -125,7 +129,7 @@ fn what_is_purged_is_unknown_and_later_records_are_taken() {
 #[test]
 fn waiting_for_an_outcome_costs_no_more_than_the_outcome_takes() {
     let cluster = MockCluster::new(1).expect("a mock cluster");
-    let mut producer = producer_on(&cluster);
+    let [mut producer] = producers_on(&cluster);
     append(&mut producer, 0);
     outcomes(&mut producer, 1);
     append(&mut producer, 1);
@@ -133,5 +137,91 @@ fn waiting_for_an_outcome_costs_no_more_than_the_outcome_takes() {
     producer.poll(Duration::from_secs(30), &mut into);
     assert_eq!(into.len(), 1);
     assert!(begin.elapsed() < Duration::from_secs(10), "poll used its timeout up: {:?}", begin.elapsed());
-    assert_eq!(producer.client().fatal_error(), None);
+    assert_eq!(producer.connection().fatal_error(), None);
+}
+
+/// The mock gives offsets from 0 on: a record that lies at 1 tells that one lies before it, and no other.
+#[test]
+fn what_was_given_up_while_no_broker_answered_is_never_sent() {
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    let [mut one, mut two, mut gone] = producers_on(&cluster);
+    append(&mut two, 0);
+    assert_eq!(outcomes(&mut two, 1)[0].outcome, Ok(0));
+    cluster.broker_down(1).expect("the broker goes");
+    append(&mut one, 1);
+    append(&mut gone, 1);
+    one.purge();
+    drop(gone);
+    assert!(is_unknown(&outcomes(&mut one, 1)[0]));
+    cluster.broker_up(1).expect("the broker comes back");
+    append(&mut two, 2);
+    assert_eq!(outcomes(&mut two, 1)[0].outcome, Ok(1));
+}
+
+#[test]
+fn who_gives_up_without_a_broker_gives_up_for_all_and_all_go_on() {
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    let [mut one, mut two] = producers_on(&cluster);
+    cluster.broker_down(1).expect("the broker goes");
+    append(&mut one, 7);
+    append(&mut two, 7);
+    one.purge();
+    for producer in [&mut one, &mut two] {
+        let given_up = outcomes(producer, 1);
+        assert!(given_up[0].ticket == 7 && is_unknown(&given_up[0]), "{given_up:?}");
+    }
+    cluster.broker_up(1).expect("the broker comes back");
+    for (offset, producer) in (0..).zip([&mut two, &mut one]) {
+        append(producer, 8);
+        assert_eq!(outcomes(producer, 1), [Acknowledgement { ticket: 8, outcome: Ok(offset) }]);
+    }
+}
+
+#[test]
+fn who_gives_up_while_the_broker_answers_disturbs_nobody() {
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    let [mut one, mut two] = producers_on(&cluster);
+    append(&mut one, 0);
+    outcomes(&mut one, 1);
+    for ticket in 0..100 {
+        append(&mut one, ticket);
+        append(&mut two, ticket);
+    }
+    one.purge();
+    assert_eq!(outcomes(&mut one, 100).len(), 100);
+    let kept = outcomes(&mut two, 100);
+    assert!(kept.iter().map(|a| a.ticket).eq(0..100) && kept.iter().all(|a| a.outcome.is_ok()), "{kept:?}");
+}
+
+#[test]
+fn all_producers_survive_a_client_that_failed_for_good() {
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    let [mut one, mut two, mut idle] = producers_on(&cluster);
+    cluster.broker_down(1).expect("the broker goes");
+    append(&mut one, 1);
+    append(&mut two, 1);
+    ffi::plant_fatal_error(one.connection().client(), c"planted");
+    cluster.broker_up(1).expect("the broker comes back");
+    for producer in [&mut one, &mut two] {
+        let lost = outcomes(producer, 1);
+        assert!(is_unknown(&lost[0]), "{lost:?}");
+    }
+    for (offset, producer) in (0..).zip([&mut idle, &mut one, &mut two]) {
+        append(producer, 2);
+        assert_eq!(outcomes(producer, 1), [Acknowledgement { ticket: 2, outcome: Ok(offset) }]);
+        assert_eq!(producer.connection().fatal_error(), None);
+    }
+}
+
+#[test]
+fn who_learns_of_a_narrow_topic_leaves_the_others_where_they_are() {
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    let [mut one, two, mut three] = producers_on(&cluster);
+    let wide = one.connection().batch;
+    assert_eq!(two.connection().batch, wide);
+    append(&mut one, 1);
+    let narrow = three.narrow(1000).expect("a client with smaller batches");
+    assert_eq!((narrow, one.connection().batch, two.connection().batch), (1000, wide, wide));
+    append(&mut three, 1);
+    assert_eq!((outcomes(&mut one, 1).len(), outcomes(&mut three, 1).len()), (1, 1));
 }

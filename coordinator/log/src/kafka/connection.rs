@@ -1,0 +1,254 @@
+//! The connections of a log's producers: one librdkafka client for all of them, for what several send to one partition then goes in one request.
+//! Outcomes come into one queue; whichever producer looks into it leaves each with its own. Nothing here decides what becomes of a record.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext, PurgeConfig};
+use rdkafka::{ClientConfig, ClientContext};
+use sagaline_schemas::{Offset, Partition};
+
+use super::error::{LastWord, failed, heard, log, undelivered};
+use super::ffi::{Topic, Wakeup};
+use super::lane::{Lane, Pressure};
+use crate::{Acknowledgement, LogError, Record, Ticket};
+
+/// Outcomes of one producer's records that it has not collected.
+#[derive(Default)]
+pub(super) struct Arrived(Mutex<Vec<Acknowledgement>>);
+
+impl Arrived {
+    fn lock(&self) -> MutexGuard<'_, Vec<Acknowledgement>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(super) fn put(&self, ticket: Ticket, outcome: Result<Offset, LogError>) {
+        self.lock().push(Acknowledgement { ticket, outcome });
+    }
+
+    /// How many there were.
+    pub(super) fn take(&self, into: &mut Vec<Acknowledgement>) -> usize {
+        let mut arrived = self.lock();
+        let count = arrived.len();
+        into.append(&mut arrived);
+        count
+    }
+}
+
+/// Travels through librdkafka with a record, and comes back with its outcome.
+pub(super) struct Errand {
+    pub ticket: Ticket,
+    pub sender: Arc<Arrived>,
+    pub lane: Arc<Lane>,
+}
+
+/// Hears outcomes, on the thread that polls.
+#[derive(Default)]
+pub(super) struct Outcomes {
+    last_word: LastWord,
+    /// Lanes that may go on.
+    ready: Mutex<Vec<Arc<Lane>>>,
+}
+
+impl ClientContext for Outcomes {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        heard(&self.last_word, &error, reason);
+    }
+}
+
+impl ProducerContext for Outcomes {
+    type DeliveryOpaque = Box<Errand>;
+
+    // Also called for what is purged, and while the client is dropped.
+    fn delivery(&self, result: &DeliveryResult<'_>, errand: Box<Errand>) {
+        let outcome = match result {
+            Ok(message) => Ok(message.offset()),
+            Err((error, message)) => {
+                Err(undelivered(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown), message.topic()))
+            }
+        };
+        errand.sender.put(errand.ticket, outcome);
+        if errand.lane.answered() {
+            self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(errand.lane);
+        }
+    }
+}
+
+/// A topic and those of its partitions that records went to.
+struct Place {
+    topic: Arc<Topic>,
+    lanes: BTreeMap<Partition, Arc<Lane>>,
+}
+
+/// One librdkafka producer. Whoever has something in flight there stays with it until that has its outcome, for the order's sake.
+pub(super) struct Connection {
+    // Before `client`: it listens to its queue.
+    wakeup: Wakeup,
+    // Before `client`, as each topic of it.
+    lanes: Mutex<BTreeMap<String, Place>>,
+    pressure: Arc<Pressure>,
+    client: BaseProducer<Outcomes>,
+    /// The most bytes of records that it puts together.
+    pub batch: usize,
+}
+
+impl Connection {
+    fn open(config: &ClientConfig, bootstrap: &str) -> Result<Arc<Self>, LogError> {
+        let client: BaseProducer<Outcomes> = config
+            .create_with_context(Outcomes::default())
+            .map_err(|e| failed(&e, "kafka producer", bootstrap, &LastWord::default()))?;
+        let wakeup = Wakeup::new(client.client());
+        let batch = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
+        let pressure = Arc::new(Pressure::default());
+        let connection =
+            Arc::new(Self { wakeup, lanes: Mutex::default(), pressure: Arc::clone(&pressure), client, batch });
+        let held = Arc::downgrade(&connection);
+        let thread = thread::Builder::new().name("kafka-lanes".to_owned()).spawn(move || relieve(&held, &pressure));
+        thread.map_err(|error| LogError::Io { place: "kafka producer".to_owned(), detail: error.to_string() })?;
+        Ok(connection)
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, BTreeMap<String, Place>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The way of a partition's records; none: that is no name of a topic.
+    pub(super) fn lane(&self, topic: &str, partition: Partition) -> Option<Arc<Lane>> {
+        let mut lanes = self.lanes();
+        if !lanes.contains_key(topic) {
+            let found = Arc::new(Topic::of(self.client.client(), topic)?);
+            lanes.insert(topic.to_owned(), Place { topic: found, lanes: BTreeMap::new() });
+        }
+        let place = lanes.get_mut(topic)?;
+        let new = || Arc::new(Lane::new(Arc::clone(&place.topic), partition, Arc::clone(&self.pressure)));
+        Some(Arc::clone(place.lanes.entry(partition).or_insert_with(new)))
+    }
+
+    /// Queues a record. Its outcome comes to the errand's sender.
+    ///
+    /// # Errors
+    /// When it is not queued: no outcome comes.
+    pub(super) fn send(&self, record: &Record, errand: Box<Errand>) -> Result<(), RDKafkaErrorCode> {
+        let lane = Arc::clone(&errand.lane);
+        lane.send(self.client.client(), record, errand)
+    }
+
+    /// Gives up what librdkafka does not have yet of one sender's.
+    pub(super) fn give_up(&self, sender: &Arc<Arrived>) {
+        let lanes: Vec<_> = self.lanes().values().flat_map(|place| place.lanes.values().cloned()).collect();
+        lanes.iter().for_each(|lane| lane.give_up(sender));
+    }
+
+    /// Why it takes and sends nothing more; none: it goes.
+    pub(super) fn fatal_error(&self) -> Option<(RDKafkaErrorCode, String)> {
+        self.client.client().fatal_error()
+    }
+
+    /// Gives up all that librdkafka has, whoever's it is.
+    pub(super) fn purge(&self) {
+        self.client.purge(PurgeConfig::default().queue().inflight());
+    }
+
+    /// A mark for `wait`, to be had before looking for what one waits for.
+    pub(super) fn mark(&self) -> u64 {
+        self.wakeup.mark()
+    }
+
+    fn ready(&self) -> MutexGuard<'_, Vec<Arc<Lane>>> {
+        self.client.context().ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves what has arrived with those who wait for it.
+    pub(super) fn deliver(&self) {
+        let arrived = self.wakeup.waiting();
+        for _ in 0..arrived {
+            self.client.poll(Duration::ZERO);
+        }
+        if arrived > 0 {
+            let ready = std::mem::take(&mut *self.ready());
+            ready.iter().for_each(|lane| lane.go_on(self.client.client()));
+            self.wakeup.raise();
+        }
+    }
+
+    /// Returns when something has arrived, or was left with somebody, since `mark`; or after `timeout`.
+    pub(super) fn wait(&self, mark: u64, timeout: Duration) {
+        self.wakeup.wait(mark, timeout);
+    }
+
+    #[cfg(test)]
+    pub(super) fn client(&self) -> &rdkafka::client::Client<Outcomes> {
+        self.client.client()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.pressure.end();
+    }
+}
+
+/// A thread's life: while lanes hold something, it sees to it that they go on, whether or not those who sent it look for outcomes. It sleeps while
+/// nothing is held.
+fn relieve(connection: &Weak<Connection>, pressure: &Pressure) {
+    while pressure.wait() {
+        let Some(connection) = connection.upgrade() else { return };
+        let mark = connection.mark();
+        connection.deliver();
+        if pressure.is_some() {
+            connection.wait(mark, Duration::from_millis(100));
+        }
+    }
+}
+
+/// Which connection new records take. One is enough; a second lives beside it while the one before still has something in flight.
+pub(super) struct Connections {
+    bootstrap: Arc<str>,
+    state: Mutex<State>,
+}
+
+struct State {
+    config: ClientConfig,
+    current: Weak<Connection>,
+}
+
+impl Connections {
+    pub(super) fn new(config: ClientConfig, bootstrap: &str) -> Self {
+        Self { bootstrap: bootstrap.into(), state: Mutex::new(State { config, current: Weak::new() }) }
+    }
+
+    /// The current one, if it still goes; a new one else.
+    pub(super) fn current(&self) -> Result<Arc<Connection>, LogError> {
+        self.with_batches_of(usize::MAX)
+    }
+
+    /// One that puts together no more than so many bytes: a topic's limit holds for a batch, and a client knows one size of batches for all
+    /// topics. Where a topic takes less than that all batches become smaller, lest one be refused for the sum of its innocent records.
+    pub(super) fn with_batches_of(&self, bytes: usize) -> Result<Arc<Connection>, LogError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = state.current.upgrade();
+        if let Some(current) = current.filter(|current| current.batch <= bytes && current.fatal_error().is_none()) {
+            return Ok(current);
+        }
+        let known = state.config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or(usize::MAX);
+        if bytes < known {
+            state.config.set("batch.size", bytes.to_string());
+        }
+        let connection = Connection::open(&state.config, &self.bootstrap)?;
+        state.current = Arc::downgrade(&connection);
+        Ok(connection)
+    }
+}
