@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod calendar;
+pub mod checkpoint;
 pub mod config;
 pub mod doctor;
 pub mod fail_point;

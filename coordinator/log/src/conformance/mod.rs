@@ -145,6 +145,7 @@ macro_rules! conformance_tests {
             append_times_never_go_back,
             a_reader_begins_anywhere_and_no_further,
             a_reader_sees_what_comes,
+            deleted_records_are_gone_and_no_others,
             a_member_is_given_all_and_goes_on_at_its_commit,
             a_member_pauses_and_seeks,
             a_member_touches_only_its_own,

@@ -63,6 +63,40 @@ fn what_was_acknowledged_is_there_after_a_restart() {
     assert_eq!(before[7].record, record("15"));
 }
 
+#[test]
+fn what_was_deleted_is_gone_after_a_restart_and_what_comes_next_is_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(dir.path()).unwrap();
+    log.create_topic(&inbox()).unwrap();
+    let mut producer = log.producer().unwrap();
+    for n in 0..100 {
+        producer.append("inbox", n % 2, &record(&n.to_string()), u64::from(n)).unwrap();
+    }
+    collect(producer.as_mut());
+    assert_eq!(log.delete_below("inbox", 0, 20), Ok(20));
+    assert_eq!(log.delete_below("inbox", 0, 30), Ok(30));
+    drop((log, producer));
+
+    for _ in 0..2 {
+        let log = EmbeddedLog::open(dir.path()).unwrap();
+        let mut reader = log.reader("inbox", 0, 30).unwrap();
+        let mut records = Vec::new();
+        reader.poll(1, WAIT, &mut records).unwrap();
+        assert_eq!((records[0].offset, &records[0].record), (30, &record("60")));
+        assert_eq!(reader.bounds().unwrap().0, 30);
+        assert_eq!(log.reader("inbox", 1, 0).unwrap().bounds().unwrap(), (0, 50));
+        // Who never committed begins with the first record that there is.
+        let mut member = log.join("group", "one", &["inbox".to_owned()]).unwrap();
+        let mut events = Vec::new();
+        member.poll(1, WAIT, &mut events).unwrap();
+        let begins = |event: &crate::GroupEvent| match event {
+            crate::GroupEvent::Assigned(places) => places.iter().map(|(_, _, offset)| *offset).collect(),
+            _ => Vec::new(),
+        };
+        assert_eq!(events.iter().map(begins).next(), Some(vec![30, 0]));
+    }
+}
+
 fn on(platter: &Platter) -> Options {
     Options { disk: Arc::new(platter.clone()), ..Options::default() }
 }
