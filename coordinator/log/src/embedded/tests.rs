@@ -206,10 +206,11 @@ fn a_journal_of_another_form_is_refused() {
     let platter = Platter::default();
     let entry = |format| entry::Entry::Sealed(entry::Sealed { format, cluster: random_id().unwrap(), at: 0 });
     let mut bytes = Vec::new();
-    entry::put_frame(&mut bytes, 0, 0, &entry(2));
+    entry::put_frame(&mut bytes, 0, 0, &entry(3));
     platter.open(Path::new("/log/00000000000000000000.journal")).unwrap().write(&bytes, 0).unwrap();
     let error = EmbeddedLog::open_with(Path::new("/log"), on(&platter)).unwrap_err().to_string();
-    let expected = "/log/00000000000000000000.journal at byte 0: the journal has form 2, this program reads form 1";
+    let expected =
+        "/log/00000000000000000000.journal at byte 0: the journal has form 3, this program reads forms 1 and 2";
     assert_eq!(error, expected);
 }
 
