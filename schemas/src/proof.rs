@@ -63,6 +63,14 @@ impl Key {
         hasher.update(preimage.as_bytes()).update(value);
         Mac(first_16(hasher.finalize()))
     }
+
+    /// Over a document about the log that lies outside of it, of one kind: a checkpoint, a word about one.
+    pub fn document(&self, log_id: LogId, kind: &str, content: &[u8]) -> Digest {
+        let preimage = Preimage::new("document").fixed(&log_id.0).bytes(kind.as_bytes());
+        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
+        hasher.update(preimage.as_bytes()).update(content);
+        Digest(*hasher.finalize().as_bytes())
+    }
 }
 
 impl fmt::Debug for Key {

@@ -39,6 +39,7 @@ fn the_page_shows_what_the_code_derives() {
         ("token", key.token(log, 3, command, content).to_string()),
         ("mac", key.mac(log, 3, &[1, 2, 3]).to_string()),
         ("entry", key.entry(log, b"active/a", &[1, 2, 3]).to_string()),
+        ("document", key.document(log, "checkpoint", &[1, 2, 3]).to_string()),
         ("output_hash", next_output_hash(OutputHash::ZERO, output.as_bytes(), "events", &[1, 2, 3]).to_string()),
         ("fingerprint", key.fingerprint().to_string()),
         ("partition", partition_of("order-1", 16).to_string()),

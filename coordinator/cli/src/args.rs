@@ -1,5 +1,7 @@
 //! The command line: what can be asked, and a help text that teaches. What is done about it stands in `command/`.
 
+mod checkpoint;
+mod offline;
 mod prove;
 mod reconcile;
 mod steer;
@@ -10,7 +12,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use sagaline_node::api::model::Status;
+use sagaline_node::config::duration;
 
+pub use self::checkpoint::*;
+pub use self::offline::*;
 pub use self::prove::{Check, Plan, Test};
 pub use self::reconcile::Reconcile;
 pub use self::steer::*;
@@ -134,10 +139,12 @@ pub enum Command {
     Doctor(Configured),
     /// Ask participants whether what ended sagas report still stands, and tell where they differ
     Reconcile(Reconcile),
-    /// Drop the stores of a stopped node and fold its log anew
-    Rebuild(Offline),
+    /// Drop the stores of a stopped node and have them made anew, from a verified checkpoint or the log
+    Rebuild(Rebuild),
     /// Fold the log into a fresh store and compare it with that of a stopped node
     Verify(Offline),
+    /// List, take and verify checkpoints: stores as they were, for nodes that have lost theirs
+    Checkpoint(Checkpoint),
     /// Show or change what the log says about limits and how long things are kept
     Settings {
         /// What to do [default: show]
@@ -363,6 +370,19 @@ pub struct Show {
     /// The saga's id, or DEFINITION/KEY
     #[arg(value_name = "ID|DEFINITION/KEY")]
     pub saga: String,
+    /// As it was: once the record at this offset of its inbox partition was folded, or all that the broker had by this time.
+    /// The node folds the log anew for it, from the newest checkpoint before
+    #[arg(long, value_name = "OFFSET|RFC3339", value_parser = moment)]
+    pub at: Option<Moment>,
+}
+
+/// Which moment of a saga.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// An offset of its inbox partition.
+    Offset(i64),
+    /// Milliseconds since 1970.
+    Time(i64),
 }
 
 /// `watch`
@@ -382,26 +402,6 @@ pub struct Parked {
     /// At most so many, the newest
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub limit: u64,
-}
-
-/// A stopped node.
-#[derive(Debug, Args)]
-pub struct Offline {
-    /// The data directory of `sagaline dev`
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    pub data: Option<PathBuf>,
-    /// The configuration of `sagaline serve`
-    #[arg(long, env = "SAGALINE_CONFIG", hide_env_values = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Only this inbox partition; may be given several times
-    #[arg(long, value_name = "N")]
-    pub partition: Vec<u32>,
-    /// What stands before every topic's name, with --data
-    #[arg(long, env = "SAGALINE_PREFIX", hide_env_values = true, default_value = "")]
-    pub prefix: String,
-    /// The file with the log's key, with --data [default: as `sagaline dev`]
-    #[arg(long, value_name = "FILE")]
-    pub key_file: Option<PathBuf>,
 }
 
 /// `settings`
@@ -441,6 +441,16 @@ fn property(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+fn moment(text: &str) -> Result<Moment, String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit())
+        && let Ok(offset) = text.parse()
+    {
+        return Ok(Moment::Offset(offset));
+    }
+    let wrong = |_| format!("{text:?} is neither an offset nor a time: 1204, 2026-11-21T04:29:07Z");
+    sagaline_testkit::instant(text).map(Moment::Time).map_err(wrong)
+}
+
 fn status(text: &str) -> Result<Status, String> {
     let words = || Status::ALL.map(Status::word).join(", ");
     Status::ALL
@@ -460,20 +470,4 @@ fn scale(text: &str) -> Result<(i64, i64), String> {
 
 fn millis(text: &str) -> Result<i64, String> {
     i64::try_from(duration(text)?.as_millis()).map_err(|_| format!("{text:?} is too long"))
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration: 500ms, 30s, 5m, 2h, 3d");
-    let unit = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(unit);
-    let millis: u64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }

@@ -39,11 +39,24 @@ impl Client {
     /// # Errors
     /// When nobody answers, or the answer is an error.
     pub fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
+        self.get_within(path, query, Duration::ZERO)
+    }
+
+    /// Reads something that may take `wait` and the usual patience.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn get_within<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        wait: Duration,
+    ) -> Result<T, Failure> {
         let mut request = self.agent.get(format!("{}{path}", self.base));
         for (name, value) in query {
             request = request.query(*name, value);
         }
-        let request = request.config().timeout_global(Some(PATIENCE)).build();
+        let request = request.config().timeout_global(Some(wait + PATIENCE)).build();
         self.understand(request.call())
     }
 

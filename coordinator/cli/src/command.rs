@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod checkpoint;
 mod demo;
 mod doctor;
 mod init;
@@ -69,6 +70,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Reconcile(reconcile) => reconcile::reconcile(&reconcile, &common, &client()?),
         Command::Rebuild(offline) => offline::rebuild(&offline, &common),
         Command::Verify(offline) => offline::verify(&offline, &common),
+        Command::Checkpoint(what) => checkpoint::checkpoint(&what, &common, client),
         Command::Settings { what } => settings::settings(what.as_ref(), &common, &client()?),
         Command::Upgrade(upgrade) => upgrade::upgrade(&upgrade, &common, &client()?),
         Command::Skip(skip) => list::skip(&skip, &common, &client()?),

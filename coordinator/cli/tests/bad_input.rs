@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a fixture that fails fails its test")]
 
 mod common;
+#[path = "bad_input/kept.rs"]
+mod kept;
 #[path = "bad_input/live.rs"]
 mod live;
 #[path = "bad_input/simulated.rs"]
@@ -51,12 +53,19 @@ fn the_table_is_what_happens() {
         ok(dir.path(), &["init", name]);
         dir.path().join(name)
     };
-    let (one, other) = (made("one"), made("other"));
+    let (one, other, third) = (made("one"), made("other"), made("third"));
     let rows: Vec<Row> = thread::scope(|scope| {
         let live = scope.spawn(|| live::rows(&one));
         let still = scope.spawn(|| still::rows(&other));
+        let kept = scope.spawn(|| kept::rows(&third));
         let simulated = simulated::rows(&one);
-        live.join().unwrap().into_iter().chain(still.join().unwrap()).chain(simulated).collect()
+        live.join()
+            .unwrap()
+            .into_iter()
+            .chain(still.join().unwrap())
+            .chain(kept.join().unwrap())
+            .chain(simulated)
+            .collect()
     });
     expect_test::expect_file!["../../../docs/bad-input.md"].assert_eq(&page(&rows));
 }

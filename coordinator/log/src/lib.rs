@@ -303,6 +303,12 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// When it exists, or can't be made.
     fn create_topic(&self, topic: &NewTopic) -> Result<TopicInfo, LogError>;
 
+    /// Deletes a partition's records below `offset`, for good; gives its first offset from then on. Nothing happens where they are gone already.
+    ///
+    /// # Errors
+    /// `NoTopic`; `OutOfRange` where `offset` lies behind the end; `Forbidden`; or when the log does not say.
+    fn delete_below(&self, topic: &str, partition: Partition, offset: Offset) -> Result<Offset, LogError>;
+
     /// A producer with a queue of its own.
     ///
     /// # Errors

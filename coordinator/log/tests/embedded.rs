@@ -14,7 +14,6 @@ fn subject() -> Subject {
         prefix: "t".to_owned(),
         second_member: SecondMember::Refused,
         tick: Box::new(move || assert!(dir.path().is_dir())),
-        trim: None,
     }
 }
 

@@ -66,7 +66,6 @@ fn subject() -> Subject {
             let served = &served;
             assert!(served.server.is_some() && served.dir.path().is_dir());
         }),
-        trim: None,
     }
 }
 

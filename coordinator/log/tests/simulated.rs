@@ -9,25 +9,16 @@ use sagaline_log::simulated::{Faults, Simulation};
 fn subject_of(faults: Faults) -> Subject {
     let simulation = Simulation::new(1);
     simulation.set_faults(faults);
-    let trimmed = simulation.clone();
     Subject {
         log: Arc::new(simulation.log()),
         prefix: "t".to_owned(),
         second_member: SecondMember::Shares,
-        trim: Some(Box::new(move |topic, partition, start| trimmed.trim(topic, partition, start).unwrap())),
         tick: Box::new(move || simulation.advance(10)),
     }
 }
 
 mod at_once {
     sagaline_log::conformance_tests!(|| super::subject_of(super::Faults::default()));
-}
-
-mod trimmed {
-    sagaline_log::conformance_tests! {
-        || super::subject_of(super::Faults::default());
-        a_member_whose_commits_were_trimmed_hears_of_them_and_goes_on_at_the_start,
-    }
 }
 
 mod with_delays {

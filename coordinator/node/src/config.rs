@@ -7,9 +7,14 @@ mod values;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 pub use keys::{KEYS, Key, markdown};
 use values::Values;
+pub use values::duration;
+
+use crate::checkpoint::{CheckpointError, Keeping, Vault};
 
 /// A node's own configuration. One field per entry of [`KEYS`].
 #[derive(Clone, PartialEq, Eq)]
@@ -36,6 +41,14 @@ pub struct Config {
     pub replicas: u32,
     /// `topics.activation_delay`
     pub activation_delay: u32,
+    /// `checkpoints.url`; none: none are kept.
+    pub checkpoints: Option<String>,
+    /// `checkpoints.every`; none: only when asked.
+    pub checkpoints_every: Option<Duration>,
+    /// `checkpoints.keep`
+    pub checkpoints_kept: u32,
+    /// `checkpoints.trim_inbox`
+    pub trim_inbox: bool,
 }
 
 impl fmt::Debug for Config {
@@ -119,6 +132,17 @@ impl Config {
         }
         values.add_environment(environment)?;
         values.finish()
+    }
+
+    /// How checkpoints are kept; none: they are not.
+    ///
+    /// # Errors
+    /// When they can't lie where they are to.
+    pub fn keeping(&self) -> Result<Option<Keeping>, CheckpointError> {
+        let Some(url) = &self.checkpoints else { return Ok(None) };
+        let vault = Arc::new(Vault::open(url)?);
+        let (every, keep, trim) = (self.checkpoints_every, self.checkpoints_kept as usize, self.trim_inbox);
+        Ok(Some(Keeping { vault, every, keep, trim }))
     }
 
     /// The bootstrap addresses, for what can't do without a Kafka.

@@ -1,6 +1,7 @@
 //! Looks at everything that a node needs, one thing after the other, and says what to do: for `sagaline doctor`. It changes nothing, and runs beside
 //! a node or without one.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -10,10 +11,11 @@ use sagaline_log::{Fetched, Log, LogError};
 use sagaline_partition::RULES_VERSION;
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{Body, Progress};
-use sagaline_schemas::{Millis, Partition, schema};
+use sagaline_schemas::{Millis, Offset, Partition, schema};
 use sagaline_store::{Sidecar, readable};
 use serde::Serialize;
 
+use crate::checkpoint::{Found, Shelf, Standing, Vault};
 use crate::owner::opening::{Origin, check_origin};
 use crate::topics::{self, Inbox, TopicsError};
 use crate::{Names, sealed};
@@ -77,6 +79,8 @@ pub struct Patient<'a> {
     pub single_broker: bool,
     /// The folder of the stores.
     pub data: &'a Path,
+    /// Where checkpoints lie; none: none are kept.
+    pub vault: Option<&'a Vault>,
 }
 
 /// The folder of the stores: whether it can be written, and how much room there is.
@@ -143,14 +147,56 @@ impl Patient<'_> {
         let says = format!("{} with {} partitions, made with this key", self.names.inbox(), inbox.partitions);
         findings.push(Finding::well("topics", says));
         findings.push(self.rules());
-        let (records, clocks) = self.partitions(&inbox);
+        let (checkpoints, restorable) = self.checkpoints(&inbox);
+        let (records, clocks) = self.partitions(&inbox, &restorable);
         findings.extend([records, clocks, self.stores(&cluster, &inbox)]);
+        findings.extend(checkpoints);
         findings
+    }
+
+    /// What checkpoints there are, and the newest verified one's position of each partition.
+    fn checkpoints(&self, inbox: &Inbox) -> (Option<Finding>, BTreeMap<Partition, Offset>) {
+        const WHAT: &str = "checkpoints";
+        let mut restorable = BTreeMap::new();
+        let Some(vault) = self.vault else { return (None, restorable) };
+        let mut wrong = Vec::new();
+        for partition in 0..inbox.partitions {
+            let shelf = Shelf { vault, key: self.key, log_id: inbox.log_id, partition };
+            let found = match shelf.list() {
+                Ok(found) => found,
+                Err(error) => return (Some(Finding::wrong(WHAT, error.to_string())), restorable),
+            };
+            for Found { id, outcome } in &found {
+                match outcome {
+                    Ok(kept) if kept.is_verified() => {
+                        restorable.entry(partition).or_insert(kept.position());
+                    }
+                    Ok(kept) if matches!(kept.standing, Standing::Refuted(_)) => {
+                        wrong.push(format!("{id} of partition {partition} was refuted"));
+                    }
+                    Ok(_) => {}
+                    Err(error) => wrong.push(format!("{id} of partition {partition}: {error}")),
+                }
+            }
+        }
+        let (some, all, url) = (restorable.len(), inbox.partitions as usize, vault.url());
+        let finding = if !wrong.is_empty() {
+            let says = format!("{}. They are not used; `sagaline checkpoint list` shows the others", wrong.join("; "));
+            Finding::look(WHAT, says)
+        } else if some < all {
+            let says = format!(
+                "{some} of {all} partitions have a verified checkpoint at {url}: `sagaline checkpoint take`, then `sagaline checkpoint verify`"
+            );
+            Finding::look(WHAT, says)
+        } else {
+            Finding::well(WHAT, format!("every partition has verified checkpoints at {url}"))
+        };
+        (Some(finding), restorable)
     }
 
     fn rules(&self) -> Finding {
         const WHAT: &str = "version";
-        let begun = match sealed::genesis(self.log, &self.names.inbox(), 0) {
+        let begun = match sealed::begun_with(self.log, self.names, self.key, 0) {
             Ok(Some(genesis)) => genesis.rules_version,
             Ok(None) => return Finding::wrong(WHAT, "inbox partition 0 does not begin with its Genesis"),
             Err(error) => return Finding::wrong(WHAT, error.to_string()),
@@ -163,12 +209,15 @@ impl Patient<'_> {
     }
 
     /// Whether the logs are whole, and how far the clocks of nodes and brokers lay apart when a node last spoke.
-    fn partitions(&self, inbox: &Inbox) -> (Finding, Finding) {
+    fn partitions(&self, inbox: &Inbox, restorable: &BTreeMap<Partition, Offset>) -> (Finding, Finding) {
+        let mut trimmed = 0;
         let (mut begin_late, mut unreadable, mut apart) = (Vec::new(), Vec::new(), Vec::new());
         for partition in 0..inbox.partitions {
             match self.last_word(partition) {
                 Ok((start, progress)) => {
-                    if start > 0 {
+                    if start > 0 && restorable.get(&partition).is_some_and(|position| *position >= start) {
+                        trimmed += 1;
+                    } else if start > 0 {
                         begin_late.push(format!("partition {partition} at offset {start}"));
                     }
                     apart.extend(progress);
@@ -178,6 +227,12 @@ impl Patient<'_> {
         }
         let records = if let Some(error) = unreadable.first() {
             Finding::wrong("records", error.clone())
+        } else if begin_late.is_empty() && trimmed > 0 {
+            let says = format!(
+                "{trimmed} of {} logs were trimmed; verified checkpoints hold what was before",
+                inbox.partitions
+            );
+            Finding::well("records", says)
         } else if begin_late.is_empty() {
             Finding::well("records", "every partition's log is there from its first record on")
         } else {

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod calendar;
+pub mod checkpoint;
 pub mod config;
 mod crowd;
 pub mod doctor;

@@ -5,7 +5,9 @@ mod appender;
 mod apply;
 mod board;
 mod fitness;
+mod keeper;
 mod membership;
+mod past;
 mod seat;
 mod settings;
 mod upgrade;
@@ -27,6 +29,7 @@ use sagaline_schemas::record::{Body, Fault};
 use sagaline_schemas::{Offset, Partition};
 use sagaline_store::{Memory, Shared};
 
+use crate::checkpoint::{CheckpointError, Keeping};
 use crate::ingress::{Ingress, IngressOptions, IngressStatus};
 use crate::owner::stop::Stop;
 use crate::registry::{ApplyError, Registry};
@@ -37,6 +40,7 @@ use board::Board;
 pub use board::PartitionHandle;
 use fitness::Fitness;
 use membership::Membership;
+pub use past::{Moment, Past, PastError};
 use seat::Seat;
 pub use settings::SetError;
 pub use upgrade::RaiseError;
@@ -66,6 +70,8 @@ pub struct NodeOptions {
     pub memory: Memory,
     /// Which rules it folds by.
     pub rules: KnownRules,
+    /// How it keeps checkpoints; none: it keeps none.
+    pub checkpoints: Option<Keeping>,
 }
 
 /// What goes wrong with a node.
@@ -89,6 +95,9 @@ pub enum NodeError {
     /// Applying went wrong.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// Checkpoints do not do what they should.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// There is no such partition at this node.
     #[error("this node has no inbox partition {partition}: it has {count}")]
     NoPartition {
@@ -126,6 +135,8 @@ struct Common {
     /// What hinders this node's membership among the coordinators.
     membership: Mutex<Option<String>>,
     fitness: Fitness,
+    /// One checkpoint of this node's at a time is taken.
+    taking: Mutex<()>,
     stopping: AtomicBool,
 }
 
@@ -148,6 +159,8 @@ pub struct Node {
     setting: Mutex<()>,
     /// One page of questions beside the folds at a time.
     reconciling: Mutex<()>,
+    /// One past at a time is made.
+    remembering: Mutex<()>,
     partitions: Vec<JoinHandle<Result<(), Stop>>>,
     /// The other threads, in the order in which they were started: the last is stopped first.
     others: Vec<(&'static str, JoinHandle<()>)>,
@@ -170,6 +183,7 @@ impl Node {
             ingress: Mutex::default(),
             membership: Mutex::default(),
             fitness: Fitness::default(),
+            taking: Mutex::default(),
             stopping: AtomicBool::new(false),
             log: Arc::clone(&log),
             options,
@@ -180,6 +194,7 @@ impl Node {
             registry: registry.clone(),
             setting: Mutex::default(),
             reconciling: Mutex::default(),
+            remembering: Mutex::default(),
             partitions: Vec::new(),
             others: Vec::new(),
             common,
@@ -193,6 +208,10 @@ impl Node {
         node.spawn("membership", run_membership)?;
         node.spawn("fitness", fitness::run)?;
         node.start_ingress(registry)?;
+        if node.common.options.checkpoints.is_some() {
+            node.spawn("checkpoints", keeper::keep)?;
+            node.spawn("verifier", keeper::verify)?;
+        }
         Ok(node)
     }
 

@@ -11,11 +11,14 @@ use std::time::Duration;
 use sagaline_definition::model::Verb;
 use sagaline_definition::{Contract, Definition};
 use sagaline_log::{Fetched, Log, LogError, Reader};
-use sagaline_schemas::{Digest, Millis, Offset};
+use sagaline_schemas::proof::Key;
+use sagaline_schemas::record::Genesis;
+use sagaline_schemas::{Digest, Millis, Offset, Partition};
 
-use crate::{BootTime, Names};
+use crate::{BootTime, Names, sealed};
 pub use apply::{Applied, Apply, ApplyError, ApplyOptions, Took};
-pub use entry::{Entry, Seal};
+use entry::genesis_of;
+pub use entry::{Entry, Seal, genesis_entry};
 
 /// How often the end of the registry is asked for.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -86,6 +89,8 @@ impl Catalogue {
             Ok(Entry::Active { name, digest }) => {
                 self.active.insert(name, digest);
             }
+            // For whoever opens the log, not for who uses definitions.
+            Ok(Entry::Genesis { .. }) => {}
             Err(detail) => {
                 tracing::error!(offset = record.offset, detail, "a record of the registry is refused");
                 self.refused.insert(record.offset, detail);
@@ -95,6 +100,28 @@ impl Catalogue {
             }
         }
     }
+}
+
+/// The copy of an inbox partition's Genesis that lies in the topic; none: there is none that this key proves.
+///
+/// # Errors
+/// When the topic can't be read.
+pub fn kept_genesis(
+    log: &dyn Log,
+    names: &Names,
+    key: &Key,
+    partition: Partition,
+) -> Result<Option<Genesis>, LogError> {
+    let topic = names.definitions();
+    let (mut next, end) = sealed::bounds(log, &topic, 0)?;
+    let mut found = None;
+    while next < end {
+        let records = sealed::read(log, &topic, 0, next, end.min(next + AT_ONCE as Offset))?;
+        // Compaction leaves holes, at the end of a stretch, too.
+        next = records.last().map_or(end, |last| last.offset + 1);
+        found = records.iter().rev().find_map(|fetched| genesis_of(key, partition, &fetched.record)).or(found);
+    }
+    Ok(found)
 }
 
 /// The domain topics that a definition reads: for starts, facts and waits.

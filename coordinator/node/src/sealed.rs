@@ -1,4 +1,5 @@
-//! Writing to the inbox, and reading single records and stretches of a topic: what all writers of this node share. Nothing here decides what is written.
+//! Writing to the inbox, and reading single records and stretches of a topic: what all writers of this node share. Nothing here decides what is
+//! written. And what a log whose beginning was trimmed began with: copies of its first records lie in the registry.
 
 use std::time::Duration;
 
@@ -6,6 +7,9 @@ use sagaline_log::{Fetched, Log, LogError, Reader, Record};
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{Body, Genesis};
 use sagaline_schemas::{LogId, Offset, Partition, schema};
+
+use crate::topics::append_and_wait;
+use crate::{Names, registry};
 
 /// How often, and how long each time, a record that is there is asked for.
 const PATIENCE: (u32, Duration) = (20, Duration::from_millis(500));
@@ -80,10 +84,46 @@ fn next_of(reader: &mut dyn Reader, topic: &str) -> Result<Fetched, LogError> {
     Err(LogError::Io { place: topic.to_owned(), detail: "a record that is there did not come in time".to_owned() })
 }
 
-/// The Genesis of an inbox partition, whatever key proves it; none: the partition is empty, or begins with something else.
+/// The Genesis with which an inbox partition began, also where it was trimmed away; none: the partition is empty, or began with something else.
+/// A copy is believed only with this key's proof.
 ///
 /// # Errors
-/// When the log can't be read.
+/// When the log can't be read, or its beginning is gone and no copy was kept.
+pub fn begun_with(log: &dyn Log, names: &Names, key: &Key, partition: Partition) -> Result<Option<Genesis>, LogError> {
+    match genesis(log, &names.inbox(), partition) {
+        Err(LogError::OutOfRange { start, .. }) => {
+            let detail = format!(
+                "the records before offset {start} were deleted, and `{}` keeps no copy of the first one that this key proves",
+                names.definitions()
+            );
+            let lost = LogError::Corrupt { place: format!("{}/{partition}", names.inbox()), detail };
+            registry::kept_genesis(log, names, key, partition)?.map(Some).ok_or(lost)
+        }
+        begun => begun,
+    }
+}
+
+/// Keeps a copy of an inbox partition's Genesis in the registry, before it is trimmed away. Nothing happens where there is one.
+///
+/// # Errors
+/// When the log can't be read, or does not take it.
+pub fn keep_genesis(log: &dyn Log, names: &Names, key: &Key, partition: Partition) -> Result<(), LogError> {
+    if registry::kept_genesis(log, names, key, partition)?.is_some() {
+        return Ok(());
+    }
+    let first = read_one(log, &names.inbox(), partition, 0)?;
+    let Some(copy) = registry::genesis_entry(key, partition, &first.record.value) else {
+        let detail = "its first record is no Genesis that this key proves: nothing is trimmed".to_owned();
+        return Err(LogError::Corrupt { place: format!("{}/{partition} at offset 0", names.inbox()), detail });
+    };
+    let mut answers = Vec::new();
+    append_and_wait(log.producer()?.as_mut(), &names.definitions(), 0, &copy, &mut answers).map(drop)
+}
+
+/// The Genesis of an inbox partition that has all its records, whatever key proves it; none: the partition is empty, or begins with something else.
+///
+/// # Errors
+/// When the log can't be read, or its beginning is gone.
 pub fn genesis(log: &dyn Log, inbox: &str, partition: Partition) -> Result<Option<Genesis>, LogError> {
     let mut reader = log.reader(inbox, partition, 0)?;
     if reader.bounds()?.1 == 0 {

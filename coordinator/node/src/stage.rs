@@ -167,7 +167,7 @@ impl Stage {
     }
 }
 
-fn wanted(partitions: u32) -> Wanted {
+pub fn wanted(partitions: u32) -> Wanted {
     let settings = Settings { activation_delay: 0, ..Settings::default() };
     Wanted { partitions, replicas: 1, single_broker: true, participants: Vec::new(), settings }
 }

@@ -173,7 +173,7 @@ pub fn check(log: &dyn Log, names: &Names, key: &Key, single_broker: bool) -> Re
     }
     let mut inbox: Option<Inbox> = None;
     for partition in 0..info.partitions {
-        let genesis = sealed::genesis(log, &info.name, partition)?
+        let genesis = sealed::begun_with(log, names, key, partition)?
             .ok_or_else(|| TopicsError::NoGenesis { topic: info.name.clone(), partition })?;
         check_genesis(&info, key, &genesis)?;
         check_size(&info, &genesis.settings).map_err(TopicsError::Unsafe)?;
@@ -225,7 +225,7 @@ fn write_genesis(log: &dyn Log, names: &Names, key: &Key, wanted: &Wanted) -> Re
     let mut missing = Vec::new();
     let mut log_id = None;
     for partition in 0..wanted.partitions {
-        match sealed::genesis(log, &inbox, partition)? {
+        match sealed::begun_with(log, names, key, partition)? {
             Some(genesis) => log_id = log_id.or(Some(genesis.log_id)),
             None => missing.push(partition),
         }

@@ -35,7 +35,7 @@ pub(crate) fn remove(file: &Path) -> io::Result<()> {
 }
 
 /// A rename or a removal is in the directory, which has a sync of its own.
-fn sync_parent(file: &Path) -> io::Result<()> {
+pub(crate) fn sync_parent(file: &Path) -> io::Result<()> {
     File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 

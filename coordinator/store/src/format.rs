@@ -44,7 +44,12 @@ pub(crate) fn remove(place: &Path) -> io::Result<()> {
     durable::remove(&file(place))
 }
 
-fn create(place: &Path) -> io::Result<()> {
+/// Whether a version is told there.
+pub(crate) fn is_at(place: &Path) -> bool {
+    file(place).exists()
+}
+
+pub(crate) fn create(place: &Path) -> io::Result<()> {
     fs::create_dir_all(place)?;
     durable::replace(&file(place), expected().as_bytes())
 }
@@ -53,7 +58,7 @@ fn file(place: &Path) -> PathBuf {
     place.join("FORMAT")
 }
 
-fn expected() -> String {
+pub(crate) fn expected() -> String {
     format!("sagaline store, layout {LAYOUT}, entries {FORMAT}\n")
 }
 

@@ -9,5 +9,5 @@ mod sidecar;
 
 pub use format::readable;
 pub use memory::MemoryStore;
-pub use rocks::{Memory, RocksStore, Shared};
+pub use rocks::{Memory, RocksStore, Shared, checkpoint};
 pub use sidecar::{Halt, Sidecar};

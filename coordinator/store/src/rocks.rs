@@ -1,6 +1,7 @@
 //! A partition's store in RocksDB: one database, a column family for each family of keys, no write-ahead log. After a crash it is what it
 //! was at some flush. Nothing here repairs a database: what is damaged is told, and rebuilt from the log.
 
+pub mod checkpoint;
 mod options;
 
 use std::fs;

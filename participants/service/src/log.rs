@@ -45,6 +45,9 @@ impl Log for FaultyLog {
     fn create_topic(&self, topic: &NewTopic) -> Result<TopicInfo, LogError> {
         self.log.create_topic(topic)
     }
+    fn delete_below(&self, topic: &str, partition: Partition, offset: Offset) -> Result<Offset, LogError> {
+        self.log.delete_below(topic, partition, offset)
+    }
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         let faults = Arc::clone(&self.faults);
         Ok(Box::new(LosingProducer { producer: self.log.producer()?, faults, lost: Vec::new() }))

@@ -21,6 +21,8 @@ pub struct Common {
     pub prefix: String,
     /// Of the inbox.
     pub partitions: u32,
+    /// More tables of the configuration, as they stand there.
+    pub more: String,
 }
 
 impl Common {
@@ -29,11 +31,11 @@ impl Common {
     /// # Errors
     /// When the file can't be written.
     pub fn write_configuration(&self, file: &Path, node: &str, data: &str) -> Result<()> {
-        let Self { bootstrap, prefix, partitions } = self;
+        let Self { bootstrap, prefix, partitions, more } = self;
         let configuration = format!(
             "node = \"{node}\"\ndata = \"{data}\"\nkey_file = \"sagaline.key\"\nprefix = \"{prefix}\"\n[api]\nport = 0\n\
              [kafka]\nbootstrap = \"{bootstrap}\"\nsingle_broker = true\n\
-             [topics]\npartitions = {partitions}\nreplicas = 1\nactivation_delay = 0\n"
+             [topics]\npartitions = {partitions}\nreplicas = 1\nactivation_delay = 0\n{more}"
         );
         Ok(fs::write(file, configuration)?)
     }

@@ -233,7 +233,7 @@ impl Left {
         let copied = self.fresh(partition)?;
         let healthy = open(copied.path())?;
         let refold = Refold { log: &*self.log, names: &self.names, key: &self.key, partition };
-        let mut damaged = || open(place).map(|store| Box::new(store) as Box<dyn Store>);
+        let mut damaged = |_| -> Result<Box<dyn Store>, VerifyError> { Ok(Box::new(open(place)?)) };
         match refold.verify(&*healthy.reader(), &mut damaged) {
             Ok(verified) if verified.same() => {
                 ensure!(position < verified.position, "it is at offset {position} already, and holds something else");

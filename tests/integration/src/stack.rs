@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -70,8 +70,17 @@ impl Stack {
     /// # Errors
     /// What does not come up.
     pub fn start_on(bootstrap: &str, partitions: u32, words: &[Words<'_>]) -> Result<Self> {
+        Self::start_with(bootstrap, partitions, words, "")
+    }
+
+    /// The same with more tables in the coordinators' configuration.
+    ///
+    /// # Errors
+    /// What does not come up.
+    pub fn start_with(bootstrap: &str, partitions: u32, words: &[Words<'_>], more: &str) -> Result<Self> {
         let dir = TempDir::with_prefix("sagaline-")?;
-        let common = Common { bootstrap: bootstrap.to_owned(), prefix: format!("{}.", unique("kill")), partitions };
+        let (bootstrap, prefix) = (bootstrap.to_owned(), format!("{}.", unique("kill")));
+        let common = Common { bootstrap, prefix, partitions, more: more.to_owned() };
         let coordinators = vec![Coordinator::new("coordinator", &common, dir.path())?];
         let (services, orders) = (Vec::new(), Vec::new());
         let mut stack = Self { dir, common, coordinators, services, orders, services_killed: 0, done: false };
@@ -156,6 +165,12 @@ impl Stack {
         self.dir.path()
     }
 
+    /// The log's key.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        Key::new(KEY.0, [KEY.1; 32])
+    }
+
     /// What stands before the name of every topic.
     #[must_use]
     pub fn prefix(&self) -> &str {
@@ -167,13 +182,30 @@ impl Stack {
     /// # Errors
     /// What it says where it fails.
     pub fn sagaline(&self, words: &[&str]) -> Result<String> {
-        let mut command = Command::new(program("sagaline")?);
-        forget_our_settings(&mut command);
-        let ran = command.args(words).current_dir(self.dir.path()).output()?;
+        let ran = self.ran(words)?;
         if !ran.status.success() {
             bail!("sagaline {}: {}", words.join(" "), String::from_utf8_lossy(&ran.stderr));
         }
         Ok(String::from_utf8(ran.stdout)?)
+    }
+
+    /// Runs the command line to its end, which is to be this code. Gives what it says on stderr.
+    ///
+    /// # Errors
+    /// When it ends with another.
+    pub fn refused(&self, words: &[&str], code: i32) -> Result<String> {
+        let ran = self.ran(words)?;
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        if ran.status.code() != Some(code) {
+            bail!("sagaline {} ended with {}, not {code}: {said}", words.join(" "), ran.status);
+        }
+        Ok(said)
+    }
+
+    fn ran(&self, words: &[&str]) -> Result<Output> {
+        let mut command = Command::new(program("sagaline")?);
+        forget_our_settings(&mut command);
+        Ok(command.args(words).current_dir(self.dir.path()).output()?)
     }
 
     /// The coordinator's next life; `fail_point` as `SAGALINE_FAIL_POINT` takes it.
@@ -217,7 +249,7 @@ impl Stack {
     pub fn keep_stores(&self, name: &str) -> Result<Left> {
         let dir = self.dir.path();
         self.common.write_configuration(&dir.join(format!("{name}.toml")), name, name)?;
-        let key = Key::new(KEY.0, [KEY.1; 32]);
+        let key = self.key();
         let Common { bootstrap, prefix, .. } = &self.common;
         Left::copy_of(&dir.join("coordinator"), &dir.join(name), bootstrap, prefix, key)
     }

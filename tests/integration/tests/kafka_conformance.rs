@@ -14,14 +14,7 @@ fn subject() -> Subject {
         prefix: unique("conformance"),
         second_member: SecondMember::Shares,
         tick: Box::new(|| {}),
-        trim: Some(Box::new(|topic, partition, start| {
-            Broker::shared().trim(topic, partition, start).expect("trimmed")
-        })),
     }
 }
 
 sagaline_log::conformance_tests!(subject);
-sagaline_log::conformance_tests! {
-    subject;
-    a_member_whose_commits_were_trimmed_hears_of_them_and_goes_on_at_the_start,
-}

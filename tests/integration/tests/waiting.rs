@@ -1,5 +1,5 @@
 //! What a saga that waits costs: bytes of store, memory of the process, files it holds open, and how long a restart takes with thousands of them,
-//! with the store kept and from the log alone. Figures are printed, none is asserted. `SAGALINE_PROVE=1` runs the whole form.
+//! with the store kept, from the log alone, and from checkpoints. Figures are printed, none is asserted. `SAGALINE_PROVE=1` runs the whole form.
 
 #[path = "waiting/figures.rs"]
 mod figures;
@@ -11,7 +11,7 @@ mod stores;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use figures::{Figures, Memory};
+use figures::{Checkpoints, Figures, Memory};
 use sagaline_integration::dev::Dev;
 use sagaline_integration::form::whole;
 use sagaline_integration::process::wait_until;
@@ -60,10 +60,12 @@ fn measure(dev: &mut Dev, before: usize, sagas: usize, empty: Memory) -> Result<
     let read = Memory::of(dev)?;
 
     dev.stop()?;
-    dev.sagaline(&["rebuild", "--data", "data"])?;
+    dev.sagaline(&["rebuild", "--data", "data", "--from", "log"])?;
     let refold = dev.start(PATIENCE)?;
     let cpu = dev.cpu()?;
     let refolded = Memory::of(dev)?;
+    expect_waiting(dev, sagas)?;
+    let checkpoints = restart_from_checkpoints(dev)?;
     expect_waiting(dev, sagas)?;
     let (new, load) = (sagas - before, std::fs::read_to_string("/proc/loadavg")?);
     Ok(Figures {
@@ -82,8 +84,22 @@ fn measure(dev: &mut Dev, before: usize, sagas: usize, empty: Memory) -> Result<
         restarted,
         read,
         refolded,
+        checkpoints,
         load,
     })
+}
+
+/// Checkpoints are taken of a running node and verified beside the stopped one; then its stores are lost.
+fn restart_from_checkpoints(dev: &mut Dev) -> Result<Checkpoints> {
+    let began = Instant::now();
+    dev.sagaline(&["checkpoint", "take"])?;
+    let taken = began.elapsed();
+    dev.stop()?;
+    let began = Instant::now();
+    dev.sagaline(&["checkpoint", "verify", "--data", "data"])?;
+    let verified = began.elapsed();
+    dev.sagaline(&["rebuild", "--data", "data"])?;
+    Ok(Checkpoints { taken, verified, restart: dev.start(PATIENCE)? })
 }
 
 /// Waits until all wait and nothing moves. Gives the process's memory as it was before anybody looked at the sagas, and the records of the inbox.

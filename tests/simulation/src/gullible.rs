@@ -30,6 +30,10 @@ impl Log for GullibleLog {
         self.0.create_topic(topic)
     }
 
+    fn delete_below(&self, topic: &str, partition: Partition, offset: Offset) -> Result<Offset, LogError> {
+        self.0.delete_below(topic, partition, offset)
+    }
+
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         Ok(Box::new(GullibleProducer { producer: self.0.producer()?, outputs: BTreeSet::new() }))
     }

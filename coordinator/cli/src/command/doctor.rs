@@ -64,7 +64,11 @@ fn examine(configured: &Configured) -> Vec<Finding> {
     };
     let names = Names::new(&config.prefix);
     let (single_broker, data) = (config.single_broker, config.data.as_path());
-    findings.extend(Patient { log: &*log, names: &names, key: &key, single_broker, data }.examine());
+    let vault = config.keeping().map(|keeping| keeping.map(|keeping| keeping.vault));
+    let (vault, homeless) = vault.map_or_else(|error| (None, Some(error)), |vault| (vault, None));
+    let vault = vault.as_deref();
+    findings.extend(Patient { log: &*log, names: &names, key: &key, single_broker, data, vault }.examine());
+    findings.extend(homeless.map(|error| Finding::wrong("checkpoints", error.to_string())));
     findings
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use sagaline_language::Loaded;
 use sagaline_log::{Log, loopback};
 use sagaline_node::api::{self, Api};
+use sagaline_node::checkpoint::{CheckpointError, Keeping, Vault};
 use sagaline_node::config::Config;
 use sagaline_node::owner::stop::Stop as Given;
 use sagaline_node::registry::{ApplyError, ApplyOptions};
@@ -35,6 +36,8 @@ use crate::print;
 
 /// Answers under way may take so long after the stop was asked for.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// How often `dev` takes checkpoints: as `serve` does unless said.
+const DEV_EVERY: Duration = Duration::from_secs(3_600);
 /// One look at the partitions while they come up.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -91,7 +94,9 @@ fn begin_dev(dev: &Dev, common: &Common) -> Result<Begun, Failure> {
     let log = sagaline_log::connect(&log_of(&dev.data), &Default::default())?;
     let names = Names::new(&dev.prefix);
     let wanted = dev_topics(&*log, &names, &key, dev.partitions)?;
-    let node = Node::start(options(&stores_of(&dev.data), &dev.prefix, key, "dev", true), Arc::clone(&log))?;
+    let options = options(&stores_of(&dev.data), &dev.prefix, key, "dev", true);
+    let options = NodeOptions { checkpoints: Some(dev_keeping(&dev.data)?), ..options };
+    let node = Node::start(options, Arc::clone(&log))?;
     apply(&node, &loaded, &wanted)?;
     let mocks = mocks(&node, &dev.mock)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, dev.log_port)).map_err(|error| {
@@ -105,10 +110,12 @@ fn begin_dev(dev: &Dev, common: &Common) -> Result<Begun, Failure> {
 }
 
 fn begin_serve(config: Config) -> Result<Begun, Failure> {
+    let checkpoints = config.keeping()?;
     let log = configured::kafka(&config)?;
     let key = read_key(&config.key_file)?;
     std::fs::create_dir_all(&config.data).map_err(|error| Failure::file(&config.data, &error))?;
-    let node = Node::start(options(&config.data, &config.prefix, key, &config.node, config.single_broker), log)?;
+    let options = options(&config.data, &config.prefix, key, &config.node, config.single_broker);
+    let node = Node::start(NodeOptions { checkpoints, ..options }, log)?;
     let log = format!("kafka://{}", config.kafka()?);
     let topics = configured::wanted(&config);
     let api = Api { node: Arc::new(node), name: config.node, topics, dev: false };
@@ -124,7 +131,18 @@ fn options(stores: &Path, prefix: &str, key: Key, name: &str, single_broker: boo
         single_broker,
         memory: Memory::default(),
         rules: fail_point::known_rules(),
+        checkpoints: None,
     }
+}
+
+/// Where `dev` keeps checkpoints.
+///
+/// # Errors
+/// When the folder can't be made.
+pub fn dev_keeping(data: &Path) -> Result<Keeping, Failure> {
+    let folder = std::path::absolute(data.join("checkpoints")).map_err(|error| Failure::file(data, &error))?;
+    let vault = Arc::new(Vault::open(&format!("file://{}", folder.display()))?);
+    Ok(Keeping { vault, every: Some(DEV_EVERY), keep: 3, trim: false })
 }
 
 /// What this process says of itself goes to stderr; `RUST_LOG` says how much.
@@ -277,6 +295,7 @@ impl From<NodeError> for Failure {
             NodeError::Topics(error) => error.into(),
             NodeError::Log(error) | NodeError::Apply(ApplyError::Log(error)) => error.into(),
             NodeError::Store(error) => error.into(),
+            NodeError::Checkpoint(error) => error.into(),
             NodeError::Stopped(stop) | NodeError::Outdated(stop) => stop.into(),
             NodeError::Apply(
                 ApplyError::OtherDigest { .. } | ApplyError::OtherDigestAt { .. } | ApplyError::NoContract { .. },
@@ -307,12 +326,31 @@ impl From<Given> for Failure {
             | Given::Unsafe { .. }
             | Given::OtherLog { .. }
             | Given::AheadOfLog { .. }
+            | Given::Beheaded { .. }
             | Given::Rewritten { .. }
             | Given::NoAppendTime { .. }
             | Given::Panicked { .. }
             | Given::PanicsAlone { .. }
             | Given::Refold { .. } => Self::new(Exit::Halted, stop),
         }
+    }
+}
+
+impl From<CheckpointError> for Failure {
+    fn from(error: CheckpointError) -> Self {
+        let exit = match error {
+            CheckpointError::Store(error) => return error.into(),
+            CheckpointError::Log(error) => return error.into(),
+            CheckpointError::Verify(error) => return error.into(),
+            CheckpointError::Address { .. } => Exit::Usage,
+            CheckpointError::Vault { .. } | CheckpointError::GivenUp => Exit::Unreachable,
+            CheckpointError::NotKept | CheckpointError::NotMade { .. } | CheckpointError::None { .. } => Exit::Refused,
+            CheckpointError::Disk { .. }
+            | CheckpointError::Unproven { .. }
+            | CheckpointError::Unreadable { .. }
+            | CheckpointError::Damaged { .. } => Exit::Halted,
+        };
+        Self::new(exit, error)
     }
 }
 

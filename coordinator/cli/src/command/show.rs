@@ -1,25 +1,66 @@
-//! `show`: one saga with its steps, attempts, timeline and the state of the world.
+//! `show`: one saga with its steps, attempts, timeline and the state of the world, as it is or as it was.
 
-use sagaline_node::api::model::{History, SagaDetail};
+use std::time::Duration;
+
+use sagaline_node::api::model::{Happening, History, PastPage, SagaDetail};
 use serde_json::{Value as Json, json};
 
 use super::ask::Whom;
-use crate::args::{Common, Show};
+use crate::args::{Common, Moment, Show};
 use crate::client::Client;
 use crate::exit::Failure;
 use crate::print::{self, Table};
 
+/// How long the log may be folded for what was.
+const PATIENCE: Duration = Duration::from_secs(150);
+
 /// `sagaline show`
 pub fn show(show: &Show, common: &Common, client: &Client) -> Result<(), Failure> {
-    let detail = Whom::parse(&show.saga)?.find(client)?;
+    let whom = Whom::parse(&show.saga)?;
+    if let Some(moment) = show.at {
+        return show_past(&whom, moment, common, client);
+    }
+    let detail = whom.find(client)?;
     let history: History = client.get(&format!("/v1/sagas/{}/history", detail.line.id), &[])?;
     if common.json {
         return print::json(&json!({ "saga": detail, "history": history.history }));
     }
     print_saga(&detail)?;
+    print_timeline(&history.history)
+}
+
+fn show_past(whom: &Whom, moment: Moment, common: &Common, client: &Client) -> Result<(), Failure> {
+    let mut query = match whom {
+        Whom::Id(id) => vec![("saga", id.to_string())],
+        Whom::Key { definition, key } => vec![("definition", definition.clone()), ("key", key.clone())],
+    };
+    query.push(match moment {
+        Moment::Offset(offset) => ("offset", offset.to_string()),
+        Moment::Time(time) => ("time", time.to_string()),
+    });
+    let page: PastPage = client.get_within("/v1/past", &query, PATIENCE)?;
+    if common.json {
+        return print::json(&page);
+    }
+    let (partition, next) = (page.saga.fresh.partition, page.saga.fresh.position);
+    let from = match page.folded_from {
+        0 => "the first record".to_owned(),
+        position => format!("a checkpoint at offset {position}"),
+    };
+    print::line(format_args!(
+        "{} as it was behind offset {} of inbox partition {partition}, {}: the log was folded from {from}",
+        print::bold("THEN"),
+        next - 1,
+        print::time(page.time)
+    ))?;
+    print_with(&page.saga, "THE WORLD THEN")?;
+    print_timeline(&page.history)
+}
+
+fn print_timeline(history: &[Happening]) -> Result<(), Failure> {
     print::line(format_args!("\n{}", print::bold("TIMELINE")))?;
     let mut table = Table::new(&["TIME", "OFFSET", "WHAT"]);
-    for happening in &history.history {
+    for happening in history {
         let at = format!("{}.{}", happening.offset, happening.timer);
         table.row(vec![print::time(happening.time), at, happening.what.clone()]);
     }
@@ -31,6 +72,10 @@ pub fn show(show: &Show, common: &Common, client: &Client) -> Result<(), Failure
 /// # Errors
 /// When it can't be written.
 pub fn print_saga(detail: &SagaDetail) -> Result<(), Failure> {
+    print_with(detail, "THE WORLD NOW")
+}
+
+fn print_with(detail: &SagaDetail, world_heading: &str) -> Result<(), Failure> {
     let line = &detail.line;
     print::line(format_args!("{} {} {}", print::bold("SAGA"), line.id, print::status(line.status)))?;
     print::line(format_args!(
@@ -51,7 +96,7 @@ pub fn print_saga(detail: &SagaDetail) -> Result<(), Failure> {
     }
     print::line("")?;
     print::text(&steps(detail).text())?;
-    print::line(format_args!("\n{}", print::bold("THE WORLD NOW")))?;
+    print::line(format_args!("\n{}", print::bold(world_heading)))?;
     print::text(&world(&detail.report).text())
 }
 

@@ -219,17 +219,16 @@ pub fn a_member_that_loses_its_place_hears_of_it_until_it_goes_elsewhere(subject
 }
 
 /// A member that rested for longer than its log keeps records hears of each place that is gone, each time that it joins, until it goes on at the log's start.
-/// Only for logs that trim.
 pub fn a_member_whose_commits_were_trimmed_hears_of_them_and_goes_on_at_the_start(subject: &Subject) {
-    let trim = subject.trim.as_ref().unwrap();
     let topic = subject.topic("rested", 3, &[]);
     (0..3).for_each(|partition| drop(subject.append(&topic, partition, &numbered(10))));
     let mut first = Listener::join(subject, "resting", &topic);
     first.hear(subject, 30);
     (0..3).for_each(|partition| first.member.commit(&topic, partition, 3).unwrap());
     drop(first);
-    trim(&topic, 0, 7);
-    trim(&topic, 1, 7);
+    for partition in 0..2 {
+        assert_eq!(subject.log.delete_below(&topic, partition, 7), Ok(7));
+    }
 
     let gone = |error| match error {
         LogError::OutOfRange { partition, offset: 3, start: 7, end: 10, .. } if partition < 2 => partition,

@@ -41,8 +41,6 @@ pub struct Subject {
     pub second_member: SecondMember,
     /// Lets time pass, for a log that does not wait by itself.
     pub tick: Box<dyn Fn()>,
-    /// Drops the records of a partition before an offset, as retention does. None: this log keeps all.
-    pub trim: Option<Box<dyn Fn(&str, Partition, Offset)>>,
 }
 
 impl fmt::Debug for Subject {
@@ -130,11 +128,11 @@ fn noise(length: usize) -> Vec<u8> {
     blocks.take(length).collect()
 }
 
-/// Makes a test of every check, or of those that are named: some are only for logs that trim. `$subject` gives a fresh `Subject`; a fixture that must outlive it goes into its `tick`.
+/// Makes a test of every check. `$subject` gives a fresh `Subject`; a fixture that must outlive it goes into its `tick`.
 #[macro_export]
 macro_rules! conformance_tests {
     ($subject:expr) => {
-        $crate::conformance_tests! {
+        $crate::conformance_tests! { @each
             $subject;
             a_topic_keeps_its_identity,
             a_topic_that_is_not_there_is_named,
@@ -150,15 +148,17 @@ macro_rules! conformance_tests {
             a_reader_sees_what_comes,
             readers_leave_each_other_alone,
             a_partition_is_read_again_from_elsewhere,
+            deleted_records_are_gone_and_no_others,
             a_member_is_given_all_and_goes_on_at_its_commit,
             a_member_pauses_and_seeks,
             a_member_touches_only_its_own,
             a_member_that_loses_its_place_hears_of_it_until_it_goes_elsewhere,
+            a_member_whose_commits_were_trimmed_hears_of_them_and_goes_on_at_the_start,
             a_second_member_shares_or_is_refused,
             a_topic_is_joined_when_it_appears,
         }
     };
-    ($subject:expr; $($check:ident),* $(,)?) => {
+    (@each $subject:expr; $($check:ident),* $(,)?) => {
         $(
             #[test]
             fn $check() {

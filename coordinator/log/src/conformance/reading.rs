@@ -95,3 +95,30 @@ pub fn a_partition_is_read_again_from_elsewhere(subject: &Subject) {
         (records.len() == 200).then_some(())
     });
 }
+
+/// Records below an offset are gone for good; all others are where they were, and the next one lands where it would have.
+pub fn deleted_records_are_gone_and_no_others(subject: &Subject) {
+    let topic = subject.topic("trimmed", 2, &[]);
+    subject.append(&topic, 0, &numbered(10));
+    subject.append(&topic, 1, &numbered(3));
+    let log = &subject.log;
+    assert_eq!(log.delete_below(&topic, 0, 4), Ok(4));
+    assert_eq!(log.delete_below(&topic, 0, 2), Ok(4), "what is gone is gone already");
+    assert_eq!(log.reader(&topic, 0, 4).unwrap().bounds().unwrap(), (4, 10));
+    let read = subject.read(&topic, 0, 4, 6);
+    assert!(read.iter().map(text).eq((4..10).map(|n: u32| n.to_string())));
+    assert!(read.iter().map(|fetched| fetched.offset).eq(4..10));
+    let gone = log.reader(&topic, 0, 3).err();
+    assert_eq!(gone, Some(LogError::OutOfRange { topic: topic.clone(), partition: 0, offset: 3, start: 4, end: 10 }));
+    let behind = log.delete_below(&topic, 0, 11);
+    assert_eq!(behind, Err(LogError::OutOfRange { topic: topic.clone(), partition: 0, offset: 11, start: 4, end: 10 }));
+    assert_eq!(subject.read(&topic, 1, 0, 3).len(), 3, "another partition has all of its records");
+
+    // Up to the end: nothing is left, and offsets go on.
+    assert_eq!(log.delete_below(&topic, 0, 10), Ok(10));
+    assert_eq!(log.reader(&topic, 0, 10).unwrap().bounds().unwrap(), (10, 10));
+    assert_eq!(subject.append(&topic, 0, &[record("next")]), [10]);
+    assert_eq!(text(&subject.read(&topic, 0, 10, 1)[0]), "next");
+    let nowhere = log.delete_below(&subject.named("nowhere"), 0, 1).err();
+    assert!(matches!(nowhere, Some(LogError::NoTopic { .. })), "{nowhere:?}");
+}

@@ -8,6 +8,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// The form of the journal. Another one is refused, never guessed at.
 pub(super) const FORMAT: u32 = 1;
+/// Its form once records of it were deleted: the program that came before does not know how to read that.
+pub(super) const TRIMMED_FORMAT: u32 = 2;
 /// Bytes in front of a frame's body.
 pub(super) const HEAD: usize = 12;
 
@@ -77,6 +79,18 @@ avro_record! {
     }
 }
 
+avro_record! {
+    /// Records of a partition were deleted: readers see none below an offset any more.
+    pub struct Trimmed {
+        /// The topic's number.
+        pub topic: u32,
+        /// Its partition.
+        pub partition: u32,
+        /// Its first offset from then on.
+        pub start: i64,
+    }
+}
+
 avro_union! {
     /// One thing that happened to the log.
     pub enum Entry {
@@ -88,6 +102,8 @@ avro_union! {
         Appended(Appended),
         /// A group moved on.
         Committed(Committed),
+        /// Records were deleted.
+        Trimmed(Trimmed),
     }
 }
 

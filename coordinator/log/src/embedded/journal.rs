@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 use sagaline_schemas::TopicId;
 
 use super::disk::{Disk, DiskFile};
-use super::entry::{Entry, FORMAT, Sealed, put_frame, read_body};
+use super::entry::{Entry, FORMAT, Sealed, TRIMMED_FORMAT, Trimmed, put_frame, read_body};
 use super::window::Window;
 use crate::LogError;
 
@@ -76,6 +76,8 @@ pub(super) struct Appender {
     journal: Arc<Journal>,
     segment: Segment,
     cluster: TopicId,
+    /// The journal's form from here on.
+    format: u32,
     segment_bytes: u64,
     /// Where the next frame goes: everything below is in `segment` or `staged`.
     end: u64,
@@ -106,7 +108,7 @@ impl Appender {
             segments.push(Segment::open(disk.as_ref(), dir, 0)?);
         }
         let mut end = 0;
-        let mut identity = cluster;
+        let (mut identity, mut format) = (cluster, FORMAT);
         for (index, segment) in segments.iter().enumerate() {
             if segment.base != end {
                 return Err(segment.corrupt(segment.base, format!("the file before it ends at {end}, not here")));
@@ -115,7 +117,7 @@ impl Appender {
             end = scan(segment, last, &mut |position, entry| {
                 if let Entry::Sealed(sealed) = &entry {
                     check_format(sealed.format)?;
-                    identity = sealed.cluster;
+                    (identity, format) = (sealed.cluster, sealed.format);
                 }
                 visit(position, entry)
             })?;
@@ -128,6 +130,7 @@ impl Appender {
             journal: journal.clone(),
             segment,
             cluster: identity,
+            format,
             segment_bytes,
             end,
             staged: Vec::new(),
@@ -148,7 +151,16 @@ impl Appender {
     }
 
     fn stage_seal(&mut self, at: i64) {
-        self.stage(&Entry::Sealed(Sealed { format: FORMAT, cluster: self.cluster, at }));
+        self.stage(&Entry::Sealed(Sealed { format: self.format, cluster: self.cluster, at }));
+    }
+
+    /// Takes a trim into the next commit. Before the first one stands a seal that says so: who can't read it refuses the journal.
+    pub(super) fn stage_trim(&mut self, trimmed: Trimmed, at: i64) {
+        if self.format < TRIMMED_FORMAT {
+            self.format = TRIMMED_FORMAT;
+            self.stage_seal(at);
+        }
+        self.stage(&Entry::Trimmed(trimmed));
     }
 
     /// Begins a new file when the present one is long enough. Only between a commit and the first `stage` after it.
@@ -186,8 +198,8 @@ impl Appender {
 
 fn check_format(format: u32) -> Result<(), String> {
     match format {
-        FORMAT => Ok(()),
-        other => Err(format!("the journal has form {other}, this program reads form {FORMAT}")),
+        FORMAT | TRIMMED_FORMAT => Ok(()),
+        other => Err(format!("the journal has form {other}, this program reads forms {FORMAT} and {TRIMMED_FORMAT}")),
     }
 }
 

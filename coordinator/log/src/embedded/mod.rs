@@ -164,6 +164,23 @@ impl Log for EmbeddedLog {
         Ok(info)
     }
 
+    /// The records are gone for every reader, also after a restart. Their bytes stay in the journal, which holds all topics in one.
+    fn delete_below(&self, topic: &str, partition: Partition, offset: Offset) -> Result<Offset, LogError> {
+        let topic = self.core.catalog.require(topic)?;
+        topic.check(partition)?;
+        let (start, end) = topic.bounds(partition);
+        if offset > end {
+            return Err(LogError::OutOfRange { topic: topic.name.to_string(), partition, offset, start, end });
+        }
+        if offset > start {
+            let (tell, told) = sync_channel(1);
+            self.core.queue.put(Task::Trim(topic.clone(), partition, offset, tell))?;
+            let gone = |_| LogError::OutcomeUnknown { detail: "the embedded log's writer has ended".to_owned() };
+            told.recv().map_err(gone)??;
+        }
+        Ok(topic.bounds(partition).0)
+    }
+
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         Ok(Box::new(QueueProducer::new(&self.core)))
     }

@@ -34,15 +34,15 @@ impl PartitionCursor {
     }
 
     fn check_range(&self) -> Result<(), LogError> {
-        let end = self.topic.end(self.partition);
-        if (0..=end).contains(&self.next) {
+        let (start, end) = self.topic.bounds(self.partition);
+        if (start..=end).contains(&self.next) {
             return Ok(());
         }
         Err(LogError::OutOfRange {
             topic: self.topic.name.to_string(),
             partition: self.partition,
             offset: self.next,
-            start: 0,
+            start,
             end,
         })
     }
@@ -113,7 +113,7 @@ impl Reader for PartitionReader {
     }
 
     fn bounds(&mut self) -> Result<(Offset, Offset), LogError> {
-        Ok((0, self.cursor.topic.end(self.cursor.partition)))
+        Ok(self.cursor.topic.bounds(self.cursor.partition))
     }
 }
 
@@ -154,7 +154,7 @@ impl Member {
         let key = (topic.name.to_string(), partition);
         let committed =
             self.core.catalog.groups().get(&self.group).and_then(|group| group.committed.get(&key).copied());
-        let from = committed.unwrap_or(0);
+        let from = committed.unwrap_or_else(|| topic.bounds(partition).0);
         self.assignment.add(&topic.name, partition, PartitionCursor::new(&self.core, topic, partition, from));
         topic.watch(partition, &self.signal);
         (topic.name.clone(), partition, from)

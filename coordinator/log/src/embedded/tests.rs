@@ -63,6 +63,40 @@ fn what_was_acknowledged_is_there_after_a_restart() {
     assert_eq!(before[7].record, record("15"));
 }
 
+#[test]
+fn what_was_deleted_is_gone_after_a_restart_and_what_comes_next_is_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(dir.path()).unwrap();
+    log.create_topic(&inbox()).unwrap();
+    let mut producer = log.producer().unwrap();
+    for n in 0..100 {
+        producer.append("inbox", n % 2, &record(&n.to_string()), u64::from(n)).unwrap();
+    }
+    collect(producer.as_mut());
+    assert_eq!(log.delete_below("inbox", 0, 20), Ok(20));
+    assert_eq!(log.delete_below("inbox", 0, 30), Ok(30));
+    drop((log, producer));
+
+    for _ in 0..2 {
+        let log = EmbeddedLog::open(dir.path()).unwrap();
+        let mut reader = log.reader("inbox", 0, 30).unwrap();
+        let mut records = Vec::new();
+        reader.poll(1, WAIT, &mut records).unwrap();
+        assert_eq!((records[0].offset, &records[0].record), (30, &record("60")));
+        assert_eq!(reader.bounds().unwrap().0, 30);
+        assert_eq!(log.reader("inbox", 1, 0).unwrap().bounds().unwrap(), (0, 50));
+        // Who never committed begins with the first record that there is.
+        let mut member = log.join("group", "one", &["inbox".to_owned()]).unwrap();
+        let mut events = Vec::new();
+        member.poll(1, WAIT, &mut events).unwrap();
+        let begins = |event: &crate::GroupEvent| match event {
+            crate::GroupEvent::Assigned(places) => places.iter().map(|(_, _, offset)| *offset).collect(),
+            _ => Vec::new(),
+        };
+        assert_eq!(events.iter().map(begins).next(), Some(vec![30, 0]));
+    }
+}
+
 fn on(platter: &Platter) -> Options {
     Options { disk: Arc::new(platter.clone()), ..Options::default() }
 }
@@ -172,10 +206,11 @@ fn a_journal_of_another_form_is_refused() {
     let platter = Platter::default();
     let entry = |format| entry::Entry::Sealed(entry::Sealed { format, cluster: random_id().unwrap(), at: 0 });
     let mut bytes = Vec::new();
-    entry::put_frame(&mut bytes, 0, 0, &entry(2));
+    entry::put_frame(&mut bytes, 0, 0, &entry(3));
     platter.open(Path::new("/log/00000000000000000000.journal")).unwrap().write(&bytes, 0).unwrap();
     let error = EmbeddedLog::open_with(Path::new("/log"), on(&platter)).unwrap_err().to_string();
-    let expected = "/log/00000000000000000000.journal at byte 0: the journal has form 2, this program reads form 1";
+    let expected =
+        "/log/00000000000000000000.journal at byte 0: the journal has form 3, this program reads forms 1 and 2";
     assert_eq!(error, expected);
 }
 

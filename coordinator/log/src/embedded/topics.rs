@@ -1,12 +1,12 @@
 //! What the journal's entries add up to: topics, where each partition's records lie, what groups have committed. All of it is
 //! in memory and all of it can be rebuilt from the journal; no bytes of records are kept here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, RwLock};
 
 use sagaline_schemas::{Millis, Offset, Partition};
 
-use super::entry::{Committed, Entry, Made, Setting};
+use super::entry::{Committed, Entry, Made, Setting, Trimmed};
 use crate::settings::TopicSettings;
 use crate::signal::{Signal, Watchers};
 use crate::{LogError, TopicInfo};
@@ -14,8 +14,10 @@ use crate::{LogError, TopicInfo};
 /// One partition's records.
 #[derive(Debug, Default)]
 pub(super) struct PartitionIndex {
-    /// Journal position by offset.
-    positions: Vec<u64>,
+    /// The first offset that readers see.
+    start: Offset,
+    /// Journal position by offset, from there on.
+    positions: VecDeque<u64>,
     watchers: Watchers,
 }
 
@@ -54,20 +56,33 @@ impl Topic {
 
     /// First offset not yet held.
     pub(super) fn end(&self, partition: Partition) -> Offset {
-        self.index(partition).positions.len() as Offset
+        self.bounds(partition).1
+    }
+
+    /// First offset held and first not yet held.
+    pub(super) fn bounds(&self, partition: Partition) -> (Offset, Offset) {
+        let index = self.index(partition);
+        (index.start, index.start + index.positions.len() as Offset)
+    }
+
+    /// Shows readers nothing below an offset any more. The bytes stay in the journal.
+    pub(super) fn trim(&self, partition: Partition, start: Offset) {
+        let mut index = self.index(partition);
+        let gone = usize::try_from(start - index.start).unwrap_or(0).min(index.positions.len());
+        index.positions.drain(..gone);
+        index.start += gone as Offset;
     }
 
     /// Journal positions of at most `max` records from `from`; none when `from` is not held.
     pub(super) fn positions(&self, partition: Partition, from: Offset, max: usize) -> Vec<u64> {
         let index = self.index(partition);
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
-        let held = index.positions.get(from..).unwrap_or_default();
-        held[..held.len().min(max)].to_vec()
+        let from = usize::try_from(from - index.start).unwrap_or(usize::MAX).min(index.positions.len());
+        index.positions.range(from..).take(max).copied().collect()
     }
 
     /// Shows readers one more record.
     pub(super) fn publish(&self, partition: Partition, position: u64) {
-        self.index(partition).positions.push(position);
+        self.index(partition).positions.push_back(position);
     }
 
     /// Wakes the readers that wait for records of a partition.
@@ -144,6 +159,10 @@ impl Replay {
             Entry::Committed(Committed { group, topic, partition, offset }) => {
                 let mut groups = self.catalog.groups();
                 groups.entry(group).or_default().committed.insert((topic, partition), offset);
+            }
+            Entry::Trimmed(Trimmed { topic, partition, start }) => {
+                let topic = self.by_number.get(topic as usize).filter(|topic| topic.check(partition).is_ok());
+                topic.ok_or("records are deleted of a topic that was never made")?.trim(partition, start);
             }
             Entry::Appended(appended) => {
                 let topic = self

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Millis, Offset, Partition};
 
-use super::entry::{Appended, Committed, Entry};
+use super::entry::{Appended, Committed, Entry, Trimmed};
 use super::journal::Appender;
 use super::topics::{Catalog, Topic, made};
 use crate::clock::SteadyClock;
@@ -27,6 +27,8 @@ pub(super) enum Task {
     Make(TopicInfo, SyncSender<Result<(), LogError>>),
     /// Remember a group's offset.
     Commit(Committed),
+    /// Show readers nothing below an offset of a partition, and tell.
+    Trim(Arc<Topic>, Partition, Offset, SyncSender<Result<(), LogError>>),
 }
 
 /// A record on its way.
@@ -97,7 +99,7 @@ impl Queue {
                 bytes += append.record.len();
                 false
             }
-            Task::Append(_) | Task::Make(..) | Task::Commit(_) => true,
+            Task::Append(_) | Task::Make(..) | Task::Commit(_) | Task::Trim(..) => true,
         });
         gathered.bytes -= bytes;
         drop(gathered);
@@ -162,6 +164,7 @@ enum Staged {
     Append { append: Append, offset: Offset, position: u64 },
     Make(Arc<Topic>, SyncSender<Result<(), LogError>>),
     Commit,
+    Trim(Arc<Topic>, Partition, Offset, SyncSender<Result<(), LogError>>),
 }
 
 /// What the entries of one batch add to the catalog.
@@ -239,6 +242,10 @@ impl Writer {
                 self.appender.stage(&Entry::Committed(committed));
                 Some(Staged::Commit)
             }
+            Task::Trim(topic, partition, start, tell) => {
+                self.appender.stage_trim(Trimmed { topic: topic.number, partition, start }, self.latest);
+                Some(Staged::Trim(topic, partition, start, tell))
+            }
         }
     }
 
@@ -262,6 +269,10 @@ impl Writer {
                     answer(&tell, Ok(()));
                 }
                 Staged::Commit => {}
+                Staged::Trim(topic, partition, start, tell) => {
+                    topic.trim(partition, start);
+                    answer(&tell, Ok(()));
+                }
             }
         }
     }
@@ -272,7 +283,7 @@ impl Writer {
         for lost in staged {
             match lost {
                 Staged::Append { append, .. } => append.mailbox.put_unknown([append.ticket], &error.to_string()),
-                Staged::Make(_, tell) => answer(&tell, Err(error.clone())),
+                Staged::Make(_, tell) | Staged::Trim(.., tell) => answer(&tell, Err(error.clone())),
                 Staged::Commit => {}
             }
         }
@@ -281,7 +292,7 @@ impl Writer {
                 Task::Append(Append { ticket, mailbox, .. }) => {
                     mailbox.put([Acknowledgement { ticket, outcome: Err(error.clone()) }]);
                 }
-                Task::Make(_, tell) => answer(&tell, Err(error.clone())),
+                Task::Make(_, tell) | Task::Trim(.., tell) => answer(&tell, Err(error.clone())),
                 Task::Commit(_) => {}
             }
         }

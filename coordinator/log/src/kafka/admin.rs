@@ -8,12 +8,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic as KafkaTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
-use sagaline_schemas::Partition;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientConfig, Offset as Position, TopicPartitionList};
+use sagaline_schemas::{Offset, Partition};
 
 use super::error::{LastWord, Listening, failed, refused};
 use super::ffi::{self, Description};
@@ -146,6 +146,23 @@ impl Admin {
         }
         let detail = format!("it was made, but has no leader after {PATIENCE:?}");
         Err(LogError::Io { place: topic.name.clone(), detail })
+    }
+
+    /// The offset must be one that the partition holds, or its end.
+    pub(super) fn delete_below(&self, topic: &str, partition: Partition, offset: Offset) -> Result<Offset, LogError> {
+        let place = format!("{topic}/{partition}");
+        let failed = |error: &KafkaError| failed(error, &place, &self.bootstrap, &self.silence);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, native(partition), Position::Offset(offset)).map_err(|e| failed(&e))?;
+        let done = block_on(self.client.delete_records(&list, &options())).map_err(|e| failed(&e))?;
+        let element = done.find_partition(topic, native(partition));
+        let nothing = || LogError::Io { place: place.clone(), detail: "the broker said nothing of it".to_owned() };
+        let element = element.ok_or_else(nothing)?;
+        element.error().map_err(|error| failed(&error))?;
+        match element.offset() {
+            Position::Offset(start) => Ok(start),
+            _ => Err(nothing()),
+        }
     }
 
     fn refused(&self, code: RDKafkaErrorCode, place: &str) -> LogError {

@@ -80,6 +80,14 @@ impl Log for KafkaLog {
         self.admin.create_topic(topic)
     }
 
+    fn delete_below(&self, topic: &str, partition: Partition, offset: Offset) -> Result<Offset, LogError> {
+        match self.reader(topic, partition, offset) {
+            Ok(_) => self.admin.delete_below(topic, partition, offset),
+            Err(LogError::OutOfRange { start, .. }) if offset < start => Ok(start),
+            Err(error) => Err(error),
+        }
+    }
+
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         Ok(Box::new(producer::KafkaProducer::new(Arc::clone(&self.connections), Arc::clone(&self.admin))?))
     }

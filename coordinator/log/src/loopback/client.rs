@@ -71,6 +71,13 @@ impl Log for LoopbackLog {
         }
     }
 
+    fn delete_below(&self, topic: &str, partition: Partition, offset: Offset) -> Result<Offset, LogError> {
+        match self.ask(Question::DeleteBelow { topic: topic.to_owned(), partition, offset })? {
+            Answer::Start(start) => Ok(start),
+            other => Err(unexpected(self.address, &other)),
+        }
+    }
+
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         Ok(Box::new(LoopbackProducer::connect(self.address)?))
     }

@@ -36,6 +36,7 @@ pub(super) enum Question {
     ClusterId,
     Topic(String),
     Create(NewTopic),
+    DeleteBelow { topic: String, partition: Partition, offset: Offset },
 }
 
 /// What a producer asks.
@@ -75,6 +76,7 @@ pub(super) enum Answer {
     ClusterId(String),
     Topic(Option<TopicInfo>),
     Bounds(Offset, Offset),
+    Start(Offset),
     Acknowledged(Vec<(u64, Result<Offset, LogError>)>),
     /// With the record of each `Told::Record`.
     Told(Vec<Told>),

@@ -67,6 +67,9 @@ fn reply(log: &dyn Log, question: Question) -> Result<Answer, LogError> {
         Question::ClusterId => Answer::ClusterId(log.cluster_id()?),
         Question::Topic(name) => Answer::Topic(log.topic(&name)?),
         Question::Create(topic) => Answer::Topic(Some(log.create_topic(&topic)?)),
+        Question::DeleteBelow { topic, partition, offset } => {
+            Answer::Start(log.delete_below(&topic, partition, offset)?)
+        }
     })
 }
 

@@ -249,6 +249,16 @@ impl Log for SimulatedLog {
         Ok(info)
     }
 
+    fn delete_below(&self, topic: &str, partition: Partition, offset: Offset) -> Result<Offset, LogError> {
+        let mut world = self.world.enter();
+        let topic = world.topics.require_mut(topic)?;
+        topic.check(partition)?;
+        let (start, _) = topic.bounds(partition);
+        topic.check_range(partition, offset.max(start))?;
+        topic.trim(partition, offset);
+        Ok(topic.bounds(partition).0)
+    }
+
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         Ok(Box::new(SimulatedProducer::new(&self.world)))
     }

@@ -2,6 +2,7 @@
 //! it decides nothing about a saga. All writes become records of the inbox, with who asked.
 
 mod callbacks;
+mod checkpoints;
 mod definitions;
 mod describe;
 mod error;
@@ -10,6 +11,7 @@ mod extract;
 mod gates;
 pub mod model;
 mod parked;
+mod past;
 mod reconcile;
 mod requests;
 mod sagas;
@@ -96,6 +98,7 @@ fn router(api: Api) -> Router {
         .route("/v1/sagas/by-key", get(sagas::show_key))
         .route("/v1/sagas/{id}", get(sagas::show))
         .route("/v1/sagas/{id}/history", get(sagas::history))
+        .route("/v1/past", get(past::show))
         .route("/v1/requests", post(requests::ask))
         .route("/v1/requests/{id}", get(requests::show))
         .route("/v1/callbacks/{token}", post(callbacks::redeem))
@@ -104,6 +107,7 @@ fn router(api: Api) -> Router {
         .route("/v1/contracts", get(definitions::contracts))
         .route("/v1/gates", get(gates::list))
         .route("/v1/settings", get(settings::show).post(settings::set))
+        .route("/v1/checkpoints", get(checkpoints::list).post(checkpoints::take))
         .route("/v1/upgrade", get(upgrade::show).post(upgrade::raise))
         .route("/v1/parked", get(parked::list))
         .route("/v1/reconcile", post(reconcile::look))
@@ -166,6 +170,7 @@ fn failed(error: &NodeError) -> ApiError {
         NodeError::Apply(ApplyError::NotFolded { .. } | ApplyError::Store(_)) => (ErrorCode::Timeout, "ask again"),
         NodeError::NoPartition { .. } => (ErrorCode::NotFound, "`sagaline watch` lists them"),
         NodeError::NotFolded { .. } => (ErrorCode::Timeout, "ask again with the same Idempotency-Key"),
+        NodeError::Checkpoint(error) => return checkpoints::failed(error),
         NodeError::Topics(_) | NodeError::Stopped(_) | NodeError::Outdated(_) | NodeError::Store(_) => {
             (ErrorCode::Halted, "`sagaline watch` shows where the partitions stand")
         }

@@ -1,6 +1,7 @@
 //! What the API takes and gives, as JSON. The command line reads the same types back: one form, said once.
 
 mod ask;
+mod checkpoints;
 mod gates;
 mod reconcile;
 mod settings;
@@ -13,6 +14,7 @@ use sagaline_schemas::{Digest, Millis, Offset, Partition, SagaId, Value};
 use serde::{Deserialize, Serialize};
 
 pub use self::ask::*;
+pub use self::checkpoints::*;
 pub use self::gates::*;
 pub use self::reconcile::*;
 pub use self::settings::*;

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::error::ApiError;
 use super::extract::{Params, blocking};
-use super::model::{Counts, ErrorCode, Fresh, History, SagaDetail, SagaLine, SagaPage, Status, WorkPage};
+use super::model::{Counts, ErrorCode, Fresh, Happening, History, SagaDetail, SagaLine, SagaPage, Status, WorkPage};
 use super::{Api, describe, reader};
 use crate::PartitionHandle;
 
@@ -254,16 +254,21 @@ fn detail(handle: &PartitionHandle, id: SagaId) -> Result<SagaDetail, ApiError> 
     let gone =
         || ApiError::not_found(format!("saga {id} was forgotten just now"), "ended sagas are kept for a while only");
     let saga = view::saga(snapshot.as_ref(), id)?.ok_or_else(gone)?;
-    let definition = definition_of(snapshot.as_ref(), &saga)?;
-    let report = sagaline_engine::report::report(&definition, &saga);
+    detail_of(snapshot.as_ref(), &saga, fresh(handle, snapshot.as_ref())?)
+}
+
+/// A saga as a store has it.
+pub(super) fn detail_of(read: &dyn Read, saga: &Saga, fresh: Fresh) -> Result<SagaDetail, ApiError> {
+    let definition = definition_of(read, saga)?;
+    let report = sagaline_engine::report::report(&definition, saga);
     Ok(SagaDetail {
-        line: describe::line(handle.number, &definition, &saga),
+        line: describe::line(fresh.partition, &definition, saga),
         input: Value::parse(&saga.input).unwrap_or_default(),
-        steps_in_order: describe::steps(&definition, &saga),
-        work: describe::work(handle.number, &definition, &saga),
-        timers: describe::timers(&definition, &saga),
+        steps_in_order: describe::steps(&definition, saga),
+        work: describe::work(fresh.partition, &definition, saga),
+        timers: describe::timers(&definition, saga),
         report: serde_json::to_value(report).expect("a report has text keys and finite numbers only"),
-        fresh: fresh(handle, snapshot.as_ref())?,
+        fresh,
     })
 }
 
@@ -279,13 +284,18 @@ fn story(api: &Api, id: SagaId) -> Result<History, ApiError> {
     let gone =
         || ApiError::not_found(format!("saga {id} was forgotten just now"), "ended sagas are kept for a while only");
     let saga = view::saga(snapshot.as_ref(), id)?.ok_or_else(gone)?;
-    let definition = definition_of(snapshot.as_ref(), &saga)?;
-    let entries = view::history(snapshot.as_ref(), &saga)?;
-    let history = entries.iter().flat_map(|entry| describe::happenings(&definition, &saga, entry)).collect();
+    let history = story_of(snapshot.as_ref(), &saga)?;
     Ok(History { id, history, fresh: fresh(&handle, snapshot.as_ref())? })
 }
 
-fn saga_id(text: &str) -> Result<SagaId, ApiError> {
+/// What happened to a saga, as a store has it.
+pub(super) fn story_of(read: &dyn Read, saga: &Saga) -> Result<Vec<Happening>, ApiError> {
+    let definition = definition_of(read, saga)?;
+    let entries = view::history(read, saga)?;
+    Ok(entries.iter().flat_map(|entry| describe::happenings(&definition, saga, entry)).collect())
+}
+
+pub(super) fn saga_id(text: &str) -> Result<SagaId, ApiError> {
     let help = "a saga's id is a UUID; by definition and key: /v1/sagas/by-key?definition=NAME&key=KEY";
     text.parse().map_err(|_| ApiError::bad(format!("{text:?} is no saga's id"), help))
 }

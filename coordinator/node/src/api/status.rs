@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sagaline_schemas::Offset;
+use sagaline_schemas::{Offset, Partition};
 use serde::Serialize;
 
 use super::Api;
@@ -25,6 +25,12 @@ pub(super) struct Health {
 
 pub(super) async fn health(State(api): State<Api>) -> (StatusCode, Json<Health>) {
     let mut why: Vec<String> = api.node.partitions().iter().filter_map(|handle| unhealthy(&handle.status())).collect();
+    why.extend(
+        api.node
+            .partitions()
+            .iter()
+            .filter_map(|handle| handle.refuted().map(|refuted| format!("partition {}: {refuted}", handle.number))),
+    );
     why.extend(api.node.ingress().trouble.map(|trouble| format!("ingress: {trouble}")));
     why.extend(api.node.membership_trouble().map(|trouble| format!("membership: {trouble}")));
     let status = if why.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -59,6 +65,8 @@ pub(super) struct NodeStatus {
     wall: i64,
     /// Its partitions.
     partitions: Vec<PartitionStatus>,
+    /// What hinders keeping checkpoints, by partition.
+    checkpoints_trouble: BTreeMap<Partition, String>,
     /// What ingress does.
     ingress: IngressStatus,
     /// Records of the topic `definitions` that changed nothing, the newest: offset and why.
@@ -72,6 +80,12 @@ pub(super) async fn status(State(api): State<Api>) -> Json<NodeStatus> {
         log: api.node.log().name(),
         wall: api.node.log().wall_clock(),
         partitions: api.node.partitions().iter().map(|handle| handle.status()).collect(),
+        checkpoints_trouble: api
+            .node
+            .partitions()
+            .iter()
+            .filter_map(|handle| Some((handle.number, handle.refuted().or_else(|| handle.keeping_trouble())?)))
+            .collect(),
         ingress: api.node.ingress(),
         refused_definitions: api.node.registry().catalogue().refused.clone(),
     })

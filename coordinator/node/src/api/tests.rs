@@ -42,7 +42,8 @@ fn staged(prepare: impl Fn(&dyn Log, &Names), settings: Settings, dev: bool) -> 
     prepare(&*log, &names);
     let (prefix, name) = ("t.".to_owned(), "test".to_owned());
     let (memory, rules) = (Memory::default(), KnownRules::up_to(2));
-    let options = NodeOptions { data_dir: None, prefix, key, name, single_broker: true, memory, rules };
+    let options =
+        NodeOptions { data_dir: None, prefix, key, name, single_broker: true, memory, rules, checkpoints: None };
     let node = Arc::new(Node::start(options, log).unwrap());
     let apply = ApplyOptions {
         contracts: vec![contract()],

@@ -16,7 +16,7 @@ pub struct Key {
 }
 
 /// Every key. `kafka.properties` is a table of Kafka's own.
-pub const KEYS: [Key; 11] = [
+pub const KEYS: [Key; 15] = [
     Key { name: "node", default: "node-1", meaning: "this node's name, as claims and messages tell it" },
     Key { name: "data", default: "sagaline-data", meaning: "the folder of the stores: a cache, it may be deleted" },
     Key {
@@ -47,6 +47,26 @@ pub const KEYS: [Key; 11] = [
         name: "topics.activation_delay",
         default: "30000",
         meaning: "milliseconds between a definition's becoming known and new sagas' using it, when `topics create` makes the inbox; with several nodes never less than 10000",
+    },
+    Key {
+        name: "checkpoints.url",
+        default: "",
+        meaning: "where checkpoints of the stores lie: file:///FOLDER that all nodes see, s3://BUCKET/FOLDER, gs:// or az://; empty: none are kept",
+    },
+    Key {
+        name: "checkpoints.every",
+        default: "1h",
+        meaning: "how often one of each inbox partition is taken: 10m, 1h, 1d; `never`: only when asked",
+    },
+    Key {
+        name: "checkpoints.keep",
+        default: "3",
+        meaning: "how many verified checkpoints of each partition are kept, two at least",
+    },
+    Key {
+        name: "checkpoints.trim_inbox",
+        default: "false",
+        meaning: "delete the inbox's records that two verified checkpoints have made needless",
     },
 ];
 

@@ -22,6 +22,8 @@ fn nothing_said_is_every_default() {
     let config = Config::load(None, std::iter::empty()).unwrap();
     assert_eq!((config.api_port, config.partitions, config.replicas), (7410, 16, 3));
     assert_eq!((config.data, config.bootstrap), (PathBuf::from("sagaline-data"), None));
+    let every = Some(std::time::Duration::from_secs(3_600));
+    assert_eq!((config.checkpoints, config.checkpoints_every, config.trim_inbox), (None, every, false));
 }
 
 #[test]
@@ -42,14 +44,24 @@ fn every_key_can_be_said_in_the_file_and_overruled_by_the_environment() {
         [topics]
         partitions = 2
         replicas = 1
+        [checkpoints]
+        url = "file:///c"
+        every = "5m"
+        keep = 4
+        trim_inbox = true
     "#;
     let config = load(text, &[]).unwrap();
     assert_eq!((config.node.as_str(), config.prefix.as_str(), config.bootstrap.as_deref()), ("a", "p.", Some("h:1")));
     assert_eq!((config.api_port, config.single_broker, config.partitions, config.replicas), (1, true, 2, 1));
     assert!(config.data.ends_with("d") && config.data.is_absolute(), "relative to the file: {:?}", config.data);
     assert_eq!(config.key_file, PathBuf::from("/k"));
+    let every = Some(std::time::Duration::from_secs(300));
+    assert_eq!((config.checkpoints.as_deref(), config.checkpoints_every), (Some("file:///c"), every));
+    assert_eq!((config.checkpoints_kept, config.trim_inbox), (4, true));
     let properties: Vec<_> = config.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(properties, [("sasl.password", "secret"), ("security.protocol", "SSL")]);
+    let never = load("[checkpoints]\nevery = 'never'", &[]).unwrap();
+    assert_eq!(never.checkpoints_every, None);
     assert!(!format!("{config:?}").contains("secret"), "a secret was told");
 
     let overruled = load(
@@ -70,6 +82,13 @@ fn a_mistake_is_told_with_its_place_and_what_would_be_right() {
     assert_eq!(error("[threads]\nn = 1", &[]), "FILE: there is no key `threads`");
     assert_eq!(error("[api]\nport = 70000", &[]), "FILE: `api.port` must be a port: 0 to 65535");
     assert_eq!(error("[topics]\npartitions = 0", &[]), "FILE: `topics.partitions` must be a whole number from 1 on");
+    assert_eq!(error("[checkpoints]\nkeep = 1", &[]), "FILE: `checkpoints.keep` must be a whole number from 2 on");
+    assert_eq!(
+        error("[checkpoints]\nevery = 'hourly'", &[]),
+        "FILE: `checkpoints.every` must be a duration from 1s on, as in 10m, 1h or 1d, or `never`"
+    );
+    let homeless = error("[checkpoints]\ntrim_inbox = true", &[]);
+    assert!(homeless.starts_with("the configuration lacks `checkpoints.url`"), "{homeless}");
     assert_eq!(error("node = ['a']", &[]), "FILE: `node` must be a text, a number, true or false");
     assert!(error("node = 'a'\nprefix = ", &[]).starts_with("FILE:2: no TOML: "));
     assert_eq!(

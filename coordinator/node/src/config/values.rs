@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::{Table, Value};
 
@@ -36,7 +37,9 @@ impl Values {
             let name = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
             match (name.as_str(), value) {
                 ("kafka.properties", Value::Table(properties)) => self.add_properties(place, properties)?,
-                ("api" | "kafka" | "topics", Value::Table(inner)) => self.add_table(place, folder, &name, inner)?,
+                ("api" | "checkpoints" | "kafka" | "topics", Value::Table(inner)) => {
+                    self.add_table(place, folder, &name, inner)?
+                }
                 _ => self.add_value(place, folder, &name, value)?,
             }
         }
@@ -83,7 +86,16 @@ impl Values {
     }
 
     pub(super) fn finish(self) -> Result<Config, ConfigError> {
+        let checkpoints = Some(self.text("checkpoints.url")).filter(|url| !url.is_empty());
+        let trim_inbox = self.parsed("checkpoints.trim_inbox", "true or false")?;
+        if trim_inbox && checkpoints.is_none() {
+            return Err(keys::missing("checkpoints.url"));
+        }
         Ok(Config {
+            checkpoints,
+            checkpoints_every: self.every("checkpoints.every")?,
+            checkpoints_kept: self.at_least("checkpoints.keep", 2, "a whole number from 2 on")?,
+            trim_inbox,
             node: self.text("node"),
             data: self.path("data"),
             key_file: self.path("key_file"),
@@ -91,8 +103,8 @@ impl Values {
             api_port: self.parsed("api.port", "a port: 0 to 65535")?,
             bootstrap: Some(self.text("kafka.bootstrap")).filter(|bootstrap| !bootstrap.is_empty()),
             single_broker: self.parsed("kafka.single_broker", "true or false")?,
-            partitions: self.at_least_one("topics.partitions")?,
-            replicas: self.at_least_one("topics.replicas")?,
+            partitions: self.at_least("topics.partitions", 1, "a whole number from 1 on")?,
+            replicas: self.at_least("topics.replicas", 1, "a whole number from 1 on")?,
             activation_delay: self.parsed("topics.activation_delay", "a whole number of milliseconds")?,
             properties: self.properties,
         })
@@ -111,18 +123,49 @@ impl Values {
     }
 
     fn parsed<T: std::str::FromStr>(&self, name: &'static str, wanted: &'static str) -> Result<T, ConfigError> {
-        let place = self.said.get(name).map_or("the defaults", |said| said.place.as_str());
-        self.text(name).parse().map_err(|_| wrong(place, name, wanted))
+        self.text(name).parse().map_err(|_| wrong(self.place(name), name, wanted))
     }
 
-    fn at_least_one(&self, name: &'static str) -> Result<u32, ConfigError> {
-        let wanted = "a whole number from 1 on";
+    fn at_least(&self, name: &'static str, least: u32, wanted: &'static str) -> Result<u32, ConfigError> {
         let number: u32 = self.parsed(name, wanted)?;
-        if number > 0 {
-            return Ok(number);
-        }
-        Err(wrong(self.said.get(name).map_or("the defaults", |said| said.place.as_str()), name, wanted))
+        if number >= least { Ok(number) } else { Err(wrong(self.place(name), name, wanted)) }
     }
+
+    /// None: never.
+    fn every(&self, name: &'static str) -> Result<Option<Duration>, ConfigError> {
+        const WANTED: &str = "a duration from 1s on, as in 10m, 1h or 1d, or `never`";
+        let text = self.text(name);
+        if text == "never" {
+            return Ok(None);
+        }
+        let every = duration(&text).ok().filter(|every| *every >= Duration::from_secs(1));
+        every.map(Some).ok_or_else(|| wrong(self.place(name), name, WANTED))
+    }
+
+    /// Where it was said.
+    fn place(&self, name: &'static str) -> &str {
+        self.said.get(name).map_or("the defaults", |said| said.place.as_str())
+    }
+}
+
+/// A duration as people write it: `500ms`, `30s`, `5m`, `2h`, `3d`.
+///
+/// # Errors
+/// What would be right.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no duration: 500ms, 30s, 5m, 2h, 3d");
+    let unit = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(unit);
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }
 
 /// The text of a value that has one form only.

@@ -1,7 +1,8 @@
 //! What a partition's thread shows to all others: status, what is committed, how far it has come; and what they tell it: its role, a person's word
 //! about a halt.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,8 @@ use sagaline_schemas::settings::{Events, Settings};
 use sagaline_schemas::{Offset, Partition};
 
 use super::is_opened;
-use crate::owner::Role;
 use crate::owner::stop::Stop;
+use crate::owner::{Restorable, Role};
 use crate::{ChannelStatus, PartitionStatus, Standing};
 
 struct Shown {
@@ -29,6 +30,15 @@ struct Shown {
     told: bool,
     /// What the group has given this node to do with it.
     role: Role,
+    /// Where its thread is to leave a checkpoint.
+    wanted: Option<PathBuf>,
+    /// What came of that.
+    made: Option<Result<Offset, String>>,
+    restorable: Restorable,
+    /// What is wrong with its checkpoints: a person must look.
+    refuted: Option<String>,
+    /// What hinders keeping them, by the thread that is hindered.
+    keeping: BTreeMap<&'static str, String>,
 }
 
 /// What one partition shows.
@@ -51,6 +61,11 @@ impl Board {
             opened: false,
             told: false,
             role: Role::Standby,
+            wanted: None,
+            made: None,
+            restorable: Restorable::default(),
+            refuted: None,
+            keeping: BTreeMap::new(),
         };
         Self { number, shown: Mutex::new(shown), changed: Condvar::new() }
     }
@@ -84,7 +99,7 @@ impl Board {
         let crowds = |channel: &&ChannelStatus| over(channel.outbox) && !rests(&channel.channel);
         let crowded = status.channels.iter().filter(crowds).map(|channel| channel.channel.clone()).collect();
         self.change(|shown| {
-            shown.status = status;
+            shown.status = PartitionStatus { restorable: shown.status.restorable, ..status };
             shown.crowded = crowded;
             if shown.settings.as_ref() != settings {
                 shown.settings = settings.cloned();
@@ -143,6 +158,69 @@ impl Board {
             }
         });
         told
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.shown().status.standing.clone()
+    }
+
+    /// Every record below is committed.
+    pub fn committed(&self) -> Offset {
+        self.shown().committed
+    }
+
+    /// What is committed; none: its store is not open.
+    pub fn reader(&self) -> Option<Arc<dyn Reader>> {
+        self.shown().reader.clone()
+    }
+
+    /// Its thread is to leave a checkpoint there.
+    pub fn want_checkpoint(&self, place: PathBuf) {
+        self.change(|shown| (shown.wanted, shown.made) = (Some(place), None));
+    }
+
+    /// Where its thread is to leave one; none: nowhere.
+    pub fn wanted_checkpoint(&self) -> Option<PathBuf> {
+        self.shown().wanted.clone()
+    }
+
+    /// It lies there, or why not.
+    pub fn show_checkpoint(&self, made: Result<Offset, String>) {
+        self.change(|shown| (shown.wanted, shown.made) = (None, Some(made)));
+    }
+
+    /// Waits for the checkpoint that is wanted. None: it does not come in time, and is wanted no more.
+    pub fn wait_checkpoint(&self, timeout: Duration) -> Option<Result<Offset, String>> {
+        self.wait(timeout, |shown| shown.made.is_some());
+        let mut shown = self.shown();
+        shown.wanted = None;
+        shown.made.take()
+    }
+
+    /// What was found out about its checkpoints.
+    pub fn show_kept(&self, restorable: Restorable, refuted: Option<String>) {
+        self.change(|shown| {
+            shown.status.restorable = match restorable {
+                Restorable::From(offset) => Some(offset),
+                Restorable::Never | Restorable::Unknown => None,
+            };
+            (shown.restorable, shown.refuted) = (restorable, refuted);
+        });
+    }
+
+    /// What hinders one of the threads that keep checkpoints.
+    pub fn show_keeping(&self, thread: &'static str, trouble: Option<String>) {
+        self.change(|shown| {
+            match trouble {
+                Some(trouble) => shown.keeping.insert(thread, trouble),
+                None => shown.keeping.remove(thread),
+            };
+        });
+    }
+
+    /// From where on stores can be made anew, as last found.
+    pub fn restorable(&self) -> Restorable {
+        self.shown().restorable
     }
 
     pub fn crowded(&self) -> BTreeSet<String> {
@@ -205,6 +283,16 @@ impl PartitionHandle {
         status.position = status.position.max(shown.committed);
         status.log_end = status.log_end.max(status.position);
         status
+    }
+
+    /// What is wrong with its checkpoints, so that a person must look; none: nothing is known to be.
+    pub fn refuted(&self) -> Option<String> {
+        self.board.shown().refuted.clone()
+    }
+
+    /// What hinders keeping checkpoints of it at the moment.
+    pub fn keeping_trouble(&self) -> Option<String> {
+        self.board.shown().keeping.values().next().cloned()
     }
 
     /// Why it was given up; none: it goes on.

@@ -1,23 +1,25 @@
 //! One thread's life with one partition: opens the store, lets the owner turn in the role that the group gave, shows how it goes, and closes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use sagaline_log::LogError;
 use sagaline_log::clock::{Clock, SystemClock};
-use sagaline_partition::Faults;
 use sagaline_partition::store::{Store, StoreError};
+use sagaline_partition::{Faults, view};
+use sagaline_schemas::Offset;
+use sagaline_store::checkpoint::Checkpointer;
 use sagaline_store::{MemoryStore, RocksStore, Shared, Sidecar};
 
 use super::board::Board;
 use super::{Common, IDLE};
-use crate::Standing;
 use crate::owner::opening::Origin;
 use crate::owner::stop::Stop;
 use crate::owner::{Owner, OwnerOptions};
+use crate::{BootTime, Standing, sealed};
 
 /// How often the status is copied out.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
@@ -69,6 +71,13 @@ impl Seat {
                     tracing::warn!(partition = self.board.number, %error, "opened again a little later");
                     self.board.show_trouble(error.to_string());
                     thread::park_timeout(REOPEN);
+                }
+                // What it has not folded is gone, on purpose or not: a checkpoint may reach further.
+                Ok(Err(Stop::AheadOfLog { position, start, .. }))
+                    if position < start && self.common.options.checkpoints.is_some() =>
+                {
+                    tracing::warn!(partition = self.board.number, position, start, "the log begins behind the store");
+                    self.board.show_opening();
                 }
                 Ok(Err(stop @ Stop::Panicked { .. })) => {
                     self.give_up(&stop)?;
@@ -145,7 +154,7 @@ impl Seat {
 
     /// The inner result is that of closing.
     fn live(&self) -> Result<Result<(), Stop>, Stop> {
-        let mut owner = self.open()?;
+        let (mut owner, checkpointer) = self.open()?;
         self.board.show_opening();
         owner.take_role(self.board.role(), SystemClock.since_boot());
         self.board.show_reader(Some(owner.reader()));
@@ -158,7 +167,11 @@ impl Seat {
             }
             let now = SystemClock.since_boot();
             owner.take_role(self.board.role(), now);
+            owner.learn_restorable(self.board.restorable());
             let turned = owner.turn(now, IDLE)?;
+            if let Some(place) = self.board.wanted_checkpoint() {
+                self.leave_checkpoint(&mut owner, checkpointer.as_ref(), &place, now)?;
+            }
             if owner.committed() != committed {
                 committed = owner.committed();
                 self.board.show_committed(committed);
@@ -179,14 +192,35 @@ impl Seat {
         Ok(())
     }
 
-    fn open(&self) -> Result<Owner, Stop> {
+    /// Some milliseconds of work; what then becomes of the checkpoint is for another thread. That the disk refuses one stops no fold.
+    fn leave_checkpoint(
+        &self,
+        owner: &mut Owner,
+        checkpointer: Option<&Checkpointer>,
+        place: &Path,
+        now: BootTime,
+    ) -> Result<(), Stop> {
+        let Some(checkpointer) = checkpointer else {
+            self.board.show_checkpoint(Err("its store lies in memory only".to_owned()));
+            return Ok(());
+        };
+        if let Some(position) = owner.rest(now)? {
+            let made = checkpointer.make(place).map(|()| position).map_err(|error| error.to_string());
+            self.board.show_checkpoint(made);
+        }
+        Ok(())
+    }
+
+    fn open(&self) -> Result<(Owner, Option<Checkpointer>), Stop> {
         let place = self.place();
-        let (store, known): (Box<dyn Store>, Origin) = match &place {
-            None => (Box::new(MemoryStore::new()), Origin::default()),
+        let (store, known, checkpointer): (Box<dyn Store>, Origin, Option<Checkpointer>) = match &place {
+            None => (Box::new(MemoryStore::new()), Origin::default(), None),
             Some(place) => {
+                self.prepare(place)?;
                 let store = RocksStore::open(place, &self.shared)?;
                 let Sidecar { cluster_id, topic_id, .. } = Sidecar::load(place)?;
-                (Box::new(store), Origin { cluster_id, topic_id })
+                let checkpointer = store.checkpointer();
+                (Box::new(store), Origin { cluster_id, topic_id }, Some(checkpointer))
             }
         };
         let options = OwnerOptions {
@@ -204,7 +238,41 @@ impl Seat {
         {
             Sidecar { cluster_id: origin.cluster_id, topic_id: origin.topic_id, halted: None }.save(place)?;
         }
-        Ok(owner)
+        Ok((owner, checkpointer))
+    }
+
+    /// Makes a store of a checkpoint where there is none, or where the log no longer reaches back to the one that there is. An empty store is
+    /// one: whoever made it wants the log to be folded.
+    fn prepare(&self, place: &Path) -> Result<(), Stop> {
+        let (partition, inbox) = (self.board.number, self.common.names.inbox());
+        let (start, _) = sealed::bounds(&*self.common.log, &inbox, partition).map_err(Stop::Log)?;
+        let there = RocksStore::is_at(place);
+        if there && (start == 0 || self.position_at(place)? >= start) {
+            return Ok(());
+        }
+        let below = self.faults.keys().map(|(offset, _)| *offset).min().unwrap_or(Offset::MAX);
+        if there && self.common.is_restorable(partition, below) {
+            self.drop_store()?;
+        }
+        let why = match self.common.restore(partition, place, below) {
+            Ok(Ok(kept)) => {
+                tracing::warn!(partition, checkpoint = kept.id, "the store was made anew from a checkpoint");
+                return Ok(());
+            }
+            Ok(Err(why)) => why,
+            Err(error) => error.to_string(),
+        };
+        if start > 0 {
+            return Err(Stop::Beheaded { partition, start, why });
+        }
+        tracing::info!(partition, why, "the log is folded from its first record");
+        Ok(())
+    }
+
+    fn position_at(&self, place: &Path) -> Result<Offset, Stop> {
+        let store = RocksStore::open(place, &self.shared)?;
+        let meta = view::meta(&store).map_err(Stop::Store)?;
+        Ok(meta.map_or(0, |meta| meta.next))
     }
 
     /// Readers in other threads hold a store for a moment only.

@@ -1,5 +1,6 @@
 //! A whole node with its threads, on the embedded log and RocksDB: from an event to an end, over a restart, and verified by a refold.
 
+mod checkpoints;
 mod upgrade;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use sagaline_schemas::{OutputHash, Position};
 use sagaline_store::{Memory, MemoryStore, RocksStore, Shared};
 
 use super::{Node, NodeOptions};
+use crate::checkpoint::Keeping;
 use crate::owner::stop::Stop;
 use crate::registry::{ApplyError, ApplyOptions};
 use crate::stage::{Desk, contract, definition};
@@ -39,8 +41,8 @@ fn log_in(dir: &Path) -> Arc<dyn Log> {
     Arc::new(EmbeddedLog::open(&dir.join("log")).unwrap())
 }
 
-fn start(dir: &Path, log: &Arc<dyn Log>) -> Result<Node, NodeError> {
-    let options = NodeOptions {
+fn options(dir: &Path) -> NodeOptions {
+    NodeOptions {
         data_dir: Some(dir.join("data")),
         prefix: "t.".to_owned(),
         key: key(),
@@ -48,17 +50,25 @@ fn start(dir: &Path, log: &Arc<dyn Log>) -> Result<Node, NodeError> {
         single_broker: true,
         memory: Memory::default(),
         rules: KnownRules::OWN,
-    };
-    Node::start(options, Arc::clone(log))
+        checkpoints: None,
+    }
+}
+
+fn start(dir: &Path, log: &Arc<dyn Log>) -> Result<Node, NodeError> {
+    Node::start(options(dir), Arc::clone(log))
 }
 
 /// Topics, a running node, the definition applied.
 fn started(dir: &Path) -> (Node, Arc<dyn Log>) {
+    started_as(dir, None)
+}
+
+fn started_as(dir: &Path, checkpoints: Option<Keeping>) -> (Node, Arc<dyn Log>) {
     let log = log_in(dir);
     topics::create(&*log, &Names::new("t."), &key(), &wanted()).unwrap();
     log.create_topic(&NewTopic { name: "orders".to_owned(), partitions: 1, replicas: 1, settings: Vec::new() })
         .unwrap();
-    let node = start(dir, &log).unwrap();
+    let node = Node::start(NodeOptions { checkpoints, ..options(dir) }, Arc::clone(&log)).unwrap();
     let options = ApplyOptions {
         contracts: vec![contract()],
         definitions: vec![definition()],
@@ -114,7 +124,7 @@ fn events_become_sagas_over_a_restart_and_the_stores_are_what_the_log_says() {
         let shared = Shared::new(Memory::default());
         let store = RocksStore::open(dir.path().join("data").join(format!("partition-{partition}")), &shared).unwrap();
         let refold = Refold { log: &*log, names: &Names::new("t."), key: &key(), partition };
-        let verified = refold.verify(&store, &mut || Ok(Box::new(MemoryStore::new()))).unwrap();
+        let verified = refold.verify(&store, &mut |_| Ok(Box::new(MemoryStore::new()))).unwrap();
         assert!(verified.same() && verified.position > 20, "{verified:?}");
     }
 }

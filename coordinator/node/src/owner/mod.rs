@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagaline_log::{Acknowledgement, Fetched, Log, Producer, Reader};
+use sagaline_partition::state::Folding;
 use sagaline_partition::store::{Reader as StoreReader, Store};
 use sagaline_partition::{Faults, Halt, KnownRules, Partition};
 use sagaline_schemas::proof::Key;
@@ -117,6 +118,7 @@ pub struct Owner {
     trouble: Option<String>,
     /// The log could not be read.
     failure: Option<Failure>,
+    restorable: Restorable,
     arrived: Vec<Acknowledgement>,
 }
 
@@ -124,6 +126,18 @@ pub struct Owner {
 struct Failure {
     again_at: BootTime,
     pause: Duration,
+}
+
+/// What is known of a partition's verified checkpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restorable {
+    /// None are kept, or there is none.
+    #[default]
+    Never,
+    /// Nobody has looked yet.
+    Unknown,
+    /// Stores can be made anew that go on at this offset.
+    From(Offset),
 }
 
 impl Owner {
@@ -171,6 +185,7 @@ impl Owner {
             apart: 0,
             trouble: None,
             failure: None,
+            restorable: Restorable::default(),
             arrived: Vec::new(),
             options,
             log,
@@ -204,6 +219,28 @@ impl Owner {
         self.fall_silent(BootTime::MAX);
         self.partition.commit()?;
         Ok(self.partition.flush()?)
+    }
+
+    /// Commits and flushes what is folded, if the fold stands between two records: then the disk holds the state at the offset that it gives,
+    /// whole, and nothing behind it. None: a record is half folded, or the fold has just panicked; ask after the next turn.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub fn rest(&mut self, now: BootTime) -> Result<Option<Offset>, Stop> {
+        let between = self.partition.meta().is_some_and(|meta| meta.folding == Folding::Between);
+        if !between || self.panicked.is_some() || self.seeking.is_some() {
+            return Ok(None);
+        }
+        self.partition.commit()?;
+        self.partition.flush()?;
+        (self.dirty, self.uncommitted, self.unflushed) = (false, 0, 0);
+        (self.committed_at, self.flushed_at) = (now, now);
+        Ok(Some(self.partition.next()))
+    }
+
+    /// From which offset on a verified checkpoint goes on: a log that begins no later is in order.
+    pub fn learn_restorable(&mut self, restorable: Restorable) {
+        self.restorable = restorable;
     }
 
     /// What is committed, for other threads.
@@ -340,13 +377,19 @@ impl Owner {
         ))
     }
 
-    /// The log has lost its beginning: what is folded stands, and nobody can fold it again.
+    /// The log has lost its beginning, and no verified checkpoint takes its place: what is folded stands, and nobody can fold it again.
     fn trimmed(&self) -> Option<String> {
         let (partition, start) = (self.options.partition, self.log_start);
-        (start > 0).then(|| {
+        let in_order = match self.restorable {
+            Restorable::Never => start == 0,
+            Restorable::Unknown => true,
+            Restorable::From(offset) => start <= offset,
+        };
+        (!in_order).then(|| {
             format!(
                 "the log of inbox partition {partition} begins at offset {start}: the records before it were deleted. All goes on, but no store can be \
-                 made anew from this log. Keep the stores of a stopped node as a copy, and find out who deletes records"
+                 made anew from this log. Take a checkpoint and have it verified (`sagaline checkpoint take`, then `verify`), or keep the stores of a \
+                 stopped node as a copy, and find out who deletes records"
             )
         })
     }

@@ -68,6 +68,8 @@ pub struct PartitionStatus {
     pub standing: Standing,
     /// Every record before it is folded and to be seen.
     pub position: Offset,
+    /// The newest verified checkpoint's position; none: there is none, or none are kept.
+    pub restorable: Option<Offset>,
     /// First offset that the log does not hold yet, as last heard.
     pub log_end: Offset,
     /// Milliseconds since 1970.
@@ -93,6 +95,7 @@ impl PartitionStatus {
             partition,
             standing: Standing::Opening,
             position: 0,
+            restorable: None,
             log_end: 0,
             log_time: 0,
             claim: None,

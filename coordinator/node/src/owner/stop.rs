@@ -62,6 +62,20 @@ pub enum Stop {
         /// First offset that it does not hold.
         end: Offset,
     },
+    /// The log has lost its beginning, this machine has no store that could go on, and no checkpoint takes its place.
+    #[error(
+        "inbox partition {partition} can't be folded here: its log begins at offset {start}, and this node has no store that reaches so far. No checkpoint can \
+         be used: {why}. Set `checkpoints.url` to where the checkpoints of this log lie, or copy the folder partition-{partition} of another node's \
+         `data` while that node is stopped"
+    )]
+    Beheaded {
+        /// Inbox partition.
+        partition: Partition,
+        /// First offset of the log.
+        start: Offset,
+        /// Why no checkpoint can be used.
+        why: String,
+    },
     /// The record before the store's position is another one.
     #[error(
         "inbox partition {partition} holds another record at offset {offset} than the store has folded: the log was cut and written anew. \

@@ -89,7 +89,7 @@ fn a_restart_goes_on_where_the_store_stands_and_a_crash_where_it_was_flushed() {
 
 fn refolds_to_the_same(stage: &Stage, owner: &Owner) {
     let refold = Refold { log: &*stage.log, names: &stage.names, key: &stage.key, partition: 0 };
-    let verified = refold.verify(&*owner.reader(), &mut || Ok(Box::new(Disk::default()))).unwrap();
+    let verified = refold.verify(&*owner.reader(), &mut |_| Ok(Box::new(Disk::default()))).unwrap();
     assert!(verified.same(), "{verified:?}");
 }
 

@@ -3,8 +3,9 @@
 
 use sagaline_definition::{Contract, Definition};
 use sagaline_log::Record;
-use sagaline_schemas::proof::Key;
-use sagaline_schemas::{Digest, LogId};
+use sagaline_schemas::proof::{self, Key};
+use sagaline_schemas::record::{Body, Genesis};
+use sagaline_schemas::{Digest, LogId, Partition, schema};
 use serde::{Deserialize, Serialize};
 
 /// A value is `{"proof":"32 hexadecimal digits","sealed":ENTRY}`, with no other byte: the proof is over the entry's bytes as they lie there.
@@ -66,6 +67,13 @@ pub enum Entry {
         /// What new starts name.
         digest: Digest,
     },
+    /// The first record of an inbox partition: the inbox may have been trimmed since.
+    Genesis {
+        /// Which partition.
+        partition: Partition,
+        /// The record's value, in hexadecimal.
+        record: String,
+    },
 }
 
 impl Entry {
@@ -74,6 +82,7 @@ impl Entry {
             Self::Contract { digest, .. } => format!("contract/{digest}"),
             Self::Definition { digest, .. } => format!("definition/{digest}"),
             Self::Active { name, .. } => format!("active/{name}"),
+            Self::Genesis { partition, .. } => genesis_key(*partition),
         }
     }
 
@@ -91,12 +100,12 @@ impl Entry {
         let unproven = "it has no proof by the log's key: whoever wrote it, `sagaline apply` did not";
         let entry = seal.open(record).ok_or_else(|| unproven.to_owned())?;
         let entry: Self = serde_json::from_str(entry).map_err(|error| error.to_string())?;
-        let (named, is) = match &entry {
-            Self::Contract { digest, contract, .. } => (*digest, contract.digest()),
-            Self::Definition { digest, definition } => (*digest, definition.digest()),
-            Self::Active { digest, .. } => (*digest, *digest),
+        let digests = match &entry {
+            Self::Contract { digest, contract, .. } => Some((*digest, contract.digest())),
+            Self::Definition { digest, definition } => Some((*digest, definition.digest())),
+            Self::Active { .. } | Self::Genesis { .. } => None,
         };
-        if named != is {
+        if let Some((named, is)) = digests.filter(|(named, is)| named != is) {
             return Err(format!("its digest is {is}, not {named}"));
         }
         if entry.key().as_bytes() != record.key {
@@ -104,4 +113,47 @@ impl Entry {
         }
         Ok(entry)
     }
+}
+
+/// The key of the entry that keeps a partition's Genesis.
+fn genesis_key(partition: Partition) -> String {
+    format!("genesis/{partition}")
+}
+
+/// The entry that keeps the first record of a partition; none: it is no Genesis of this partition that the key proves.
+pub fn genesis_entry(key: &Key, partition: Partition, value: &[u8]) -> Option<Record> {
+    let genesis = proven_genesis(key, partition, value)?;
+    let record = value.iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(Entry::Genesis { partition, record }.record(&Seal { key: key.clone(), log_id: genesis.log_id }))
+}
+
+/// The Genesis that an entry keeps; none: it is another entry, or proves nothing.
+pub fn genesis_of(key: &Key, partition: Partition, record: &Record) -> Option<Genesis> {
+    if record.key != genesis_key(partition).as_bytes() {
+        return None;
+    }
+    // Which log it is of stands in what it seals: both proofs must hold for that log.
+    let text = std::str::from_utf8(&record.value).ok()?;
+    let (_, entry) = text.strip_prefix(OPENING)?.split_at_checked(DIGITS)?;
+    let Ok(Entry::Genesis { record: kept, .. }) =
+        serde_json::from_str(entry.strip_prefix(MIDDLE)?.strip_suffix(CLOSING)?)
+    else {
+        return None;
+    };
+    let genesis = proven_genesis(key, partition, &bytes_of(&kept)?)?;
+    Entry::read(record, &Seal { key: key.clone(), log_id: genesis.log_id }).ok()?;
+    Some(genesis)
+}
+
+fn bytes_of(hexadecimal: &str) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let whole = hexadecimal.len().is_multiple_of(2);
+    whole.then(|| hexadecimal.as_bytes().chunks(2).map(pair).collect::<Option<Vec<u8>>>()).flatten()
+}
+
+fn proven_genesis(key: &Key, partition: Partition, value: &[u8]) -> Option<Genesis> {
+    let opened = proof::open(schema::INBOX.fingerprint, value).ok()?;
+    let Body::Genesis(genesis) = opened.inbox.body else { return None };
+    let proven = opened.inbox.mac == Some(key.mac(genesis.log_id, partition, &value[..opened.covered]));
+    (proven && genesis.partition == partition).then_some(genesis)
 }

@@ -137,6 +137,7 @@ fn coordinate(setting: &Setting, log: Arc<dyn Log>, data: &Path) -> Result<()> {
         single_broker: true,
         memory: Memory::default(),
         rules: KnownRules::OWN,
+        checkpoints: None,
     };
     let node = Node::start(node, Arc::clone(&log))?;
     for (partition, end) in node.partitions().into_iter().zip(&ends) {

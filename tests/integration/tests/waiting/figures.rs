@@ -40,6 +40,17 @@ impl fmt::Display for Memory {
     }
 }
 
+/// How long checkpoints of all partitions take.
+#[derive(Debug)]
+pub struct Checkpoints {
+    /// To take, of the running node.
+    pub taken: Duration,
+    /// To verify: the log is folded anew from the ones before.
+    pub verified: Duration,
+    /// A restart from them.
+    pub restart: Duration,
+}
+
 /// So many sagas that wait.
 #[derive(Debug)]
 pub struct Figures {
@@ -65,6 +76,7 @@ pub struct Figures {
     /// After the restart, once the API had told of each saga.
     pub read: Memory,
     pub refolded: Memory,
+    pub checkpoints: Checkpoints,
     /// What else the machine had to do at the end, as it says: `/proc/loadavg`.
     pub load: String,
 }
@@ -78,6 +90,7 @@ impl Figures {
         let records = usize::try_from(self.records)?;
         ensure!(records >= 2 * self.sagas, "an event and a reply each: {records} records");
         ensure!(self.files > 0 && !self.kept.is_zero() && !self.refold.is_zero(), "{self:?}");
+        ensure!(!self.checkpoints.restart.is_zero(), "{self:?}");
         Ok(())
     }
 }
@@ -132,6 +145,15 @@ impl fmt::Display for Figures {
             f,
             "  restart from the log: {refold:.2} s, {:.0} records/s; {cpu:.2} s of processor time, {each:.0} us a record",
             per_second(self.refold)
+        )?;
+        let Checkpoints { taken, verified, restart } = &self.checkpoints;
+        writeln!(
+            f,
+            "  restart from a checkpoint: {:.2} s, {:.0} records/s; taken in {:.2} s, verified in {:.2} s",
+            seconds(restart),
+            per_second(*restart),
+            seconds(taken),
+            seconds(verified)
         )?;
         write!(f, "  load of the machine at the end: {}", self.load.trim())
     }

@@ -59,6 +59,7 @@ impl World {
             single_broker: true,
             memory: Memory::default(),
             rules: KnownRules::up_to(newest),
+            checkpoints: None,
         };
         Node::start(options, Arc::clone(&self.log)).unwrap()
     }

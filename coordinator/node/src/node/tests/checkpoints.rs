@@ -1,0 +1,146 @@
+//! A whole node that keeps checkpoints: taken, verified, the inbox trimmed, the disk lost.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sagaline_log::{Log, LogError};
+use sagaline_partition::store::Store;
+use sagaline_store::{Memory, RocksStore, Shared, checkpoint};
+
+use super::{PARTITIONS, PATIENCE, answer_until_ended, key, order, started_as};
+use crate::checkpoint::{Keeping, Vault};
+use crate::owner::stop::Stop;
+use crate::verify::Refold;
+use crate::{Names, Node, NodeError, NodeOptions};
+
+fn keeping(dir: &Path, trim: bool) -> Keeping {
+    let vault = Arc::new(Vault::open(&format!("file://{}/vault", dir.display())).unwrap());
+    Keeping { vault, every: Some(Duration::from_secs(1)), keep: 2, trim }
+}
+
+fn start(dir: &Path, log: &Arc<dyn Log>, checkpoints: Option<Keeping>) -> Result<Node, NodeError> {
+    Node::start(NodeOptions { checkpoints, ..super::options(dir) }, Arc::clone(log))
+}
+
+fn starts_at(log: &Arc<dyn Log>, partition: u32) -> i64 {
+    match log.reader("t.inbox", partition, 0) {
+        Err(LogError::OutOfRange { start, .. }) => start,
+        _ => 0,
+    }
+}
+
+fn wait(what: &str, mut until: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !until() {
+        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// A store's files in another place.
+fn copy(dir: &Path, partition: u32, to: &str) {
+    let from = dir.join(format!("data/partition-{partition}"));
+    let to = dir.join(format!("{to}-{partition}"));
+    for (name, path) in checkpoint::parts(&from).unwrap() {
+        fs::copy(path, checkpoint::part_at(&to, &name).unwrap()).unwrap();
+    }
+    checkpoint::stamp(&to).unwrap();
+}
+
+#[test]
+fn a_node_that_lost_its_disk_goes_on_from_verified_checkpoints_of_a_trimmed_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, log) = started_as(dir.path(), Some(keeping(dir.path(), true)));
+    let (mut orders, mut trimmed) = (0, false);
+    while !trimmed {
+        (0..5).for_each(|n| order(&node, &format!("a-{}", orders + n)));
+        orders += 5;
+        answer_until_ended(&node, &log, orders);
+        trimmed = (0..PARTITIONS).all(|partition| starts_at(&log, partition) > 0);
+        assert!(orders < 5_000, "never trimmed: {:?}", node.partitions()[0].keeping_trouble());
+    }
+    wait("no trouble", || node.partitions().iter().all(|partition| partition.status().trouble.is_none()));
+    assert!(node.partitions().iter().all(|partition| partition.status().restorable.is_some()));
+    node.stop().unwrap();
+    (0..PARTITIONS).for_each(|partition| copy(dir.path(), partition, "kept"));
+    fs::remove_dir_all(dir.path().join("data")).unwrap();
+
+    // Without checkpoints nothing can be folded, and that is said; with them all goes on.
+    let refused = start(dir.path(), &log, None).err();
+    assert!(matches!(&refused, Some(NodeError::Stopped(Stop::Beheaded { start, .. })) if *start > 0), "{refused:?}");
+    let node = start(dir.path(), &log, Some(keeping(dir.path(), true))).unwrap();
+    (0..5).for_each(|n| order(&node, &format!("b-{n}")));
+    answer_until_ended(&node, &log, orders + 5);
+    node.stop().unwrap();
+
+    // What was never lost, folded on, is the same.
+    for partition in 0..PARTITIONS {
+        let place = |name: &str| dir.path().join(format!("{name}-{partition}"));
+        let shared = Shared::new(Memory::default());
+        let store = RocksStore::open(place("data/partition"), &shared).unwrap();
+        let refold = Refold { log: &*log, names: &Names::new("t."), key: &key(), partition };
+        let mut base = |_| -> Result<Box<dyn Store>, _> {
+            Ok(Box::new(RocksStore::open(place("kept"), &Shared::new(Memory::default()))?))
+        };
+        let verified = refold.verify(&store, &mut base).unwrap();
+        assert!(verified.same(), "{verified:?}");
+    }
+}
+
+#[test]
+fn a_store_that_lags_behind_a_trimmed_log_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, log) = started_as(dir.path(), Some(keeping(dir.path(), false)));
+    (0..5).for_each(|n| order(&node, &format!("a-{n}")));
+    answer_until_ended(&node, &log, 5);
+    node.stop().unwrap();
+    (0..PARTITIONS).for_each(|partition| copy(dir.path(), partition, "old"));
+    let node = start(dir.path(), &log, Some(keeping(dir.path(), true))).unwrap();
+    let stored = |partition: u32| {
+        let shared = Shared::new(Memory::default());
+        let store = RocksStore::open(dir.path().join(format!("old-{partition}")), &shared).unwrap();
+        sagaline_partition::view::meta(&store).unwrap().unwrap().next
+    };
+    let stored: Vec<i64> = (0..PARTITIONS).map(stored).collect();
+    let mut orders = 5;
+    while !(0..PARTITIONS).all(|partition| starts_at(&log, partition) > stored[partition as usize]) {
+        (0..5).for_each(|n| order(&node, &format!("b-{}", orders + n)));
+        orders += 5;
+        answer_until_ended(&node, &log, orders);
+        assert!(orders < 5_000, "never trimmed: {:?}", node.partitions()[0].keeping_trouble());
+    }
+    node.stop().unwrap();
+    for partition in 0..PARTITIONS {
+        let place = dir.path().join(format!("data/partition-{partition}"));
+        fs::remove_dir_all(&place).unwrap();
+        fs::rename(dir.path().join(format!("old-{partition}")), &place).unwrap();
+    }
+    let node = start(dir.path(), &log, Some(keeping(dir.path(), false))).unwrap();
+    (0..5).for_each(|n| order(&node, &format!("c-{n}")));
+    answer_until_ended(&node, &log, orders + 5);
+    node.stop().unwrap();
+}
+
+#[test]
+fn a_checkpoint_is_taken_when_asked_and_an_unreachable_vault_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeping = Keeping { every: None, ..keeping(dir.path(), false) };
+    let (node, log) = started_as(dir.path(), Some(keeping));
+    (0..5).for_each(|n| order(&node, &format!("a-{n}")));
+    answer_until_ended(&node, &log, 5);
+    let taken = node.take_checkpoint(0).unwrap();
+    assert!(taken.position() > 0 && taken.manifest.taken_by == "one");
+    let (_, found) = node.checkpoints().unwrap();
+    assert_eq!(found[0].1[0].outcome.as_ref().unwrap().id, taken.id);
+    assert!(node.take_checkpoint(PARTITIONS).is_err());
+    // A file stands where the folder was.
+    fs::remove_dir_all(dir.path().join("vault")).unwrap();
+    fs::write(dir.path().join("vault"), b"").unwrap();
+    assert!(matches!(node.take_checkpoint(1), Err(NodeError::Checkpoint(_))));
+    (0..5).for_each(|n| order(&node, &format!("b-{n}")));
+    answer_until_ended(&node, &log, 10);
+    node.stop().unwrap();
+    assert!(!dir.path().join("data/checkpoint-0").exists(), "nothing is left behind");
+}
