@@ -1,13 +1,15 @@
 //! Looks at everything that a node needs, one thing after the other, and says what to do: for `sagaline doctor`. It changes nothing, and runs beside
 //! a node or without one.
 
+mod rules;
+
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use sagaline_log::{Fetched, Log, LogError};
-use sagaline_partition::RULES_VERSION;
+use sagaline_partition::KnownRules;
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{Body, Progress};
 use sagaline_schemas::{Millis, Partition, schema};
@@ -77,6 +79,8 @@ pub struct Patient<'a> {
     pub single_broker: bool,
     /// The folder of the stores.
     pub data: &'a Path,
+    /// The versions of the rules that this program folds by.
+    pub rules: KnownRules,
 }
 
 /// The folder of the stores: whether it can be written, and how much room there is.
@@ -142,24 +146,10 @@ impl Patient<'_> {
         };
         let says = format!("{} with {} partitions, made with this key", self.names.inbox(), inbox.partitions);
         findings.push(Finding::well("topics", says));
-        findings.push(self.rules());
+        findings.push(self.rules_in_force(inbox.partitions));
         let (records, clocks) = self.partitions(&inbox);
         findings.extend([records, clocks, self.stores(&cluster, &inbox)]);
         findings
-    }
-
-    fn rules(&self) -> Finding {
-        const WHAT: &str = "version";
-        let begun = match sealed::genesis(self.log, &self.names.inbox(), 0) {
-            Ok(Some(genesis)) => genesis.rules_version,
-            Ok(None) => return Finding::wrong(WHAT, "inbox partition 0 does not begin with its Genesis"),
-            Err(error) => return Finding::wrong(WHAT, error.to_string()),
-        };
-        let says = format!("the log was begun with version {begun} of the rules, this program knows {RULES_VERSION}");
-        if begun > RULES_VERSION {
-            return Finding::wrong(WHAT, format!("{says}: use a newer one"));
-        }
-        Finding::well(WHAT, says)
     }
 
     /// Whether the logs are whole, and how far the clocks of nodes and brokers lay apart when a node last spoke.

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use sagaline_node::Names;
 use sagaline_node::config::Config;
 use sagaline_node::doctor::{Finding, Patient, Verdict, disk};
+use sagaline_node::fail_point;
 use serde_json::Value as Json;
 
 use super::init::read_key;
@@ -64,7 +65,8 @@ fn examine(configured: &Configured) -> Vec<Finding> {
     };
     let names = Names::new(&config.prefix);
     let (single_broker, data) = (config.single_broker, config.data.as_path());
-    findings.extend(Patient { log: &*log, names: &names, key: &key, single_broker, data }.examine());
+    let rules = fail_point::known_rules();
+    findings.extend(Patient { log: &*log, names: &names, key: &key, single_broker, data, rules }.examine());
     findings
 }
 

@@ -48,6 +48,7 @@ fn start(dir: &Path, log: &Arc<dyn Log>) -> Result<Node, NodeError> {
         single_broker: true,
         memory: Memory::default(),
         rules: KnownRules::OWN,
+        skip_poison: None,
     };
     Node::start(options, Arc::clone(log))
 }

@@ -102,6 +102,7 @@ fn coordinate(options: &Options, log: Arc<dyn Log>, names: &Names, data: &Path, 
         single_broker: true,
         memory: Memory::default(),
         rules: KnownRules::OWN,
+        skip_poison: None,
     };
     let node = Node::start(node, Arc::clone(&log))?;
     let (definition, contract) = order::definition(&orders(names));
