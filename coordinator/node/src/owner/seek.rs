@@ -34,9 +34,17 @@ pub enum Heard {
     /// Nothing.
     Nothing,
     /// It is to be passed over.
-    Word { at: Offset, note: FaultNote },
+    Word {
+        /// Where the word lies.
+        at: Offset,
+        /// Whose it is, and why.
+        note: FaultNote,
+    },
     /// Somebody has folded it and published behind it.
-    Vouched { at: Offset },
+    Vouched {
+        /// The Progress that shows it.
+        at: Offset,
+    },
 }
 
 impl Search {
