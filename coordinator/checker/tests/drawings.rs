@@ -4,7 +4,6 @@ mod build;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use build::{approve, call, calls, chain, until};
 use sagaline_checker::{draw, plan};
@@ -98,7 +97,7 @@ fn can_be_read(what: &str, svg: &str) {
 
 #[test]
 fn every_story_whichever_step_fails() {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let examples = sagaline_test_sources::root().join("docs/examples");
     let mut drawn = 0;
     for folder in fs::read_dir(examples).expect("the examples can be read") {
         let folder = folder.expect("an entry").path();

@@ -5,7 +5,7 @@ mod build;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use sagaline_checker::{Bound, check};
@@ -13,7 +13,7 @@ use sagaline_definition::Contract;
 use sagaline_language::load;
 
 fn folders() -> Vec<PathBuf> {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let examples = sagaline_test_sources::root().join("docs/examples");
     let entries = fs::read_dir(examples).expect("the examples can be read");
     let mut folders: Vec<PathBuf> =
         entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_dir()).collect();

@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_page_for_operators_prints_this_table() {
-        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).unwrap();
+        let page = std::fs::read_to_string(sagaline_test_sources::root().join("docs/operations.md")).unwrap();
         assert!(page.contains(&markdown()), "docs/operations.md should print:\n{}", markdown());
     }
 

@@ -6,16 +6,13 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use common::ok;
+use sagaline_test_sources::root;
 
 /// What stands before a command of a block.
 const PROMPT: &str = "    $ sagaline ";
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
 
 /// The README, and every page right below `docs`.
 fn pages() -> Vec<PathBuf> {

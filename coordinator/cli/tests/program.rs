@@ -204,7 +204,7 @@ fn a_node_whose_partitions_are_all_halted_answers_and_takes_the_word_that_lets_i
         dev.ask(dir, &["start", "book-trip", &format!("T-{number}"), "@trip.json"]);
         why(&dev).contains("halted")
     });
-    let way_out = "panics at 20.0: a test wants it. Nothing was decided. `sagaline skip 0 20.0 --reason WHY` has that input passed over";
+    let way_out = "can't go on at 20.0: it panics: a test wants it. Nothing was decided. `sagaline skip 0 20.0 --reason WHY` has that input passed over";
     assert!(why(&dev).ends_with(way_out), "{}", why(&dev));
     assert_eq!(dev.stop(), Some(0));
 

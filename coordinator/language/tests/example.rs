@@ -1,12 +1,10 @@
 //! The example in the documentation loads from its files, and means the same for ever: its digests are pinned.
 
-use std::path::{Path, PathBuf};
-
 use expect_test::expect;
 use sagaline_language::{Loaded, load};
 
 fn example() -> Loaded {
-    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/order-fulfilment");
+    let folder = sagaline_test_sources::root().join("docs/examples/order-fulfilment");
     load(&[folder]).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -11,7 +11,7 @@ use sagaline_language::{Loaded, load};
 const HOUR: i64 = 3_600_000;
 
 fn folders() -> Vec<PathBuf> {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let examples = sagaline_test_sources::root().join("docs/examples");
     let entries = fs::read_dir(examples).expect("the examples lie there");
     let paths = entries.map(|entry| entry.expect("an entry can be read").path());
     let mut folders: Vec<PathBuf> = paths.filter(|path| path.is_dir()).collect();

@@ -6,6 +6,7 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct Config {
     pub key_file: PathBuf,
     /// `prefix`
     pub prefix: String,
+    /// `skip_poison`; none: never.
+    pub skip_poison: Option<NonZeroU32>,
     /// `api.port`
     pub api_port: u16,
     /// `kafka.bootstrap`; none: there is no Kafka.

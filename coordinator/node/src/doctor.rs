@@ -1,6 +1,8 @@
 //! Looks at everything that a node needs, one thing after the other, and says what to do: for `sagaline doctor`. It changes nothing, and runs beside
 //! a node or without one.
 
+mod rules;
+
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs;
@@ -8,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use sagaline_log::{Fetched, Log, LogError};
-use sagaline_partition::RULES_VERSION;
+use sagaline_partition::KnownRules;
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{Body, Progress};
 use sagaline_schemas::{Millis, Offset, Partition, schema};
@@ -81,6 +83,8 @@ pub struct Patient<'a> {
     pub data: &'a Path,
     /// Where checkpoints lie; none: none are kept.
     pub vault: Option<&'a Vault>,
+    /// The versions of the rules that this program folds by.
+    pub rules: KnownRules,
 }
 
 /// The folder of the stores: whether it can be written, and how much room there is.
@@ -146,7 +150,7 @@ impl Patient<'_> {
         };
         let says = format!("{} with {} partitions, made with this key", self.names.inbox(), inbox.partitions);
         findings.push(Finding::well("topics", says));
-        findings.push(self.rules());
+        findings.push(self.rules_in_force(inbox.partitions));
         let (checkpoints, restorable) = self.checkpoints(&inbox);
         let (records, clocks) = self.partitions(&inbox, &restorable);
         findings.extend([records, clocks, self.stores(&cluster, &inbox)]);
@@ -192,20 +196,6 @@ impl Patient<'_> {
             Finding::well(WHAT, format!("every partition has verified checkpoints at {url}"))
         };
         (Some(finding), restorable)
-    }
-
-    fn rules(&self) -> Finding {
-        const WHAT: &str = "version";
-        let begun = match sealed::begun_with(self.log, self.names, self.key, 0) {
-            Ok(Some(genesis)) => genesis.rules_version,
-            Ok(None) => return Finding::wrong(WHAT, "inbox partition 0 does not begin with its Genesis"),
-            Err(error) => return Finding::wrong(WHAT, error.to_string()),
-        };
-        let says = format!("the log was begun with version {begun} of the rules, this program knows {RULES_VERSION}");
-        if begun > RULES_VERSION {
-            return Finding::wrong(WHAT, format!("{says}: use a newer one"));
-        }
-        Finding::well(WHAT, says)
     }
 
     /// Whether the logs are whole, and how far the clocks of nodes and brokers lay apart when a node last spoke.

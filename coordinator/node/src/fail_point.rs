@@ -17,6 +17,9 @@ pub const NO_REPUBLISHING: &str = "no-republishing";
 /// No place but a way to be broken: the fold panics at this offset of every inbox partition, until a person has it passed over.
 pub const PANIC_AT: &str = "panic-at";
 
+/// No place but a way to be broken: the process dies when it folds this offset of any inbox partition, until a person has it passed over.
+pub const DIE_AT: &str = "die-at";
+
 struct Armed {
     name: String,
     left: AtomicU64,
@@ -43,13 +46,17 @@ pub fn is_armed(name: &str) -> bool {
     ARMED.as_ref().is_some_and(|armed| armed.name == name)
 }
 
-/// The fold comes to a record, and may panic at it.
+/// The fold comes to a record, and may panic or die at it.
 ///
 /// # Panics
 /// As the test wants.
 pub fn fold(offset: i64) {
-    let armed = ARMED.as_ref().filter(|armed| armed.name == PANIC_AT);
-    assert!(armed.is_none_or(|armed| armed.left.load(Ordering::Relaxed).cast_signed() != offset), "a test wants it");
+    let Some(armed) = ARMED.as_ref() else { return };
+    let here = armed.left.load(Ordering::Relaxed).cast_signed() == offset;
+    assert!(!(here && armed.name == PANIC_AT), "a test wants it");
+    if here && armed.name == DIE_AT {
+        die();
+    }
 }
 
 /// The process passes a fail point, and may not come out of it.

@@ -5,15 +5,18 @@ mod appender;
 mod apply;
 mod board;
 mod fitness;
+mod halted;
 mod keeper;
 mod membership;
 mod past;
+mod poison;
 mod seat;
 mod settings;
 mod upgrade;
 mod withdrawal;
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,9 +27,9 @@ use sagaline_log::clock::{Clock, SystemClock};
 use sagaline_log::{Log, LogError, Record};
 use sagaline_partition::KnownRules;
 use sagaline_partition::store::StoreError;
-use sagaline_schemas::proof::Key;
-use sagaline_schemas::record::{Body, Fault};
-use sagaline_schemas::{Offset, Partition};
+use sagaline_schemas::proof::{self, Key};
+use sagaline_schemas::record::{Body, Fault, Reply};
+use sagaline_schemas::{Offset, Partition, schema};
 use sagaline_store::{Memory, Shared};
 
 use crate::checkpoint::{CheckpointError, Keeping};
@@ -72,6 +75,8 @@ pub struct NodeOptions {
     pub rules: KnownRules,
     /// How it keeps checkpoints; none: it keeps none.
     pub checkpoints: Option<Keeping>,
+    /// After how many panics, each on a store opened anew, an input is passed over without a person; none: never.
+    pub skip_poison: Option<NonZeroU32>,
 }
 
 /// What goes wrong with a node.
@@ -329,6 +334,17 @@ impl Node {
         self.refuse_if_outdated()?;
         let record = sealed::record(&self.common.options.key, self.common.inbox.log_id, partition, body);
         self.append_to(&self.common.names.inbox(), partition, record)
+    }
+
+    /// Appends what somebody says of an effect, proved by its token alone. Durable once this returns.
+    ///
+    /// # Errors
+    /// When the log refuses, or says nothing within 30 s.
+    pub fn append_reply(&self, partition: Partition, reply: Reply) -> Result<Offset, NodeError> {
+        self.partition(partition)?;
+        self.refuse_if_outdated()?;
+        let value = proof::unsealed(schema::INBOX.fingerprint, &Body::Reply(reply));
+        self.append_to(&self.common.names.inbox(), partition, Record { value, ..Record::default() })
     }
 
     /// Has an input passed over, as a person says. A partition that has halted there goes on.

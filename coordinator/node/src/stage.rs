@@ -1,10 +1,11 @@
 //! A stage for tests: a simulated log in virtual time, a definition of two steps, a participant that answers by script, and stores that
-//! lose what was not flushed. Nothing here waits.
+//! lose what was not flushed. Nothing here waits. For whole nodes with their threads: the same log, in the machine's time.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use sagaline_definition::{Contract, Definition};
 use sagaline_engine::Saga;
@@ -370,5 +371,39 @@ impl Store for Disk {
     }
     fn reader(&self) -> Arc<dyn Reader> {
         self.store.lock().unwrap().reader()
+    }
+}
+
+/// A simulated log whose time is that of this machine: several nodes may share it.
+pub struct Passing {
+    pub simulation: Simulation,
+    pub log: Arc<dyn Log>,
+    stopping: Arc<AtomicBool>,
+    clock: Option<JoinHandle<()>>,
+}
+
+impl Passing {
+    pub fn begin() -> Self {
+        let simulation = Simulation::new(11);
+        let log: Arc<dyn Log> = Arc::new(simulation.log());
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (until, ticking) = (Arc::clone(&stopping), simulation.clone());
+        let clock = thread::spawn(move || {
+            let (began, mut passed) = (Instant::now(), 0);
+            while !until.load(Ordering::Relaxed) {
+                let now = began.elapsed().as_millis() as u64;
+                ticking.advance(now - passed);
+                passed = now;
+                thread::park_timeout(Duration::from_millis(1));
+            }
+        });
+        Self { simulation, log, stopping, clock: Some(clock) }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.clock.take().map(JoinHandle::join);
     }
 }

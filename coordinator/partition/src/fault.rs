@@ -79,7 +79,7 @@ impl Partition {
     /// For who panics at an input; none: this partition does not know its log yet.
     pub fn look_ahead(&self, offset: Offset, timer: u32) -> Option<LookAhead> {
         let (key, log_id) = (self.key.clone(), self.meta.as_ref()?.log_id);
-        Some(LookAhead { key, log_id, partition: self.number, input: (offset, timer), vouched: None })
+        Some(LookAhead::new(key, log_id, self.number, (offset, timer)))
     }
 }
 
@@ -110,6 +110,7 @@ pub struct LookAhead {
     partition: u32,
     input: (Offset, u32),
     vouched: Option<Position>,
+    claimed: Option<Offset>,
 }
 
 /// What a record says about the input.
@@ -124,12 +125,25 @@ pub enum Ahead {
 }
 
 impl LookAhead {
+    /// For an input of this partition: its offset, and the timer within it.
+    pub fn new(key: Key, log_id: LogId, partition: u32, input: (Offset, u32)) -> Self {
+        Self { key, log_id, partition, input, vouched: None, claimed: None }
+    }
+
+    /// The newest claim behind the input, of those that were looked at.
+    pub fn claimed(&self) -> Option<Offset> {
+        self.claimed
+    }
+
     /// The next record behind the input.
     pub fn take(&mut self, record: LogRecord<'_>) -> Ahead {
         let Some(body) = self.proven(record) else { return Ahead::Nothing };
         let (offset, timer) = self.input;
         match body {
             Body::Progress(progress) => {
+                if progress.since.is_none() {
+                    self.claimed = Some(record.offset);
+                }
                 self.vouched = self.vouched.max(vouched(record.offset, &progress));
                 let past = self.vouched >= Some(Position { offset, timer, index: 0 });
                 if past { Ahead::Vouched } else { Ahead::Nothing }

@@ -171,7 +171,7 @@ impl Partition {
         self.meta.as_ref()
     }
 
-    /// Folds a record, or `budget` timers of it at most.
+    /// Folds a record, or `budget` timers of it at most. With a budget of 0 the record's own doing alone, before any timer.
     ///
     /// # Errors
     /// When going on would be wrong. Everything since the last commit is then to be discarded.

@@ -126,14 +126,20 @@ impl Partition {
 
     /// The rest of a Progress, as much of it as the budget allows.
     pub(crate) fn go_on_with_timers(&mut self, budget: u32) -> Result<Folded, Halt> {
-        let mut left = budget.max(1);
+        let mut left = budget;
         loop {
             match self.begun().folding.clone() {
                 Folding::Between => return Ok(Folded::Whole),
-                Folding::Beginning { base } => match self.begin_durations(base, left)? {
+                Folding::Beginning { base } => match self.begin_durations(base, left.max(1))? {
                     0 => self.meta_mut().folding = Folding::Firing { timers: 0 },
-                    begun => left = left.saturating_sub(begun),
+                    begun => {
+                        left = left.saturating_sub(begun);
+                        if left == 0 && budget > 0 {
+                            return Ok(Folded::More);
+                        }
+                    }
                 },
+                Folding::Firing { .. } | Folding::Telling { .. } if left == 0 => return Ok(Folded::More),
                 Folding::Firing { timers } => {
                     if !self.fire_next(timers + 1)? {
                         let meta = self.meta_mut();
@@ -153,9 +159,6 @@ impl Partition {
                     self.call_for_freed()?;
                     left -= 1;
                 }
-            }
-            if left == 0 {
-                return Ok(Folded::More);
             }
         }
     }

@@ -6,8 +6,10 @@ mod format;
 mod memory;
 mod rocks;
 mod sidecar;
+mod trail;
 
 pub use format::readable;
 pub use memory::MemoryStore;
 pub use rocks::{Memory, RocksStore, Shared, checkpoint};
 pub use sidecar::{Halt, Sidecar};
+pub use trail::Trail;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rocksdb::{ColumnFamily, DB, ErrorKind, FlushOptions, Options, ReadOptions, Snapshot, WriteBatch};
 use sagaline_partition::store::{Batch, Entry, Family, Read, Reader, Store, StoreError};
 
-use crate::{durable, format, sidecar};
+use crate::{Trail, durable, format, sidecar};
 pub use options::{Memory, Shared};
 
 /// A store of one partition on disk. Dropping it may flush or not: what must survive is flushed by `flush`.
@@ -54,7 +54,8 @@ impl RocksStore {
         }
         let removed =
             remove_directory(&database).and_then(|()| sidecar::remove(place)).and_then(|()| format::remove(place));
-        removed.map_err(|e| durable::io_error(place, &e))
+        removed.map_err(|e| durable::io_error(place, &e))?;
+        Trail::save(None, place)
     }
 }
 

@@ -23,7 +23,7 @@ fn topics() -> [&'static TopicSchema; 4] {
 }
 
 fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+    sagaline_test_sources::root().join("schemas").join(name)
 }
 
 #[test]

@@ -102,6 +102,16 @@ impl Coordinator {
         Ok(Self { name: name.to_owned(), config, process: Process::new(name, "sagaline", dir)? })
     }
 
+    /// One more line of its configuration, for its next life: a key outside of the tables.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn configure(&mut self, line: &str) -> Result<()> {
+        let file = self.process.dir().join(&self.config);
+        let text = fs::read_to_string(&file)?;
+        Ok(fs::write(&file, format!("{line}\n{text}"))?)
+    }
+
     /// Its next life; `fail_point` as `SAGALINE_FAIL_POINT` takes it.
     ///
     /// # Errors
@@ -121,6 +131,14 @@ impl Coordinator {
     /// When it never lived.
     pub fn log(&self) -> Result<String> {
         self.process.log()
+    }
+
+    /// What it wrote in each of its lives.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    pub fn logs(&self) -> Result<Vec<String>> {
+        self.process.logs()
     }
 
     /// The API's address, once it is ready in this life.

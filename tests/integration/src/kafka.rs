@@ -4,7 +4,6 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -54,7 +53,7 @@ impl Broker {
     }
 
     fn run(more: &[&str]) -> Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka");
+        let script = sagaline_test_sources::root().join("scripts/kafka");
         let mut child = Command::new(&script)
             .args(["up", "--hold", "--port", "0"])
             .args(more)

@@ -74,6 +74,12 @@ impl Process {
         Ok(Self { name: name.to_owned(), program, dir: dir.to_owned(), child: None, lives: 0 })
     }
 
+    /// Where it runs.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Its next life begins.
     ///
     /// # Errors
@@ -186,6 +192,14 @@ impl Process {
     /// When it never lived.
     pub fn log(&self) -> Result<String> {
         Ok(std::fs::read_to_string(self.log_path(self.lives))?)
+    }
+
+    /// What it has written in each of its lives.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    pub fn logs(&self) -> Result<Vec<String>> {
+        (1..=self.lives).map(|life| Ok(std::fs::read_to_string(self.log_path(life))?)).collect()
     }
 
     fn log_path(&self, life: usize) -> PathBuf {

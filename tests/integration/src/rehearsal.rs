@@ -11,7 +11,7 @@ pub mod told;
 pub mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -88,7 +88,7 @@ pub fn cases(files: &[File]) -> Result<Vec<Filed>> {
 }
 
 fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples")
+    sagaline_test_sources::root().join("docs/examples")
 }
 
 /// Rehearses cases: all side by side but those that are to be alone, which follow one after the other. `forgets`: an operation that only says that it

@@ -125,7 +125,7 @@ impl Stack {
 
     /// The demo's definition, but patient, and with a topic of its own.
     fn write_definition(&self) -> Result<()> {
-        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/order.yaml");
+        let demo = sagaline_test_sources::root().join("demo/order.yaml");
         let text = std::fs::read_to_string(&demo)?;
         let topic = format!("topic: {}", self.topic());
         if !text.contains(IMPATIENT) || !text.contains("topic: orders") {

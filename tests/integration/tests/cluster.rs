@@ -134,6 +134,9 @@ fn nodes_are_killed_and_stalled_and_every_effect_happens_once() -> Result<()> {
     let published = cluster.published()?;
     let (commands, copies) = (published.commands(), published.copies());
     let longest = cluster.taken_over.iter().max().copied().unwrap_or_default();
+    let decided = cluster.from_decision()?;
+    ensure!(!decided.is_empty(), "no node says that it has taken over");
+    println!("{}", spread(&decided));
     println!(
         "{} orders ended at {NODES} nodes with {} partitions; {faults:?}; {commands} commands, {copies} of them copies; longest take-over \
          {:.1} s, a session is {} s",
@@ -145,6 +148,20 @@ fn nodes_are_killed_and_stalled_and_every_effect_happens_once() -> Result<()> {
     ensure!(copies > 0, "nothing was ever published twice: no fault met an owner with work in flight");
     cluster.stack.done();
     Ok(())
+}
+
+/// Of take-overs, from the group's decision to the first publication.
+fn spread(decided: &[Duration]) -> String {
+    let mut millis: Vec<u128> = decided.iter().map(Duration::as_millis).collect();
+    millis.sort_unstable();
+    let at = |part: usize| millis[(millis.len() - 1) * part / 100];
+    format!(
+        "{} partitions were taken over; from the group's decision until the node published: median {} ms, 90th percentile {} ms, longest {} ms",
+        millis.len(),
+        at(50),
+        at(90),
+        at(100)
+    )
 }
 
 /// Longer than this between two turns, and an owner is silent until it has claimed anew.

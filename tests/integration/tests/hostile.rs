@@ -1,6 +1,9 @@
 //! Somebody with write access to the inbox of a real Kafka and without the log's key: forges every kind of record, repeats old ones, sends nonsense,
 //! floods. Nothing of it changes a saga; what is no repeat is set aside, with its reason. `SAGALINE_PROVE=1` runs the whole form.
 
+#[path = "hostile/messages.rs"]
+mod messages;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
@@ -33,6 +36,8 @@ const MODELS: usize = 3;
 enum Fate {
     /// It is set aside.
     Parked,
+    /// It is set aside for its proof.
+    Unproven,
     /// It came before: it is set aside, or leaves no trace.
     Repeat,
 }
@@ -89,6 +94,9 @@ impl Attacker {
             let value = seal(INBOX.fingerprint, &wrong_key(), self.log_id, 0, &body);
             attacks.push(Attack { what: format!("forged {}", kind(&body)), partition: 0, value, fate: Fate::Parked });
         }
+        for (partition, body) in messages::forged(&self.read)? {
+            attacks.extend(self.forged_message(partition, &body));
+        }
         let model = &self.read[self.read.len() / 2].record.value;
         let nonsense: [(&str, Vec<u8>); 6] = [
             ("nothing", Vec::new()),
@@ -102,6 +110,17 @@ impl Attacker {
             attacks.push(Attack { what: what.to_owned(), partition: 2, value, fate: Fate::Parked });
         }
         Ok(attacks)
+    }
+
+    /// No saga here has a child or an alias, so that partitions have nothing to tell each other: these have no model in the log.
+    fn forged_message(&self, partition: u32, body: &Body) -> [Attack; 2] {
+        let what = messages::name(body);
+        let attack =
+            |how: &str, value| Attack { what: format!("{what} {how}"), partition, value, fate: Fate::Unproven };
+        [
+            attack("without a proof", unsealed(INBOX.fingerprint, body)),
+            attack("with another key", seal(INBOX.fingerprint, &wrong_key(), self.log_id, partition, body)),
+        ]
     }
 
     fn forgeries(&self, model: &Fetched, body: &Body) -> Vec<Attack> {
@@ -235,9 +254,13 @@ fn what_is_forged_or_repeated_changes_no_saga() -> Result<()> {
         let missing = attacks
             .iter()
             .zip(&places)
-            .any(|(attack, place)| attack.fate == Fate::Parked && !parked.contains_key(place));
+            .any(|(attack, place)| attack.fate != Fate::Repeat && !parked.contains_key(place));
         Ok((!missing).then_some(parked))
     })?;
+    for (attack, place) in attacks.iter().zip(&places).filter(|(attack, _)| attack.fate == Fate::Unproven) {
+        let why = &set_aside[place];
+        ensure!(why.starts_with("Unproven: "), "{}: {why}", attack.what);
+    }
     let mut kinds = BTreeSet::new();
     for (attack, place) in attacks.iter().zip(&places) {
         let fate = set_aside.get(place).map_or("left no trace", String::as_str);

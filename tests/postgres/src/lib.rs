@@ -35,7 +35,7 @@ impl Server {
     }
 
     fn run(more: &[&str]) -> Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/postgres");
+        let script = sagaline_test_sources::root().join("scripts/postgres");
         let mut child = Command::new(&script)
             .args(["up", "--hold"])
             .args(more)

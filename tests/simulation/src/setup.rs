@@ -1,7 +1,6 @@
 //! Before a run: topics, the inbox's Genesis, and the definitions, active from the start.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use sagaline_definition::Definition;
@@ -115,7 +114,7 @@ pub fn apply(scene: &mut Scene, key: &Key, inbox: &Inbox, story: Story) -> BTree
 }
 
 fn orders() -> Drawn {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/order-fulfilment");
+    let folder = sagaline_test_sources::root().join("docs/examples/order-fulfilment");
     let loaded = sagaline_language::load(&[folder]).unwrap_or_else(|error| panic!("{error}"));
     Drawn {
         definitions: loaded.definitions.into_values().collect(),

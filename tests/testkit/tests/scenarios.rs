@@ -1,6 +1,6 @@
 //! Files of tests and scenarios in code, played through the engine in virtual time.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use expect_test::expect;
@@ -9,12 +9,15 @@ use sagaline_language::load;
 use sagaline_schemas::Value;
 use sagaline_testkit::{FileError, Reply, Says, Stage, What, difference, ok, refused, run_file};
 
-const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/order-fulfilment/order-fulfilment");
+/// A file of the example, by what its name ends with.
+fn example(ending: &str) -> PathBuf {
+    sagaline_test_sources::root().join(format!("docs/examples/order-fulfilment/order-fulfilment{ending}"))
+}
 
 fn order() -> Definition {
-    let path = format!("{EXAMPLE}.yaml");
+    let path = example(".yaml");
     let mut loaded = load(&[&path]).expect("the example is right");
-    loaded.definitions.remove(Path::new(&path)).expect("the definition")
+    loaded.definitions.remove(&path).expect("the definition")
 }
 
 fn value(json: &str) -> Value {
@@ -29,7 +32,7 @@ fn input() -> Value {
 
 #[test]
 fn the_examples_tests_hold() {
-    for outcome in run_file(Path::new(&format!("{EXAMPLE}.test.yaml"))).expect("the file is right") {
+    for outcome in run_file(&example(".test.yaml")).expect("the file is right") {
         if let Some(difference) = outcome.difference {
             panic!("{}\n{difference}{}", outcome.name, outcome.account);
         }
@@ -112,7 +115,7 @@ fn weeks_take_no_time() {
 
 #[test]
 fn differences_are_readable() {
-    let text = std::fs::read_to_string(format!("{EXAMPLE}.test.yaml")).expect("the example");
+    let text = std::fs::read_to_string(example(".test.yaml")).expect("the example");
     let file = sagaline_language::scenario::scenarios(
         "x",
         &text.replace("[reserve, charge, undo reserve,", "[charge, undo charge,"),
@@ -143,7 +146,8 @@ fn names_that_mean_nothing_are_refused() {
     std::fs::create_dir_all(&folder).expect("a folder");
     let file = folder.join("x.test.yaml");
     let text = format!(
-        "definition: {EXAMPLE}.yaml\ntests:\n  - {{ test: t, replies: {{ chrge: ok }}, expect: {{ end: completed }} }}\n"
+        "definition: {}\ntests:\n  - {{ test: t, replies: {{ chrge: ok }}, expect: {{ end: completed }} }}\n",
+        example(".yaml").display()
     );
     std::fs::write(&file, text).expect("a file");
     let error = run_file(&file).expect_err("`chrge` is no step");

@@ -8,7 +8,7 @@ use sagaline_testkit::run_file;
 
 /// All files of tests below `docs/examples`, in order.
 fn files() -> Vec<PathBuf> {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let examples = sagaline_test_sources::root().join("docs/examples");
     let inside = |folder: &Path| -> Vec<PathBuf> {
         let entries = fs::read_dir(folder).expect("a folder of examples can be read");
         entries.map(|entry| entry.expect("an entry can be read").path()).collect()

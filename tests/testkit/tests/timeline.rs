@@ -1,8 +1,6 @@
 //! The payment provider is down for four hours in the middle of three weeks: what happened when, in virtual time, as docs/examples/three-weeks/timeline.txt
 //! shows it. `UPDATE_EXPECT=1` writes it anew.
 
-use std::path::Path;
-
 use sagaline_testkit::run_file;
 
 /// How the scenario begins that is shown.
@@ -10,7 +8,7 @@ const SHOWN: &str = "the payment provider is down for four hours";
 
 #[test]
 fn the_outage_of_four_hours_as_a_timeline() {
-    let story = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/three-weeks");
+    let story = sagaline_test_sources::root().join("docs/examples/three-weeks");
     let outcomes = run_file(&story.join("branch-opening.test.yaml")).unwrap_or_else(|error| panic!("{error}"));
     let outcome = outcomes.iter().find(|outcome| outcome.name.starts_with(SHOWN)).expect("the scenario is there");
     assert_eq!(outcome.difference, None);

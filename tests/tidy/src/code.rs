@@ -36,6 +36,9 @@ const IMPURE: [&str; 14] = [
 /// What says that something is not finished.
 const LEFTOVERS: [&str; 4] = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
 
+/// The one file that asks where the sources lie.
+const SOURCES: &str = "tests/sources/src/lib.rs";
+
 /// Every source opens with `//!`: 1 to 5 lines on what lives there and what must never be done there.
 pub fn fronts(tree: &Tree) -> Vec<Finding> {
     tree.rust().filter_map(front).collect()
@@ -115,6 +118,21 @@ fn marks(file: &File) -> Vec<Finding> {
     let lines = file.text.lines().enumerate();
     let hits = lines.filter(|(_, line)| marks.iter().any(|mark| has_word(line, mark)));
     hits.map(|(i, _)| file.finding(i + 1, "a mark for later: do it, or open an issue")).collect()
+}
+
+/// Where the sources lie is asked when a test runs, in one place: the compiler's word is that of the clone in which it was compiled.
+pub fn sources(tree: &Tree) -> Vec<Finding> {
+    let all = tree.rust().filter(|file| file.path != SOURCES);
+    all.flat_map(compiled_places).collect()
+}
+
+fn compiled_places(file: &File) -> Vec<Finding> {
+    let word = concat!("CARGO_MANIFEST", "_DIR");
+    let hits = file.text.lines().enumerate().filter(|(_, line)| line.contains(word));
+    hits.map(|(i, _)| {
+        file.finding(i + 1, format!("`{word}`: a test may run from another clone, ask `sagaline_test_sources::root()`"))
+    })
+    .collect()
 }
 
 /// Tests wait for a condition, never for a while. Only a function named `wait...` or `until...` may sleep, between two looks.

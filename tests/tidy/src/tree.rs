@@ -46,7 +46,7 @@ pub struct Tree {
 impl Tree {
     /// The project that this crate belongs to.
     pub fn of_this_project() -> Self {
-        Self::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        Self::read(&sagaline_test_sources::root())
     }
 
     /// Everything that git tracks or would track below `root`.

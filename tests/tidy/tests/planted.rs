@@ -127,6 +127,13 @@ fn a_sleep_in_a_test() {
 }
 
 #[test]
+fn a_place_that_was_compiled_in() {
+    let text = concat!("//! Front.\nfn t() { read(concat!(env!(\"CARGO_MANIFEST", "_DIR\"), \"/x\")); }\n");
+    let files = [("a/src/lib.rs", text), ("a/tests/t.rs", text), ("tests/sources/src/lib.rs", text)];
+    assert_eq!(check(code::sources, &files), ["a/src/lib.rs:2", "a/tests/t.rs:2"]);
+}
+
+#[test]
 fn a_path_of_one_machine() {
     let path = concat!("see /ho", "me/someone/x");
     let files = [("a.md", path), ("b.sh", concat!("cd \"$HOME/wo", "rk/x\"; ls a/ho", "me/b"))];

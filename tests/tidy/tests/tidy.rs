@@ -1,15 +1,14 @@
 //! The checks, run over this project. Never softened for a violation: the code is mended, not the rule.
 
-use std::path::Path;
-
+use sagaline_test_sources::root;
 use sagaline_tidy::tree::expect_none;
 use sagaline_tidy::{Tree, code, docs, keywords, layers, places};
 
-const LOCKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/locked-dependencies.txt");
-const KEYWORDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/keywords.md");
+const LOCKED: &str = "tests/tidy/locked-dependencies.txt";
+const KEYWORDS: &str = "docs/keywords.md";
 
 fn workspace() -> layers::Graph {
-    layers::Graph::of_workspace(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+    layers::Graph::of_workspace(&root())
 }
 
 #[test]
@@ -21,10 +20,10 @@ fn every_crate_keeps_to_its_layer() {
 fn the_fold_is_built_from_what_is_locked() {
     let graph = workspace();
     if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
-        std::fs::write(LOCKED, layers::fold_dependencies(&graph)).expect("the lock's file can be written");
+        std::fs::write(root().join(LOCKED), layers::fold_dependencies(&graph)).expect("the lock's file can be written");
     }
-    let locked =
-        std::fs::read_to_string(LOCKED).expect("tests/tidy/locked-dependencies.txt is there: UPDATE=1 writes it");
+    let locked = std::fs::read_to_string(root().join(LOCKED))
+        .expect("tests/tidy/locked-dependencies.txt is there: UPDATE=1 writes it");
     expect_none(layers::locked(&graph, &locked));
 }
 
@@ -59,6 +58,11 @@ fn tests_do_not_sleep() {
 }
 
 #[test]
+fn no_test_holds_the_place_where_it_was_compiled() {
+    expect_none(code::sources(&Tree::of_this_project()));
+}
+
+#[test]
 fn no_file_names_a_place_of_one_machine() {
     expect_none(places::machine_places(&Tree::of_this_project()));
 }
@@ -87,9 +91,9 @@ fn every_keyword_is_shown_in_every_case() {
     };
     let page = keywords::page(&tables);
     if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
-        std::fs::write(KEYWORDS, &page).expect("the page can be written");
+        std::fs::write(root().join(KEYWORDS), &page).expect("the page can be written");
     }
-    let written = std::fs::read_to_string(KEYWORDS).unwrap_or_default();
+    let written = std::fs::read_to_string(root().join(KEYWORDS)).unwrap_or_default();
     assert!(written == page, "docs/keywords.md is stale: UPDATE=1 cargo test -p sagaline-tidy writes it");
     let open = tables.open();
     assert!(open.is_empty(), "{} cells that nobody shows:\n{}", open.len(), open.join("\n"));

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use sagaline_node::Names;
 use sagaline_node::config::Config;
 use sagaline_node::doctor::{Finding, Patient, Verdict, disk};
+use sagaline_node::fail_point;
 use serde_json::Value as Json;
 
 use super::init::read_key;
@@ -66,8 +67,8 @@ fn examine(configured: &Configured) -> Vec<Finding> {
     let (single_broker, data) = (config.single_broker, config.data.as_path());
     let vault = config.keeping().map(|keeping| keeping.map(|keeping| keeping.vault));
     let (vault, homeless) = vault.map_or_else(|error| (None, Some(error)), |vault| (vault, None));
-    let vault = vault.as_deref();
-    findings.extend(Patient { log: &*log, names: &names, key: &key, single_broker, data, vault }.examine());
+    let (vault, rules) = (vault.as_deref(), fail_point::known_rules());
+    findings.extend(Patient { log: &*log, names: &names, key: &key, single_broker, data, vault, rules }.examine());
     findings.extend(homeless.map(|error| Finding::wrong("checkpoints", error.to_string())));
     findings
 }

@@ -115,7 +115,7 @@ fn begin_serve(config: Config) -> Result<Begun, Failure> {
     let key = read_key(&config.key_file)?;
     std::fs::create_dir_all(&config.data).map_err(|error| Failure::file(&config.data, &error))?;
     let options = options(&config.data, &config.prefix, key, &config.node, config.single_broker);
-    let node = Node::start(NodeOptions { checkpoints, ..options }, log)?;
+    let node = Node::start(NodeOptions { checkpoints, skip_poison: config.skip_poison, ..options }, log)?;
     let log = format!("kafka://{}", config.kafka()?);
     let topics = configured::wanted(&config);
     let api = Api { node: Arc::new(node), name: config.node, topics, dev: false };
@@ -132,6 +132,7 @@ fn options(stores: &Path, prefix: &str, key: Key, name: &str, single_broker: boo
         memory: Memory::default(),
         rules: fail_point::known_rules(),
         checkpoints: None,
+        skip_poison: None,
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::args::{Common, Watch};
 use crate::client::Client;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::print::{self, Table};
 
 /// Counting reads every saga: it may take a tenth of the time.
@@ -19,14 +19,19 @@ const HOME: &str = "\x1b[H\x1b[J";
 /// One look.
 struct Look {
     at: Instant,
-    counts: Counts,
+    /// None: a partition has halted, and nobody knows its sagas.
+    counts: Option<Counts>,
     status: Json,
 }
 
 impl Look {
     fn take(client: &Client) -> Result<Self, Failure> {
         let status = client.get("/v1/status", &[])?;
-        Ok(Self { at: Instant::now(), counts: client.get("/v1/sagas/counts", &[])?, status })
+        let counts = match client.get("/v1/sagas/counts", &[]) {
+            Err(failure) if failure.exit == Exit::Halted => None,
+            counts => Some(counts?),
+        };
+        Ok(Self { at: Instant::now(), counts, status })
     }
 
     fn partitions(&self) -> impl Iterator<Item = &Json> {
@@ -39,6 +44,20 @@ impl Look {
 
     fn lag(&self) -> i64 {
         self.sum("/log_end") - self.sum("/position")
+    }
+
+    /// The sagas of a status, where they could be counted.
+    fn count(&self, status: Status) -> Option<u64> {
+        self.counts.as_ref().map(|counts| counts.by_status.get(&status).copied().unwrap_or(0))
+    }
+
+    /// Partitions that are folded no more, and why.
+    fn halted(&self) -> Vec<(i64, &str)> {
+        let told = self.partitions().filter_map(|partition| {
+            let why = partition.pointer("/standing/reason")?.as_str()?;
+            Some((partition["partition"].as_i64()?, why))
+        });
+        told.collect()
     }
 
     /// Records in the registry that nobody believes.
@@ -125,31 +144,41 @@ fn as_json(look: &Look, rates: &Rates) -> Json {
         .map(|(channel, outbox, down)| json!({ "channel": channel, "outbox": outbox, "down": down }))
         .collect();
     json!({
-        "counts": look.counts.by_status, "lag": look.lag(), "channels": channels,
+        "counts": look.counts.as_ref().map(|counts| &counts.by_status), "lag": look.lag(), "channels": channels,
+        "halted": look.halted().into_iter().map(|(partition, why)| json!({ "partition": partition, "why": why })).collect::<Vec<_>>(),
         "per_second": { "started": started, "ended": ended, "records": records },
     })
 }
 
 fn as_line(look: &Look, rates: &Rates) -> String {
-    let counts = look.counts.by_status.iter().filter(|(_, count)| **count > 0);
+    let counts =
+        Status::ALL.into_iter().filter_map(|status| Some((status, look.count(status).filter(|count| *count > 0)?)));
     let counts: Vec<String> = counts.map(|(status, count)| format!("{} {count}", status.word())).collect();
-    let counts = if counts.is_empty() { "no sagas".to_owned() } else { counts.join(", ") };
+    let counts = match (&look.counts, counts.is_empty()) {
+        (None, _) => "sagas are not counted".to_owned(),
+        (Some(_), true) => "no sagas".to_owned(),
+        (Some(_), false) => counts.join(", "),
+    };
     let down: Vec<String> =
         look.channels().into_iter().filter(|(.., down)| down.is_some()).map(|(name, ..)| name).collect();
     let down = if down.is_empty() { String::new() } else { format!("; down: {}", down.join(", ")) };
     let Rates { started, ended, records } = rates;
+    let refused = look.refused().map_or_else(String::new, |refused| format!("; {refused}"));
+    let halted: Vec<String> =
+        look.halted().into_iter().map(|(partition, why)| format!("; partition {partition} is halted: {why}")).collect();
     let troubles: String = look.troubles().iter().map(|trouble| format!("; {trouble}")).collect();
     format!(
-        "{counts}; {started:.0} started/s, {ended:.0} ended/s, {records:.0} records/s; lag {}{down}{troubles}",
-        look.lag()
+        "{counts}; {started:.0} started/s, {ended:.0} ended/s, {records:.0} records/s; lag {}{down}{refused}{}{troubles}",
+        look.lag(),
+        halted.concat()
     )
 }
 
 fn drawing(look: &Look, rates: &Rates) -> String {
     let mut counts = Table::new(&["STATUS", "SAGAS"]);
     for status in Status::ALL {
-        let count = look.counts.by_status.get(&status).copied().unwrap_or(0);
-        counts.row(vec![print::status(status), count.to_string()]);
+        let count = look.count(status).map_or_else(|| "?".to_owned(), |count| count.to_string());
+        counts.row(vec![print::status(status), count]);
     }
     let mut channels = Table::new(&["CHANNEL", "OUTBOX", "DOWN"]);
     for (name, outbox, down) in look.channels() {

@@ -4,11 +4,10 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use sagaline_log::Record;
 use sagaline_schemas::callback::Callback;
-use sagaline_schemas::record::{Answer, Body as InboxBody, Compensated, Failed, Kind, Refused, Reply, Succeeded};
+use sagaline_schemas::record::{Answer, Compensated, Failed, Kind, Refused, Reply, Succeeded};
 use sagaline_schemas::wire::Bytes;
-use sagaline_schemas::{Offset, Partition, Value, proof, schema};
+use sagaline_schemas::{Offset, Partition, Value};
 use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
@@ -82,9 +81,7 @@ fn note(api: &Api, callback: Callback, said: Said) -> Result<Noted, ApiError> {
     let answer = answer(address.kind, said)?;
     let time = api.node.log().wall_clock();
     let reply = Reply { address, token, answer, instance: INSTANCE.to_owned(), time };
-    let value = proof::unsealed(schema::INBOX.fingerprint, &InboxBody::Reply(reply));
-    let record = Record { value, ..Record::default() };
-    let offset = api.node.append_to(&api.node.names().inbox(), partition, record).map_err(|error| failed(&error))?;
+    let offset = api.node.append_reply(partition, reply).map_err(|error| failed(&error))?;
     Ok(Noted { partition, offset })
 }
 

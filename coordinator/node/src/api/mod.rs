@@ -171,7 +171,11 @@ fn failed(error: &NodeError) -> ApiError {
         NodeError::NoPartition { .. } => (ErrorCode::NotFound, "`sagaline watch` lists them"),
         NodeError::NotFolded { .. } => (ErrorCode::Timeout, "ask again with the same Idempotency-Key"),
         NodeError::Checkpoint(error) => return checkpoints::failed(error),
-        NodeError::Topics(_) | NodeError::Stopped(_) | NodeError::Outdated(_) | NodeError::Store(_) => {
+        NodeError::Outdated(_) => (
+            ErrorCode::Halted,
+            "ask another node: `sagaline watch` shows which ones publish, and theirs know the rules",
+        ),
+        NodeError::Topics(_) | NodeError::Stopped(_) | NodeError::Store(_) => {
             (ErrorCode::Halted, "`sagaline watch` shows where the partitions stand")
         }
         NodeError::Log(_) | NodeError::Apply(ApplyError::Log(_)) | NodeError::Stopping | NodeError::Thread(_) => {

@@ -37,7 +37,7 @@ fn page(api: &Api, limit: i64) -> Result<ParkedPage, LogError> {
     let partitions = log.topic(&topic)?.ok_or_else(|| LogError::NoTopic { topic: topic.clone() })?.partitions;
     let mut page = ParkedPage { parked: Vec::new(), total: 0 };
     for partition in 0..partitions {
-        let (start, end) = log.reader(&topic, partition, 0)?.bounds()?;
+        let (start, end) = sealed::bounds(log, &topic, partition)?;
         page.total += end - start;
         let records = sealed::read(log, &topic, partition, start.max(end - limit), end)?;
         page.parked.extend(records.iter().filter_map(line));

@@ -4,19 +4,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sagaline_log::embedded::EmbeddedLog;
-use sagaline_log::{Log, NewTopic, Record};
+use sagaline_log::{Fetched, Log, NewTopic, Record};
 use sagaline_partition::KnownRules;
-use sagaline_schemas::proof::Key;
+use sagaline_schemas::callback::Callback;
+use sagaline_schemas::proof::{Key, open};
+use sagaline_schemas::record::{Address, Body as InboxBody, EngineVersion, Kind};
+use sagaline_schemas::schema::INBOX;
 use sagaline_schemas::settings::Settings;
+use sagaline_schemas::{SagaId, Token};
 use sagaline_store::Memory;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Runtime;
 
 use super::{Api, bind, serve};
 use crate::registry::ApplyOptions;
-use crate::stage::{contract, definition};
+use crate::stage::{Passing, contract, definition};
 use crate::topics::{self, Wanted};
-use crate::{Names, Node, NodeOptions};
+use crate::{Names, Node, NodeOptions, sealed};
 
 const ORDER: &str = r#"{"order": "A-1"}"#;
 
@@ -26,7 +30,8 @@ struct Stage {
     agent: ureq::Agent,
     node: Arc<Node>,
     _runtime: Runtime,
-    _dir: tempfile::TempDir,
+    /// What the log lives by.
+    _log: Box<dyn std::any::Any>,
 }
 
 fn stage() -> Stage {
@@ -36,14 +41,33 @@ fn stage() -> Stage {
 fn staged(prepare: impl Fn(&dyn Log, &Names), settings: Settings, dev: bool) -> Stage {
     let dir = tempfile::tempdir().unwrap();
     let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(dir.path()).unwrap());
+    staged_on(log, Box::new(dir), prepare, settings, dev)
+}
+
+fn staged_on(
+    log: Arc<dyn Log>,
+    kept: Box<dyn std::any::Any>,
+    prepare: impl Fn(&dyn Log, &Names),
+    settings: Settings,
+    dev: bool,
+) -> Stage {
     let (names, key) = (Names::new("t."), Key::new("test", [7; 32]));
     let wanted = Wanted { partitions: 2, replicas: 1, single_broker: true, settings, ..Wanted::default() };
     topics::create(&*log, &names, &key, &wanted).unwrap();
     prepare(&*log, &names);
     let (prefix, name) = ("t.".to_owned(), "test".to_owned());
     let (memory, rules) = (Memory::default(), KnownRules::up_to(2));
-    let options =
-        NodeOptions { data_dir: None, prefix, key, name, single_broker: true, memory, rules, checkpoints: None };
+    let options = NodeOptions {
+        data_dir: None,
+        prefix,
+        key,
+        name,
+        single_broker: true,
+        memory,
+        rules,
+        checkpoints: None,
+        skip_poison: None,
+    };
     let node = Arc::new(Node::start(options, log).unwrap());
     let apply = ApplyOptions {
         contracts: vec![contract()],
@@ -58,7 +82,7 @@ fn staged(prepare: impl Fn(&dyn Log, &Names), settings: Settings, dev: bool) -> 
     let api = Api { node: Arc::clone(&node), name: "test".to_owned(), topics: wanted, dev };
     runtime.spawn(serve(listener, api, std::future::pending()));
     let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
-    Stage { base, agent, node, _runtime: runtime, _dir: dir }
+    Stage { base, agent, node, _runtime: runtime, _log: kept }
 }
 
 impl Stage {
@@ -315,6 +339,62 @@ fn a_record_that_nobody_can_use_is_shown_as_parked_and_the_partition_goes_on() {
     let parked = stage.wait_for("/v1/parked", |page| page["total"].as_i64() == Some(1));
     assert_eq!(json!([parked["parked"][0]["reason"], parked["parked"][0]["length"]]), json!(["Undecodable", 9]));
     (0..3).for_each(|number| drop(stage.start(&format!("A-{number}"))));
+}
+
+#[test]
+fn what_was_set_aside_is_shown_also_where_older_records_are_gone() {
+    let passing = Passing::begin();
+    let (log, simulation) = (Arc::clone(&passing.log), passing.simulation.clone());
+    let settings = Settings { activation_delay: 0, ..Settings::default() };
+    let stage = staged_on(log, Box::new(passing), |_, _| {}, settings, true);
+    let park = || {
+        let garbage = Record { value: b"no record".to_vec(), ..Record::default() };
+        stage.node.append_to("t.inbox", 0, garbage).unwrap()
+    };
+    let offsets = [park(), park(), park()];
+    stage.wait_for("/v1/parked", |page| page["total"] == json!(3));
+    simulation.trim("t.parked", 0, 2).unwrap();
+    let (status, page) = stage.get("/v1/parked");
+    let shown: Vec<&Json> = page["parked"].as_array().unwrap().iter().map(|line| &line["offset"]).collect();
+    assert_eq!((status, &page["total"], shown), (200, &json!(1), vec![&json!(offsets[2])]), "{page}");
+    simulation.trim("t.parked", 0, 3).unwrap();
+    assert_eq!(stage.get("/v1/parked"), (200, json!({ "parked": [], "total": 0 })));
+    park();
+    stage.wait_for("/v1/parked", |page| page["total"] == json!(1));
+}
+
+#[test]
+fn a_node_whose_program_does_not_know_the_rules_takes_no_callback() {
+    let stage = stage();
+    let address = Address {
+        saga: SagaId(uuid::Uuid::nil()),
+        step: "booked".to_owned(),
+        items: vec![],
+        round: 0,
+        kind: Kind::Do,
+        attempt: 1,
+    };
+    let callback = Callback { partition: 1, address, token: Token([7; 16]) };
+    let redeem = || stage.post(&format!("/v1/callbacks/{callback}"), &json!({ "succeeded": { "receipt": "r" } }));
+    assert_eq!(redeem().0, 202, "it is the fold that judges the token");
+    // The stage's node knows the versions 1 and 2. The other partition is the one that halts.
+    let raise = InboxBody::EngineVersion(EngineVersion { version: 3, by: "ada".to_owned() });
+    stage.node.append(0, &raise).unwrap();
+    stage.wait_for("/v1/status", |status| status["partitions"][0]["standing"]["is"] == json!("halted"));
+    let replies = || {
+        let log = &**stage.node.log();
+        let (start, end) = sealed::bounds(log, "t.inbox", 1).unwrap();
+        let records = sealed::read(log, "t.inbox", 1, start, end).unwrap();
+        let body = |fetched: &Fetched| open(INBOX.fingerprint, &fetched.record.value).unwrap().inbox.body;
+        records.iter().filter(|fetched| matches!(body(fetched), InboxBody::Reply(_))).count()
+    };
+    assert_eq!(replies(), 1);
+    let refused = redeem();
+    assert_eq!(error(&refused), (503, "halted"), "{}", refused.1);
+    let message = refused.1["error"]["message"].as_str().unwrap();
+    assert!(message.contains("have version 3, this program knows versions 1 to 2: run a build"), "{message}");
+    assert!(refused.1["error"]["help"].as_str().unwrap().contains("another node"), "{}", refused.1);
+    assert_eq!(replies(), 1, "nothing more is in the log");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub struct Key {
 }
 
 /// Every key. `kafka.properties` is a table of Kafka's own.
-pub const KEYS: [Key; 15] = [
+pub const KEYS: [Key; 16] = [
     Key { name: "node", default: "node-1", meaning: "this node's name, as claims and messages tell it" },
     Key { name: "data", default: "sagaline-data", meaning: "the folder of the stores: a cache, it may be deleted" },
     Key {
@@ -25,6 +25,11 @@ pub const KEYS: [Key; 15] = [
         meaning: "the file with the log's key: NAME:64 hexadecimal digits, readable by its owner only",
     },
     Key { name: "prefix", default: "", meaning: "what stands before the name of every topic and group" },
+    Key {
+        name: "skip_poison",
+        default: "never",
+        meaning: "`after N`: an input at which the fold panics on N stores opened anew is passed over without a person, where it is certain that no node has published what it would decide",
+    },
     Key { name: "api.port", default: "7410", meaning: "the API's port on 127.0.0.1" },
     Key { name: "kafka.bootstrap", default: "", meaning: "brokers: HOST:PORT[,HOST:PORT]" },
     Key {

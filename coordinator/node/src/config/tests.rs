@@ -21,6 +21,7 @@ fn error(text: &str, environment: &[(&str, &str)]) -> String {
 fn nothing_said_is_every_default() {
     let config = Config::load(None, std::iter::empty()).unwrap();
     assert_eq!((config.api_port, config.partitions, config.replicas), (7410, 16, 3));
+    assert_eq!(config.skip_poison, None);
     assert_eq!((config.data, config.bootstrap), (PathBuf::from("sagaline-data"), None));
     let every = Some(std::time::Duration::from_secs(3_600));
     assert_eq!((config.checkpoints, config.checkpoints_every, config.trim_inbox), (None, every, false));
@@ -107,8 +108,21 @@ fn a_mistake_is_told_with_its_place_and_what_would_be_right() {
 }
 
 #[test]
+fn poison_is_passed_over_only_where_a_number_is_said() {
+    let said = |text: &str| load(text, &[]).map(|config| config.skip_poison.map(std::num::NonZeroU32::get));
+    assert_eq!(said("skip_poison = 'after 2'"), Ok(Some(2)));
+    assert_eq!(said("skip_poison = 'never'"), Ok(None));
+    for wrong in ["skip_poison = 'after 0'", "skip_poison = 2", "skip_poison = 'always'"] {
+        assert_eq!(
+            error(wrong, &[]),
+            "FILE: `skip_poison` must be `never`, or `after N` with a whole number from 1 on"
+        );
+    }
+}
+
+#[test]
 fn the_page_for_operators_prints_this_table() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).unwrap();
+    let page = std::fs::read_to_string(sagaline_test_sources::root().join("docs/operations.md")).unwrap();
     assert!(page.contains(&markdown()), "docs/operations.md should print:\n{}", markdown());
     assert_eq!(KEYS.len(), markdown().lines().count() - 2);
 }

@@ -1,6 +1,7 @@
 //! Values by key, with the place where each was said: what comes later overrules. What keys there are stands in `keys.rs`.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -100,6 +101,7 @@ impl Values {
             data: self.path("data"),
             key_file: self.path("key_file"),
             prefix: self.text("prefix"),
+            skip_poison: self.skip_poison()?,
             api_port: self.parsed("api.port", "a port: 0 to 65535")?,
             bootstrap: Some(self.text("kafka.bootstrap")).filter(|bootstrap| !bootstrap.is_empty()),
             single_broker: self.parsed("kafka.single_broker", "true or false")?,
@@ -124,6 +126,16 @@ impl Values {
 
     fn parsed<T: std::str::FromStr>(&self, name: &'static str, wanted: &'static str) -> Result<T, ConfigError> {
         self.text(name).parse().map_err(|_| wrong(self.place(name), name, wanted))
+    }
+
+    fn skip_poison(&self) -> Result<Option<NonZeroU32>, ConfigError> {
+        const NAME: &str = "skip_poison";
+        let text = self.text(NAME);
+        let after = text.strip_prefix("after ").and_then(|count| count.parse().ok());
+        if after.is_some() || text == "never" {
+            return Ok(after);
+        }
+        Err(wrong(self.place(NAME), NAME, "`never`, or `after N` with a whole number from 1 on"))
     }
 
     fn at_least(&self, name: &'static str, least: u32, wanted: &'static str) -> Result<u32, ConfigError> {

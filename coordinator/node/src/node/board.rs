@@ -144,9 +144,9 @@ impl Board {
         self.change(|shown| (shown.stop, shown.status.standing) = (None, Standing::Opening));
     }
 
-    /// A person has said what is to become of an input: who halted there may go on.
+    /// A person has said what is to become of an input: who halted there may go on. Who has not halted finds the word in the log.
     pub fn tell(&self) {
-        self.change(|shown| shown.told = true);
+        self.change(|shown| shown.told = shown.stop.is_some());
     }
 
     /// Waits for a person's word, which is then used up. False: none came.

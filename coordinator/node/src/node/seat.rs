@@ -12,9 +12,11 @@ use sagaline_partition::store::{Store, StoreError};
 use sagaline_partition::{Faults, view};
 use sagaline_schemas::Offset;
 use sagaline_store::checkpoint::Checkpointer;
-use sagaline_store::{MemoryStore, RocksStore, Shared, Sidecar};
+use sagaline_store::{MemoryStore, RocksStore, Shared, Sidecar, Trail};
 
 use super::board::Board;
+use super::halted::{Halted, Told};
+use super::poison::Poison;
 use super::{Common, IDLE};
 use crate::owner::opening::Origin;
 use crate::owner::stop::Stop;
@@ -36,11 +38,14 @@ pub struct Seat {
     board: Arc<Board>,
     shared: Shared,
     faults: Faults,
+    poison: Poison,
+    /// It was open before.
+    lived: bool,
 }
 
 impl Seat {
     pub fn new(common: Arc<Common>, board: Arc<Board>, shared: Shared) -> Self {
-        Self { common, board, shared, faults: Faults::new() }
+        Self { common, board, shared, faults: Faults::new(), poison: Poison::default(), lived: false }
     }
 
     /// Until the node stops or the partition is given up. An error only where closing failed: everything else is shown.
@@ -50,6 +55,7 @@ impl Seat {
             let began = Instant::now();
             let outcome = catch_unwind(AssertUnwindSafe(|| self.live()));
             self.board.show_reader(None);
+            self.lived = true;
             match outcome {
                 Ok(Ok(closed)) => {
                     self.board.show_standing(Standing::Stopped);
@@ -72,6 +78,10 @@ impl Seat {
                     self.board.show_trouble(error.to_string());
                     thread::park_timeout(REOPEN);
                 }
+                Ok(Err(stop @ Stop::Panicked { .. })) if self.poison.is_tried_again(&self.common, &stop) => {
+                    tracing::error!(reason = %stop, "the store is opened anew, and the input folded once more");
+                    self.board.show_opening();
+                }
                 // What it has not folded is gone, on purpose or not: a checkpoint may reach further.
                 Ok(Err(Stop::AheadOfLog { position, start, .. }))
                     if position < start && self.common.options.checkpoints.is_some() =>
@@ -81,8 +91,12 @@ impl Seat {
                 }
                 Ok(Err(stop @ Stop::Panicked { .. })) => {
                     self.give_up(&stop)?;
-                    if !self.wait_told() {
-                        return Ok(());
+                    self.pass_over(&stop);
+                    match Halted::at(&self.common, &self.board, stop).wait() {
+                        Told::GoOn => {}
+                        // Started again on purpose, it is tried again.
+                        Told::Stopping => return self.leave(None),
+                        Told::Alone(stop) => return self.give_up(&stop),
                     }
                 }
                 Ok(Err(stop @ Stop::Unsafe { .. })) => {
@@ -104,9 +118,28 @@ impl Seat {
                 Err(_) => {
                     let panic = "the thread panicked outside of the fold: see the log of this process".to_owned();
                     let (partition, offset) = (self.board.number, -1);
-                    return self.give_up(&Stop::Panicked { partition, offset, timer: 0, panic });
+                    return self.give_up(&Stop::Panicked {
+                        partition,
+                        offset,
+                        timer: 0,
+                        panic,
+                        heard: 0,
+                        unsaid: None,
+                    });
                 }
             }
+        }
+    }
+
+    /// Without a person, where that is wanted and harms nobody.
+    fn pass_over(&mut self, stop: &Stop) {
+        match self.poison.pass_over(&self.common, self.board.role(), stop) {
+            Ok(Some(fault)) => {
+                tracing::error!(partition = self.board.number, fault, reason = %stop, "passed over, as skip_poison says");
+                self.board.tell();
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(partition = self.board.number, %error, "not passed over: a person must"),
         }
     }
 
@@ -123,16 +156,6 @@ impl Seat {
             thread::park_timeout(until.saturating_duration_since(Instant::now()));
         }
         !self.common.stopping()
-    }
-
-    /// Until a person has said what is to become of the input. False: the node stops first.
-    fn wait_told(&self) -> bool {
-        while !self.common.stopping() {
-            if self.board.wait_told(IDLE) {
-                return true;
-            }
-        }
-        false
     }
 
     /// Until a look after those finds that sagas may live by the topic. False: the node stops first.
@@ -184,7 +207,12 @@ impl Seat {
                 thread::park_timeout(turned.pause);
             }
         }
-        Ok(owner.close())
+        Ok(owner.close().and_then(|()| self.leave(None)))
+    }
+
+    /// What the next life with this store is to know; none: this one ended cleanly.
+    fn leave(&self, trail: Option<&Trail>) -> Result<(), Stop> {
+        self.place().map_or(Ok(()), |place| Ok(Trail::save(trail, place)?))
     }
 
     fn show(&self, owner: &Owner) -> Result<(), Stop> {
@@ -217,7 +245,7 @@ impl Seat {
             None => (Box::new(MemoryStore::new()), Origin::default(), None),
             Some(place) => {
                 self.prepare(place)?;
-                let store = RocksStore::open(place, &self.shared)?;
+                let store = self.open_store(place)?;
                 let Sidecar { cluster_id, topic_id, .. } = Sidecar::load(place)?;
                 let checkpointer = store.checkpointer();
                 (Box::new(store), Origin { cluster_id, topic_id }, Some(checkpointer))
@@ -232,11 +260,18 @@ impl Seat {
             faults: self.faults.clone(),
             rules: self.common.options.rules,
         };
-        let (owner, origin) = Owner::open(options, store, &known, Arc::clone(&self.common.log))?;
+        let (mut owner, origin) = Owner::open(options, store, &known, Arc::clone(&self.common.log))?;
         if let Some(place) = &place
             && origin != known
         {
             Sidecar { cluster_id: origin.cluster_id, topic_id: origin.topic_id, halted: None }.save(place)?;
+        }
+        if let Some(place) = place {
+            let last = Trail::load(&place)?;
+            Trail::save(Some(&last.unwrap_or(Trail::Open)), &place)?;
+            if let Some(last) = last {
+                owner.watch(last, Box::new(move |trail| Trail::save(Some(trail), &place)));
+            }
         }
         Ok((owner, checkpointer))
     }
@@ -270,9 +305,22 @@ impl Seat {
     }
 
     fn position_at(&self, place: &Path) -> Result<Offset, Stop> {
-        let store = RocksStore::open(place, &self.shared)?;
+        let store = self.open_store(place)?;
         let meta = view::meta(&store).map_err(Stop::Store)?;
         Ok(meta.map_or(0, |meta| meta.next))
+    }
+
+    /// A store that this process had open may be held by readers for a moment; any other is somebody else's.
+    fn open_store(&self, place: &Path) -> Result<RocksStore, StoreError> {
+        let mut outcome = RocksStore::open(place, &self.shared);
+        for _ in 0..if self.lived { DROP_PATIENCE } else { 0 } {
+            if !matches!(outcome, Err(StoreError::InUse { .. })) {
+                break;
+            }
+            thread::park_timeout(Duration::from_millis(10));
+            outcome = RocksStore::open(place, &self.shared);
+        }
+        outcome
     }
 
     /// Readers in other threads hold a store for a moment only.

@@ -51,6 +51,7 @@ fn options(dir: &Path) -> NodeOptions {
         memory: Memory::default(),
         rules: KnownRules::OWN,
         checkpoints: None,
+        skip_poison: None,
     }
 }
 

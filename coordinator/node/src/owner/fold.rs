@@ -14,6 +14,7 @@ use super::{BOUNDS_EVERY, Failure, Owner, READ_BACKOFF};
 use crate::owner::opening::check_last;
 use crate::owner::stop::Stop;
 use crate::owner::term::Term;
+use crate::owner::watch::Next;
 use crate::{BootTime, fail_point, sealed};
 
 /// How long a reader that fails again and again is left alone at most.
@@ -117,13 +118,14 @@ impl Owner {
         let over = |log: &dyn Log| log.wall_clock().abs_diff(began) >= FOLDING;
         let outputs_before = self.partition.meta().map(|meta| meta.output_hash);
         while records < RECORDS && bytes < BYTES && timers < TIMERS && !over(&*self.log) {
+            let Some(at_once) = self.look_out()? else { break };
             let Some(record) = self.backlog.pop_front() else { break };
             if !record.append_time {
                 return Err(Stop::NoAppendTime { partition: self.options.partition, offset: record.offset });
             }
             let length = record.record.value.len();
             records += 1;
-            match self.fold_one(&record)? {
+            match self.fold_one(&record, at_once)? {
                 Some(Folded::Whole) => bytes += length,
                 Some(Folded::More) => {
                     timers += TIMERS_AT_ONCE;
@@ -143,15 +145,55 @@ impl Owner {
         Ok(records > 0)
     }
 
+    /// How many timers of the next record are folded at once; none: it is not folded now.
+    fn look_out(&mut self) -> Result<Option<u32>, Stop> {
+        if self.seeking.is_some() {
+            return Ok(None);
+        }
+        match (self.backlog.front().map(|next| next.offset), &self.watch) {
+            (None, _) => Ok(None),
+            (Some(_), None) => Ok(Some(TIMERS_AT_ONCE)),
+            (Some(offset), Some(_)) => self.watched(offset),
+        }
+    }
+
+    /// The same, while this life writes down where it is.
+    fn watched(&mut self, offset: Offset) -> Result<Option<u32>, Stop> {
+        let timer = self.timer();
+        let Some(watch) = &mut self.watch else { return Ok(Some(TIMERS_AT_ONCE)) };
+        let alone = Some(u32::from(timer > 0));
+        match watch.before(offset, timer)? {
+            Next::Fold => Ok(Some(TIMERS_AT_ONCE)),
+            Next::Alone => Ok(alone),
+            Next::CaughtUp => {
+                self.watch = None;
+                Ok(Some(TIMERS_AT_ONCE))
+            }
+            Next::Deadly(_) if self.options.faults.contains_key(&(offset, timer)) => Ok(alone),
+            Next::Deadly(died) => {
+                tracing::error!(
+                    partition = self.options.partition,
+                    offset,
+                    timer,
+                    died,
+                    "not folded: lives have died there"
+                );
+                let what = format!("{died} lives of this node have died there, one after the other");
+                self.begin_seeking(offset, timer, what)?;
+                self.read_again().map(|()| None)
+            }
+        }
+    }
+
     /// None: it panicked, and is folded again from the last commit on.
-    fn fold_one(&mut self, fetched: &Fetched) -> Result<Option<Folded>, Stop> {
+    fn fold_one(&mut self, fetched: &Fetched, at_once: u32) -> Result<Option<Folded>, Stop> {
         let record = LogRecord { offset: fetched.offset, timestamp: fetched.timestamp, value: &fetched.record.value };
         let (partition, faults) = (&mut self.partition, &self.options.faults);
         let folding = AssertUnwindSafe(|| {
             if !faults.contains_key(&(record.offset, 0)) {
                 fail_point::fold(record.offset);
             }
-            partition.fold(record, TIMERS_AT_ONCE)
+            partition.fold(record, at_once)
         });
         match catch_unwind(folding) {
             Ok(Ok(folded)) => {
@@ -180,24 +222,36 @@ impl Owner {
         sealed::proven(&self.options.key, log_id, self.options.partition, &fetched.record.value)
     }
 
-    fn after_panic(&mut self, offset: Offset, panic: String) -> Result<(), Stop> {
-        let partition = self.options.partition;
-        let timer = match self.partition.meta().map(|meta| &meta.folding) {
+    /// The timer that fires next, within the record that is folded; 0: the record itself.
+    fn timer(&self) -> u32 {
+        match self.partition.meta().map(|meta| &meta.folding) {
             Some(Folding::Firing { timers }) => timers + 1,
             Some(Folding::Telling { told, .. }) => told + 1,
             Some(Folding::Between | Folding::Beginning { .. }) | None => 0,
-        };
+        }
+    }
+
+    fn after_panic(&mut self, offset: Offset, panic: String) -> Result<(), Stop> {
+        let partition = self.options.partition;
+        let timer = self.timer();
         tracing::error!(partition, offset, timer, panic, "the fold panicked: nothing is decided");
+        self.furthest = self.furthest.max(Some((offset, timer)));
         if self.panicked == Some((offset, timer)) {
             // Before discarding: a partition that never was committed then knows its own log no more.
-            self.begin_seeking(offset, timer, panic)?;
+            self.begin_seeking(offset, timer, format!("it panics: {panic}"))?;
         }
         self.panicked = Some((offset, timer));
         self.partition.discard()?;
         self.dirty = false;
         self.uncommitted = 0;
+        self.read_again()
+    }
+
+    /// From the record on that is folded next.
+    fn read_again(&mut self) -> Result<(), Stop> {
         self.backlog.clear();
-        self.reader = self.log.reader(&self.inbox, partition, self.partition.next()).map_err(Stop::Log)?;
+        let (partition, next) = (self.options.partition, self.partition.next());
+        self.reader = self.log.reader(&self.inbox, partition, next).map_err(Stop::Log)?;
         self.failure = None;
         Ok(())
     }

@@ -7,10 +7,11 @@ pub mod opening;
 mod pace;
 mod publisher;
 mod run;
-mod seek;
+pub mod seek;
 pub mod status;
 pub mod stop;
 mod term;
+pub mod watch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use sagaline_partition::{Faults, Halt, KnownRules, Partition};
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{Millis, Offset};
+use sagaline_store::Trail;
 
 use crate::owner::opening::Origin;
 use crate::owner::seek::Seeking;
@@ -30,6 +32,7 @@ use crate::owner::status::{ChannelStatus, PartitionStatus, Standing};
 use crate::owner::stop::Stop;
 pub use crate::owner::term::Role;
 use crate::owner::term::{Own, Term};
+use crate::owner::watch::{Keep, Watch};
 use crate::window::lane_and_number;
 use crate::{BootTime, Names, fail_point};
 
@@ -98,14 +101,20 @@ pub struct Owner {
     log_start: Offset,
     bounds_at: BootTime,
     role: Role,
+    /// When the group made it the owner, until it has published something.
+    given: Option<BootTime>,
     term: Term,
     own: Own,
     next_lane: u64,
     last_turn: Option<(BootTime, Millis)>,
     /// Where the fold has panicked since the store was opened, and no record behind it was folded.
     panicked: Option<(Offset, u32)>,
+    /// The furthest place at which it has.
+    furthest: Option<(Offset, u32)>,
     /// It has panicked twice: the log ahead is looked through, and nothing is folded.
     seeking: Option<Seeking>,
+    /// The last life ended in a death: where this one folds is written down until it has caught up.
+    watch: Option<Watch>,
     dirty: bool,
     /// Bytes of the log that are folded and not committed.
     uncommitted: usize,
@@ -170,12 +179,15 @@ impl Owner {
             log_start,
             bounds_at: Duration::ZERO,
             role: Role::Owner,
+            given: None,
             term: Term::Following { claim_at: Duration::ZERO },
             own: Own::default(),
             next_lane: OWN_LANE + 1,
             last_turn: None,
             panicked: None,
+            furthest: None,
             seeking: None,
+            watch: None,
             dirty: false,
             uncommitted: 0,
             committed_at: Duration::ZERO,
@@ -191,6 +203,11 @@ impl Owner {
             log,
         };
         Ok((owner, origin))
+    }
+
+    /// The last life that had the store died, there or somewhere: until the log's end of now is folded, this one writes down where it is.
+    pub fn watch(&mut self, last: Trail, keep: Keep) {
+        self.watch = Some(Watch::begin(last, self.log_end, keep));
     }
 
     /// Reads, folds, publishes, reports: at most about a second of work. Waits at most `wait` for the next record where there is none.

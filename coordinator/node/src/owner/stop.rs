@@ -97,9 +97,9 @@ pub enum Stop {
         /// Its offset.
         offset: Offset,
     },
-    /// The fold panics, twice, the second time on clean caches.
+    /// The fold panics, twice, the second time on clean caches; or this process has died there again and again.
     #[error(
-        "the fold of inbox partition {partition} panics at {offset}.{timer}: {panic}. Nothing was decided. \
+        "the fold of inbox partition {partition} can't go on at {offset}.{timer}: {panic}. Nothing was decided. \
          `sagaline skip {partition} {offset}.{timer} --reason WHY` has that input passed over"
     )]
     Panicked {
@@ -109,12 +109,17 @@ pub enum Stop {
         offset: Offset,
         /// The timer within it; 0: the record itself.
         timer: u32,
-        /// What the panic said.
+        /// What happens, and what the panic said.
         panic: String,
+        /// Before this offset no person's word lies that helps.
+        heard: Offset,
+        /// The claim under which this node published when the input came, where it is certain that nobody has published what the input would decide;
+        /// none: somebody may have.
+        unsaid: Option<Offset>,
     },
     /// The fold panics here, and another node has folded on.
     #[error(
-        "the fold of inbox partition {partition} panics at {offset}.{timer}: {panic}. Nothing was decided. The Progress at offset {at} shows that \
+        "the fold of inbox partition {partition} can't go on at {offset}.{timer}: {panic}. Nothing was decided. The Progress at offset {at} shows that \
          another node has folded that input: let that one go on, and compare both nodes' builds and machines. `sagaline skip` would be refused"
     )]
     PanicsAlone {

@@ -38,8 +38,9 @@ pub enum Term {
     Following { claim_at: BootTime },
     /// Its claim is appended; it folds up to that.
     Claiming,
-    /// Its claim is the newest that it has folded: it publishes.
-    Live { claim: Offset, since: BootTime, publisher: Publisher, pace: Pace },
+    /// Its claim is the newest that it has folded: it publishes. What was decided before it went live not until a Progress of this claim is folded:
+    /// from then on every node knows that it has folded so far, and no input before is passed over any more (docs/adr/0015).
+    Live { claim: Offset, since: BootTime, publisher: Publisher, pace: Pace, vouched: bool },
 }
 
 /// The owner's own records: at most one at a time is not folded yet.
@@ -83,7 +84,7 @@ impl Owner {
         tracing::info!(partition = self.options.partition, ?role, "the group's decision");
         match (role, &mut self.term) {
             (Role::Standby, Term::Claiming | Term::Live { .. }) => self.fall_silent(now),
-            (Role::Owner, Term::Following { claim_at }) => *claim_at = now,
+            (Role::Owner, Term::Following { claim_at }) => (*claim_at, self.given) = (now, Some(now)),
             (Role::Standby, Term::Following { .. }) | (Role::Owner, Term::Claiming | Term::Live { .. }) => {}
         }
         self.own.setbacks = 0;
@@ -116,6 +117,9 @@ impl Owner {
                 let folded = self.own.pending.as_ref().and_then(|pending| pending.offset);
                 if folded.is_some_and(|offset| self.partition.next() > offset) {
                     self.own_folded()?;
+                    if let Term::Live { vouched, .. } = &mut self.term {
+                        *vouched = true;
+                    }
                     fail_point::pass(fail_point::AFTER_PROGRESS);
                     if self.clock_faults >= MAX_CLOCK_FAULTS {
                         self.fall_silent(now);
@@ -129,8 +133,20 @@ impl Owner {
     fn go_live(&mut self, claim: Offset, now: BootTime) -> Result<(), Stop> {
         tracing::info!(partition = self.options.partition, claim, "live");
         let publisher = Publisher::begin(self.options.names.clone(), &self.partition, self.next_lane)?;
-        self.term = Term::Live { claim, since: now, publisher, pace: Pace::default() };
+        let vouched = self.partition.channels().values().all(|channel| channel.length == 0);
+        self.term = Term::Live { claim, since: now, publisher, pace: Pace::default(), vouched };
+        if vouched {
+            self.tell_taken(now);
+        }
         Ok(())
+    }
+
+    /// From the group's decision until what its last owner left is being published, or nothing was left.
+    fn tell_taken(&mut self, now: BootTime) {
+        if let Some(given) = self.given.take() {
+            let took_ms = now.saturating_sub(given).as_millis() as u64;
+            tracing::info!(partition = self.options.partition, took_ms, "taken over");
+        }
     }
 
     /// What the term asks for now. Whether anything was appended.
@@ -146,12 +162,26 @@ impl Owner {
                 Ok(may)
             }
             Term::Claiming => Ok(false),
+            Term::Live { claim, publisher, pace, vouched: false, .. } => {
+                publisher.offer(self.partition.take_published());
+                let may = self.own.pending.is_none() && pace.may_report(now);
+                if may {
+                    pace.appended(now);
+                    let claim = *claim;
+                    self.append_own(Some(claim), Vec::new(), now, wall);
+                }
+                Ok(may)
+            }
             Term::Live { publisher, .. } => {
                 let before = self.producer.in_flight();
                 publisher.offer(self.partition.take_published());
                 let (partition, log, producer) = (&self.partition, &*self.log, self.producer.as_mut());
                 let (source, node) = (&self.source, &self.options.node);
                 publisher.pump(&mut Tools { source, node, partition, log, producer, now, wall })?;
+                let published = self.producer.in_flight() > before;
+                if published {
+                    self.tell_taken(now);
+                }
                 self.report(now, wall)?;
                 Ok(self.producer.in_flight() > before)
             }

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use sagaline_log::simulated::Faults;
 use sagaline_log::{LogError, Record};
-use sagaline_partition::Halt;
+use sagaline_partition::{Halt, LookAhead};
 use sagaline_schemas::record::{Body, Fault, Progress};
+use sagaline_store::Trail;
 
 use super::opening::Origin;
+use super::seek::{Heard, Search};
 use super::status::Standing;
 use super::stop::Stop;
 use super::{Owner, Role, Turned};
+use crate::sealed;
 use crate::stage::{Desk, Disk, Stage, ended, sagas};
 use crate::verify::Refold;
 
@@ -138,13 +141,51 @@ fn who_stands_by_folds_along_in_silence_and_goes_on_at_once_when_it_is_given_the
         stage.start(&format!("b-{n}"));
     }
     drop(one);
+    let topic = stage.names.of_channel("commands.desk");
+    let published = || stage.simulation.records(&topic, 0).unwrap().len();
+    let before = published();
     two.take_role(Role::Owner, stage.now());
     let given = stage.now();
-    stage.run(&mut [&mut two], &mut desk, |owners| live(owners[0]));
+    stage.run(&mut [&mut two], &mut desk, |_| published() > before);
     let took = stage.now() - given;
-    assert!(took < Duration::from_secs(1), "live within a second of the group's decision, not {took:?}");
+    assert!(took < Duration::from_secs(1), "it publishes within a second of the group's decision, not {took:?}");
     stage.run(&mut [&mut two], &mut desk, |owners| ended(owners[0]) == 40 && outbox(owners[0]) == 0);
     refolds_to_the_same(&stage, &two);
+}
+
+#[test]
+fn who_takes_over_says_that_it_has_folded_so_far_before_it_publishes_what_was_left() {
+    let stage = Stage::new(1);
+    let mut desk = Desk::new(&stage);
+    let (mut one, mut two) = (stage.owner("one", &Disk::default()), stage.owner("two", &Disk::default()));
+    two.take_role(Role::Standby, stage.now());
+    stage.run(&mut [&mut one, &mut two], &mut desk, |owners| live(owners[0]) && owners[1].position() > 0);
+    // An order that the first one never folds: it is gone.
+    drop(one);
+    let offset = stage.start("o-1");
+    let topic = stage.names.of_channel("commands.desk");
+    let published = || stage.simulation.records(&topic, 0).unwrap().len();
+    let (before, told) = (published(), |from: i64| -> Vec<Progress> {
+        let bodies =
+            stage.simulation.records(&stage.names.inbox(), 0).unwrap().into_iter().filter(|it| it.offset > from);
+        let proven = |it: sagaline_log::Fetched| sealed::proven(&stage.key, stage.inbox.log_id, 0, &it.record.value);
+        bodies
+            .filter_map(proven)
+            .filter_map(|body| if let Body::Progress(it) = body { Some(it) } else { None })
+            .collect()
+    });
+    two.take_role(Role::Owner, stage.now());
+    while published() == before {
+        let vouched = told(offset).iter().any(|progress| progress.since.is_some());
+        two.turn(stage.now(), Duration::ZERO).unwrap();
+        assert!(published() == before || vouched, "it published first: {:#?}", told(offset));
+        stage.simulation.advance(5);
+    }
+    // From here on a word about that order comes too late: it is refused, and nobody folds without it what was published.
+    let set_aside = two.status().unwrap().counters.parked;
+    stage.put(&fault(offset));
+    stage.run(&mut [&mut two], &mut desk, |owners| ended(owners[0]) == 1);
+    assert_eq!(two.status().unwrap().counters.parked, set_aside + 1);
 }
 
 #[test]
@@ -536,6 +577,137 @@ fn who_alone_panics_at_an_input_is_told_that_another_node_has_folded_it() {
     assert!(matches!(stop, Stop::PanicsAlone { offset: at, .. } if at == offset), "{stop}");
     other.turn(stage.now(), Duration::ZERO).unwrap();
     assert_eq!(other.status().unwrap().counters.parked, 1, "who has folded it refuses the Fault");
+}
+
+#[test]
+fn an_input_at_which_two_lives_have_died_is_not_folded_by_the_third_until_a_person_has_spoken() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    let offset = stage.start("o-1");
+    stage.start("o-2");
+    let begin = || {
+        let mut owner = stage.owner("one", &disk);
+        owner.watch(Trail::Input { offset, timer: 0, died: 1 }, Box::new(|_| Ok(())));
+        owner
+    };
+    let mut owner = begin();
+    let stop = stop_of(&stage, &mut owner);
+    assert!(matches!(stop, Stop::Panicked { offset: at, timer: 0, unsaid: None, .. } if at == offset), "{stop}");
+    assert!(stop.to_string().contains("2 lives of this node have died there"), "{stop}");
+    assert_eq!(owner.position(), offset);
+    stage.put(&fault(offset));
+    let mut owner = begin();
+    stage.run(&mut [&mut owner], &mut desk, |owners| ended(owners[0]) == 1 && outbox(owners[0]) == 0);
+    assert_eq!(owner.status().unwrap().counters.parked, 1);
+}
+
+/// The claim under which nobody can have published what follows from the input, as the owner says that panics there.
+fn unsaid(stop: &Stop) -> Option<i64> {
+    let Stop::Panicked { unsaid, .. } = stop else { panic!("another stop: {stop}") };
+    *unsaid
+}
+
+fn claim(stage: &Stage, node: &str) -> Body {
+    Body::Progress(Progress { wall: stage.log.wall_clock(), since: None, acked: Vec::new(), node: node.to_owned() })
+}
+
+#[test]
+fn that_nobody_has_said_anything_of_an_input_is_known_only_by_who_published_when_it_came() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    let mut owner = stage.owner("one", &disk);
+    stage.run(&mut [&mut owner], &mut desk, |owners| live(owners[0]));
+    let claim = owner.status().unwrap().claim;
+    disk.mine("o-1", u32::MAX);
+    stage.start("o-0");
+    stage.start("o-1");
+    assert_eq!(unsaid(&stop_of(&stage, &mut owner)), claim);
+    drop(owner);
+    let stop = stop_of(&stage, &mut stage.owner("one", &disk));
+    assert_eq!(unsaid(&stop), None, "it was in the log before: its last life may have published");
+}
+
+#[test]
+fn another_claim_before_the_input_leaves_it_open_who_has_published() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    let mut owner = stage.owner("one", &disk);
+    stage.run(&mut [&mut owner], &mut desk, |owners| live(owners[0]));
+    disk.mine("o-1", u32::MAX);
+    stage.put(&claim(&stage, "two"));
+    stage.start("o-1");
+    assert_eq!(unsaid(&stop_of(&stage, &mut owner)), None);
+}
+
+#[test]
+fn an_input_that_was_folded_before_and_panics_when_it_is_folded_again_may_have_been_published() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    let mut owner = stage.owner("one", &disk);
+    stage.run(&mut [&mut owner], &mut desk, |owners| live(owners[0]));
+    disk.mine("o-2", 1);
+    let first = stage.start("o-1");
+    stage.start("o-2");
+    while owner.panicked.is_none() {
+        owner.turn(stage.now(), Duration::ZERO).unwrap();
+    }
+    // The first one was folded, and is folded again behind the last commit.
+    disk.mine("o-1", u32::MAX);
+    let stop = stop_of(&stage, &mut owner);
+    assert!(matches!(stop, Stop::Panicked { offset, unsaid: None, .. } if offset == first), "{stop}");
+}
+
+#[test]
+fn claims_behind_the_input_are_seen() {
+    let stage = Stage::new(1);
+    let offset = stage.start("o-1");
+    let ahead = LookAhead::new(stage.key.clone(), stage.inbox.log_id, 0, (offset, 0));
+    let mut search = Search::behind(offset, ahead, &*stage.log, &stage.names.inbox(), 0).unwrap();
+    assert_eq!((heard(&mut search), search.claimed()), (vec![], None));
+    let at = stage.put(&claim(&stage, "two"));
+    assert_eq!((heard(&mut search), search.claimed()), (vec![], Some(at)));
+}
+
+/// Looks on until the log says nothing more; what it said.
+fn heard(search: &mut Search) -> Vec<Heard> {
+    let all = std::iter::from_fn(|| Some(search.go_on(Duration::ZERO).unwrap()));
+    all.take_while(|heard| *heard != Heard::Silence).filter(|heard| *heard != Heard::Nothing).collect()
+}
+
+#[test]
+fn who_has_halted_hears_the_word_that_is_written_later() {
+    let stage = Stage::new(1);
+    let disk = Disk::default();
+    disk.mine("o-1", u32::MAX);
+    let offset = stage.start("o-1");
+    let Stop::Panicked { heard: until, .. } = stop_of(&stage, &mut stage.owner("one", &disk)) else {
+        panic!("another stop")
+    };
+    let ahead = LookAhead::new(stage.key.clone(), stage.inbox.log_id, 0, (offset, 0));
+    let mut search = Search::behind(offset, ahead, &*stage.log, &stage.names.inbox(), 0).unwrap();
+    assert_eq!(heard(&mut search), []);
+    stage.put(&fault(offset - 1));
+    stage.start("o-2");
+    assert_eq!(heard(&mut search), [], "a word about another input");
+    let at = stage.put(&fault(offset));
+    let Heard::Word { at: found, note } = &heard(&mut search)[0] else { panic!("no word") };
+    assert_eq!((*found, note.by.as_str()), (at, "ada"));
+    assert!(at >= until, "it was not there when the owner looked");
+}
+
+#[test]
+fn who_has_halted_hears_that_another_node_has_folded_the_input() {
+    let stage = Stage::new(1);
+    let (disk, mut desk) = (Disk::default(), Desk::new(&stage));
+    disk.mine("o-1", u32::MAX);
+    let offset = stage.start("o-1");
+    stop_of(&stage, &mut stage.owner("one", &disk));
+    let ahead = LookAhead::new(stage.key.clone(), stage.inbox.log_id, 0, (offset, 0));
+    let mut search = Search::behind(offset, ahead, &*stage.log, &stage.names.inbox(), 0).unwrap();
+    assert_eq!(heard(&mut search), []);
+    let mut other = stage.owner("other", &Disk::default());
+    stage.run(&mut [&mut other], &mut desk, |owners| ended(owners[0]) == 1 && outbox(owners[0]) == 0);
+    assert!(matches!(heard(&mut search)[..], [Heard::Vouched { .. }, ..]));
 }
 
 #[test]

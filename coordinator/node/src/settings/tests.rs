@@ -95,6 +95,6 @@ fn a_change_goes_to_all_and_a_repeated_one_to_who_lacks_it() {
 
 #[test]
 fn the_page_for_operators_prints_this_table() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).unwrap();
+    let page = std::fs::read_to_string(sagaline_test_sources::root().join("docs/operations.md")).unwrap();
     assert!(page.contains(&markdown()), "docs/operations.md should print:\n{}", markdown());
 }

@@ -140,7 +140,7 @@ fn result(json: &str) -> Answer {
 /// The example of the documentation: one order is fulfilled, one is refused its money and goes back, one fails until its attempts are used up,
 /// one is cancelled while the money is taken, one event is told twice.
 fn order() -> Vec<Stage> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/order-fulfilment");
+    let folder = sagaline_test_sources::root().join("docs/examples/order-fulfilment");
     let Loaded { definitions, contracts, .. } = load(&[folder]).unwrap_or_else(|error| panic!("{error}"));
     let definitions: Vec<_> = definitions.into_values().collect();
     let contracts: Vec<_> = contracts.iter().cloned().collect();
@@ -279,7 +279,7 @@ fn gates() -> Vec<Stage> {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fold/golden")
+    sagaline_test_sources::root().join("coordinator/partition/tests/fold/golden")
 }
 
 fn updates() -> bool {

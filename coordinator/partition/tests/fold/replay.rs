@@ -1,9 +1,10 @@
 //! I8: whoever folds the same log has the same state and the same outputs, however the work was cut into batches.
 
-use sagaline_partition::{Folded, LogRecord};
+use sagaline_partition::{Faults, Folded, LogRecord, Partition, digest};
 use sagaline_schemas::proof;
 use sagaline_schemas::record::Body;
 use sagaline_schemas::schema::INBOX;
+use sagaline_store::MemoryStore;
 
 use crate::stage::{LOG, Stage, key};
 
@@ -51,6 +52,28 @@ fn a_batch_may_end_between_any_two_timers() {
         assert_eq!(again, digest, "every {every}, budget {budget}");
         assert_eq!(outputs, stage.outputs);
     }
+}
+
+#[test]
+fn a_record_may_be_folded_alone_and_each_of_its_timers_after_it() {
+    let mut stage = busy();
+    let digest = stage.digest();
+    let mut partition = Partition::open(0, Box::new(MemoryStore::new()), key(), Faults::new()).unwrap();
+    let (mut alone, mut outputs) = (0, vec![]);
+    for (offset, (timestamp, value)) in (0..).zip(&stage.log) {
+        let record = LogRecord { offset, timestamp: *timestamp, value };
+        let mut folded = partition.fold(record, 0).unwrap();
+        while folded == Folded::More {
+            alone += 1;
+            partition.commit().unwrap();
+            folded = partition.fold(record, 1).unwrap();
+        }
+        outputs.extend(partition.take_published());
+    }
+    partition.commit().unwrap();
+    assert!(alone > 20, "{alone} timers");
+    assert_eq!(digest::digest(partition.reader().as_ref()).unwrap(), digest);
+    assert_eq!(outputs, stage.outputs);
 }
 
 #[test]

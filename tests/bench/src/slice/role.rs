@@ -138,6 +138,7 @@ fn coordinate(setting: &Setting, log: Arc<dyn Log>, data: &Path) -> Result<()> {
         memory: Memory::default(),
         rules: KnownRules::OWN,
         checkpoints: None,
+        skip_poison: None,
     };
     let node = Node::start(node, Arc::clone(&log))?;
     for (partition, end) in node.partitions().into_iter().zip(&ends) {

@@ -153,6 +153,20 @@ impl Cluster {
         Ok(())
     }
 
+    /// How long each take-over of a partition lasted, from the group's decision to the first publication, as the nodes say of themselves.
+    pub fn from_decision(&self) -> Result<Vec<Duration>> {
+        let mut found = Vec::new();
+        for node in &self.stack.coordinators {
+            for log in node.logs()? {
+                let told = log.lines().filter(|line| line.contains("taken over"));
+                let took =
+                    told.filter_map(|line| line.split("took_ms=").nth(1)?.split_whitespace().next()?.parse().ok());
+                found.extend(took.map(Duration::from_millis));
+            }
+        }
+        Ok(found)
+    }
+
     /// Every order ended, each effect happened once, and every node says so.
     pub fn check_world(&mut self) -> Result<()> {
         for node in 0..NODES {

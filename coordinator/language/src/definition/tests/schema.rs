@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use sagaline_schemas::Value;
 
@@ -165,7 +164,7 @@ fn every_example_is_valid() {
 
 #[test]
 fn the_tests_of_the_stories_are_valid() {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let examples = sagaline_test_sources::root().join("docs/examples");
     let mut seen = 0;
     for folder in fs::read_dir(examples).expect("the examples can be read") {
         for file in fs::read_dir(folder.expect("an entry").path()).expect("a folder") {

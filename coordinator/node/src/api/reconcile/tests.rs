@@ -186,8 +186,17 @@ impl Stage {
         topics::create(&*log, &names, &key, &topics).unwrap();
         let (prefix, name) = ("t.".to_owned(), "test".to_owned());
         let (memory, rules) = (Memory::default(), KnownRules::OWN);
-        let options =
-            NodeOptions { data_dir: None, prefix, key, name, single_broker: true, memory, rules, checkpoints: None };
+        let options = NodeOptions {
+            data_dir: None,
+            prefix,
+            key,
+            name,
+            single_broker: true,
+            memory,
+            rules,
+            checkpoints: None,
+            skip_poison: None,
+        };
         let node = Arc::new(Node::start(options, Arc::clone(&log)).unwrap());
         let contract = |text| sagaline_language::contract("contract.yaml", text).unwrap().value;
         let contracts = [contract(DESK), contract(COURIER)];

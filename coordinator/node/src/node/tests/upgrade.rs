@@ -2,11 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use sagaline_log::simulated::Simulation;
 use sagaline_log::{Log, NewTopic};
 use sagaline_partition::{Halt, KnownRules, RULES_VERSION, Rules};
 use sagaline_schemas::record::{Body, EngineVersion};
@@ -16,37 +13,21 @@ use super::{PARTITIONS, PATIENCE, ended, key, order, wanted};
 use crate::node::{Node, NodeError, NodeOptions, RaiseError};
 use crate::owner::stop::Stop;
 use crate::registry::ApplyOptions;
-use crate::stage::{Desk, contract, definition};
+use crate::stage::{Desk, Passing, contract, definition};
 use crate::{Names, PartitionStatus, Standing, topics};
 
 const NEXT: u32 = RULES_VERSION + 1;
 
-/// A log that several nodes may share, whose time is that of this machine.
-struct World {
-    log: Arc<dyn Log>,
-    stopping: Arc<AtomicBool>,
-    clock: Option<JoinHandle<()>>,
-}
+/// A log that several nodes may share.
+struct World(Passing);
 
 impl World {
     fn new() -> Self {
-        let simulation = Simulation::new(11);
-        let log: Arc<dyn Log> = Arc::new(simulation.log());
-        topics::create(&*log, &Names::new("t."), &key(), &wanted()).unwrap();
-        log.create_topic(&NewTopic { name: "orders".to_owned(), partitions: 1, replicas: 1, settings: Vec::new() })
-            .unwrap();
-        let stopping = Arc::new(AtomicBool::new(false));
-        let until = Arc::clone(&stopping);
-        let clock = thread::spawn(move || {
-            let (began, mut passed) = (Instant::now(), 0);
-            while !until.load(Ordering::Relaxed) {
-                let now = began.elapsed().as_millis() as u64;
-                simulation.advance(now - passed);
-                passed = now;
-                thread::park_timeout(Duration::from_millis(1));
-            }
-        });
-        Self { log, stopping, clock: Some(clock) }
+        let passing = Passing::begin();
+        topics::create(&*passing.log, &Names::new("t."), &key(), &wanted()).unwrap();
+        let orders = NewTopic { name: "orders".to_owned(), partitions: 1, replicas: 1, settings: Vec::new() };
+        passing.log.create_topic(&orders).unwrap();
+        Self(passing)
     }
 
     /// The node of this name, by a build that knows the rules up to a version.
@@ -60,8 +41,9 @@ impl World {
             memory: Memory::default(),
             rules: KnownRules::up_to(newest),
             checkpoints: None,
+            skip_poison: None,
         };
-        Node::start(options, Arc::clone(&self.log)).unwrap()
+        Node::start(options, Arc::clone(&self.0.log)).unwrap()
     }
 
     /// Orders come in at one node, are answered, and all nodes see as many sagas ended.
@@ -76,13 +58,6 @@ impl World {
             let counts: Vec<i64> = nodes.iter().map(|node| ended(&node.partitions())).collect();
             assert!(began.elapsed() < PATIENCE, "{counts:?} of {total} ended: {:#?}", at.partitions()[0].status());
         }
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        self.clock.take().map(JoinHandle::join);
     }
 }
 
@@ -118,7 +93,7 @@ fn two_builds_run_side_by_side_until_the_rules_are_raised_and_then_the_old_one_r
     let world = World::new();
     let old = world.node(dir.path(), "one", RULES_VERSION);
     apply(&old);
-    let mut desk = Desk::on(Arc::clone(&world.log), old.names().of_channel("commands.desk"));
+    let mut desk = Desk::on(Arc::clone(&world.0.log), old.names().of_channel("commands.desk"));
 
     // Deployed on the second node, taken back, and deployed again.
     for (newest, total) in [(NEXT, 10), (RULES_VERSION, 20), (NEXT, 30)] {
@@ -169,7 +144,7 @@ fn a_raise_that_was_cut_off_goes_on_and_asked_again_writes_nothing() {
     assert!(matches!(lower, Err(RaiseError::Lower { to: RULES_VERSION, partition: 1, in_force: NEXT })), "{lower:?}");
 
     let raises = || {
-        let raises = (0..PARTITIONS).map(|partition| raises_in(&*world.log, partition));
+        let raises = (0..PARTITIONS).map(|partition| raises_in(&*world.0.log, partition));
         raises.collect::<Vec<usize>>()
     };
     node.raise_rules(NEXT, "ada").unwrap();

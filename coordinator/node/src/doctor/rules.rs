@@ -1,0 +1,124 @@
+//! Which version of the rules is in force, as the log itself says: a store may be behind it, and a node may refuse it. A long log is looked through
+//! from its end backwards, for some seconds; what was left is told.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use sagaline_log::{Fetched, Log, LogError};
+use sagaline_partition::KnownRules;
+use sagaline_schemas::record::Body;
+use sagaline_schemas::{Offset, Partition};
+
+use super::{Finding, Patient};
+use crate::sealed;
+
+const WHAT: &str = "version";
+/// Records that are read at once.
+const PIECE: i64 = 100_000;
+/// All partitions together are looked through for so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one piece is waited for between two of its records.
+const WAIT: Duration = Duration::from_millis(250);
+
+/// What a partition's log says.
+struct InForce {
+    version: u32,
+    /// Records from its beginning on that were not looked at, or are gone: a raise may lie among them.
+    left: i64,
+}
+
+impl Patient<'_> {
+    /// The version in force in every partition.
+    pub(super) fn rules_in_force(&self, partitions: u32) -> Finding {
+        let deadline = Instant::now() + PATIENCE;
+        let mut found = Vec::new();
+        for partition in 0..partitions {
+            match self.in_force(partition, deadline) {
+                Ok(Some(in_force)) => found.push(in_force),
+                Ok(None) => {
+                    return Finding::wrong(
+                        WHAT,
+                        format!("inbox partition {partition} does not begin with its Genesis"),
+                    );
+                }
+                Err(error) => return Finding::wrong(WHAT, error.to_string()),
+            }
+        }
+        told(self.rules, &found)
+    }
+
+    /// None: the partition does not begin with its Genesis.
+    fn in_force(&self, partition: Partition, deadline: Instant) -> Result<Option<InForce>, LogError> {
+        let topic = self.names.inbox();
+        let Some(genesis) = sealed::begun_with(self.log, self.names, self.key, partition)? else { return Ok(None) };
+        let (start, mut below) = sealed::bounds(self.log, &topic, partition)?;
+        while below > start && Instant::now() < deadline {
+            let from = start.max(below - PIECE);
+            let Some(records) = piece(self.log, &topic, partition, (from, below), deadline)? else { break };
+            let raise = |fetched: &Fetched| {
+                let body = sealed::proven(self.key, genesis.log_id, partition, &fetched.record.value)?;
+                if let Body::EngineVersion(change) = body { Some(change.version) } else { None }
+            };
+            // A lower one is refused by the fold.
+            if let Some(version) = records.iter().filter_map(raise).max() {
+                return Ok(Some(InForce { version: version.max(genesis.rules_version), left: 0 }));
+            }
+            below = from;
+        }
+        Ok(Some(InForce { version: genesis.rules_version, left: below }))
+    }
+}
+
+/// All records of a stretch; none: they did not come in time.
+fn piece(
+    log: &dyn Log,
+    topic: &str,
+    partition: Partition,
+    (from, below): (Offset, Offset),
+    deadline: Instant,
+) -> Result<Option<Vec<Fetched>>, LogError> {
+    let (mut reader, mut records) = (log.reader(topic, partition, from)?, Vec::new());
+    loop {
+        let next = records.last().map_or(from, |last: &Fetched| last.offset + 1);
+        if next >= below {
+            return Ok(Some(records));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        reader.poll((below - next) as usize, WAIT, &mut records)?;
+    }
+}
+
+fn told(known: KnownRules, found: &[InForce]) -> Finding {
+    let mut by_version: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for (partition, in_force) in found.iter().enumerate() {
+        by_version.entry(in_force.version).or_default().push(partition.to_string());
+    }
+    let says: Vec<String> = match by_version.len() {
+        1 => by_version.keys().map(|version| format!("version {version} in every inbox partition")).collect(),
+        _ => by_version
+            .iter()
+            .map(|(version, partitions)| format!("version {version} in inbox partitions {}", partitions.join(", ")))
+            .collect(),
+    };
+    let KnownRules { oldest, newest } = known;
+    let knows = if oldest == newest { format!("version {newest}") } else { format!("versions {oldest} to {newest}") };
+    let mut says = format!("the rules in force have {}; this program knows {knows}", says.join(", "));
+    let left: i64 = found.iter().map(|in_force| in_force.left).sum();
+    if left > 0 {
+        says.push_str(&format!(
+            ". The first {left} records were not looked at, or are gone: should the rules have been raised there, `sagaline upgrade status` says so"
+        ));
+    }
+    match by_version.keys().find(|version| !known.knows(**version)) {
+        Some(version) => Finding::wrong(WHAT, format!("{says}: run a build that knows version {version}")),
+        None if by_version.len() > 1 => {
+            Finding::look(WHAT, format!("{says}: a raise was cut off, `sagaline upgrade raise` goes on with it"))
+        }
+        None => Finding::well(WHAT, says),
+    }
+}
+
+#[cfg(test)]
+mod tests;
