@@ -21,7 +21,7 @@ mod rocks;
 mod rows;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 mod world;
 
@@ -116,12 +116,14 @@ impl Retention {
         Self { keep: Millis::try_from(keep.as_millis()).unwrap_or(Millis::MAX), newest: BTreeMap::new() }
     }
 
-    /// A command of this log time came.
-    pub fn see(&mut self, inbox: &ReplyPartition, first: Millis) {
-        match self.newest.get_mut(inbox) {
-            Some(newest) => *newest = first.max(*newest),
-            None => drop(self.newest.insert(inbox.clone(), first)),
+    /// A command came. One beside the log has the time of a wall clock, which says nothing here.
+    pub fn see(&mut self, command: &Command) {
+        if command.address.kind == Kind::Ask || table::is_beside(command) {
+            return;
         }
+        let (inbox, first) = (ReplyPartition::of(command), command.first);
+        let newest = self.newest.entry(inbox).or_insert(first);
+        *newest = first.max(*newest);
     }
 
     /// Up to which `kept` rows may be dropped, by reply partition.
@@ -163,8 +165,12 @@ impl EffectStore {
         }
         let inbox = ReplyPartition::of(command);
         let row = self.rows.row(effect)?;
-        let horizon = if row.is_none() { self.rows.horizon(&inbox)? } else { None };
-        self.retention.see(&inbox, command.first);
+        let horizon = match row {
+            Some(_) => None,
+            None if table::is_beside(command) => self.rows.latest_horizon(&inbox.topic)?,
+            None => self.rows.horizon(&inbox)?,
+        };
+        self.retention.see(command);
         let Look { write, begin } = table::look(command, promise.into(), row.as_ref(), horizon);
         if let Some(row) = write {
             self.put(effect, &row)?;

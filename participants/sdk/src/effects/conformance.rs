@@ -80,6 +80,12 @@ fn reply_partitions_do_not_touch_each_other() {
         assert_eq!(rows.drop_through(&inbox(0), 100, 10).unwrap(), 1);
         assert_eq!(held(rows, 1..=3), [2, 3]);
         assert_eq!((rows.horizon(&inbox(1)).unwrap(), rows.horizon(&longer).unwrap()), (None, None));
+        assert_eq!((rows.latest_horizon("inbox2").unwrap(), rows.latest_horizon("inbox").unwrap()), (Some(10), None));
+        assert_eq!(rows.drop_through(&longer, 100, 10).unwrap(), 1);
+        rows.put(effect(4), &row(2, 40)).unwrap();
+        assert_eq!(rows.drop_through(&inbox(2), 100, 10).unwrap(), 1);
+        let latest = |except| rows.latest_horizon(except).unwrap();
+        assert_eq!((latest(""), latest("inbox"), latest("inbox2")), (Some(40), Some(10), Some(40)));
     });
 }
 
@@ -195,6 +201,9 @@ proptest! {
                 prop_assert_eq!(horizon, rocks.horizon(&inbox(p)).unwrap());
                 prop_assert_eq!(horizon, postgres.horizon(&inbox(p)).unwrap());
             }
+            let latest = memory.latest_horizon("").unwrap();
+            prop_assert_eq!(latest, rocks.latest_horizon("").unwrap());
+            prop_assert_eq!(latest, postgres.latest_horizon("").unwrap());
         }
     }
 }

@@ -118,6 +118,19 @@ impl PostgresStore {
         }
     }
 
+    /// Holds the effect's row, where there is one, and puts none there. Without one: the latest horizon but for those of this topic.
+    async fn look(
+        &self,
+        connection: &mut PgConnection,
+        effect: EffectId,
+        except: &str,
+    ) -> Result<Found, sqlx::Error> {
+        match self.hold(&mut *connection, effect).await? {
+            Some(stored) => Ok(Found { stored: Some(stored), horizon: None }),
+            None => Ok(Found { stored: None, horizon: self.latest_horizon(connection, except).await? }),
+        }
+    }
+
     /// Holds the effect's row, where there is one.
     async fn hold(&self, connection: &mut PgConnection, effect: EffectId) -> Result<Option<Stored>, sqlx::Error> {
         let held = sqlx::query(&self.schema.hold).bind(effect.to_string()).fetch_optional(connection);
@@ -131,6 +144,10 @@ impl PostgresStore {
     ) -> Result<Option<Millis>, sqlx::Error> {
         let horizon = sqlx::query_scalar(&self.schema.horizon).bind(&inbox.topic).bind(i64::from(inbox.partition));
         horizon.fetch_optional(connection).await
+    }
+
+    async fn latest_horizon(&self, connection: &mut PgConnection, except: &str) -> Result<Option<Millis>, sqlx::Error> {
+        sqlx::query_scalar(&self.schema.latest_horizon).bind(except).fetch_one(connection).await
     }
 
     async fn put(&self, connection: &mut PgConnection, effect: EffectId, row: &Row) -> Result<(), sqlx::Error> {

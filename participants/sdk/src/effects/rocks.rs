@@ -162,6 +162,18 @@ impl EffectRows for RocksRows {
         value.map(|value| self.decode(&key, &value)).transpose()
     }
 
+    fn latest_horizon(&self, except: &str) -> Result<Option<Millis>, EffectStoreError> {
+        let mut latest = None;
+        for entry in self.db.iterator_cf(self.family(HORIZONS), IteratorMode::Start) {
+            let (key, value) = entry.map_err(|error| self.error(&error))?;
+            let inbox: ReplyPartition = self.decode(&key, &key)?;
+            if inbox.topic != except {
+                latest = latest.max(Some(self.decode(&key, &value)?));
+            }
+        }
+        Ok(latest)
+    }
+
     fn drop_through(
         &mut self,
         inbox: &ReplyPartition,

@@ -90,6 +90,12 @@ pub trait EffectRows: Send {
     /// When it can't be read.
     fn horizon(&self, inbox: &ReplyPartition) -> Result<Option<Millis>, EffectStoreError>;
 
+    /// The largest horizon of all reply partitions, but for those of this topic; none: none of them has one.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    fn latest_horizon(&self, except: &str) -> Result<Option<Millis>, EffectStoreError>;
+
     /// Drops rows of a reply partition with `kept <= through`, those with the smallest first, at most so many, and raises the horizon in the same
     /// write. Tells how many.
     ///

@@ -74,9 +74,7 @@ impl SharedEffects {
     /// From look-up to answer.
     pub async fn perform(&self, command: &Command, plan: Plan, effect: Effect) -> Result<Answer, EffectStoreError> {
         let Plan { promise, work } = plan;
-        if command.address.kind != Kind::Ask {
-            self.retention().see(&ReplyPartition::of(command), command.first);
-        }
+        self.retention().see(command);
         match work {
             Work::Alone(handler) => self.with_intent(command, &promise, &handler, effect).await,
             Work::InTransaction(handler) => self.in_transaction(command, &promise, &handler, effect).await,
@@ -105,7 +103,11 @@ impl SharedEffects {
 
     async fn look(&self, open: &mut Open, command: &Command, promise: &Promise) -> Result<Seen, sqlx::Error> {
         let inbox = ReplyPartition::of(command);
-        let Found { stored, horizon } = self.store.take(open, command.effect_id, &inbox, command.first).await?;
+        let Found { stored, horizon } = if table::is_beside(command) {
+            self.store.look(open, command.effect_id, &inbox.topic).await?
+        } else {
+            self.store.take(open, command.effect_id, &inbox, command.first).await?
+        };
         let row = stored.map(|stored| stored.row);
         let look = table::look(command, promise.clone(), row.as_ref(), horizon);
         Ok(Seen { look, there: row.is_some() })

@@ -41,6 +41,7 @@ pub(super) struct Schema {
     pub intend: String,
     pub hold: String,
     pub horizon: String,
+    pub latest_horizon: String,
     pub put: String,
     pub remove: String,
     pub run_again: String,
@@ -64,6 +65,7 @@ impl Schema {
                        WHERE effect = $1::uuid FOR UPDATE",
             ),
             horizon: sql("SELECT horizon FROM SCHEMA.horizons WHERE reply_topic = $1 AND reply_partition = $2"),
+            latest_horizon: sql("SELECT max(horizon) FROM SCHEMA.horizons WHERE reply_topic <> $1"),
             put: sql(
                 "INSERT INTO SCHEMA.effects (effect, reply_topic, reply_partition, kept, state, result, code, detail) \
                       VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (effect) DO UPDATE SET \

@@ -12,7 +12,7 @@ use sagaline_test_postgres::{Server, schema};
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::effects::tests::command;
+use crate::effects::tests::{beside, command};
 use crate::effects::{Begin, EffectRows, EffectStore, Idempotence, MemoryRows, Promise, Reach};
 use crate::handler::{Call, Effect, HandlerError, HandlerOutcome, Outcome, Work};
 use crate::participant::Plan;
@@ -70,6 +70,9 @@ impl EffectRows for Blocking {
     }
     fn horizon(&self, inbox: &ReplyPartition) -> Result<Option<Millis>, EffectStoreError> {
         self.within(async |store, connection| store.horizon(connection, inbox).await)
+    }
+    fn latest_horizon(&self, except: &str) -> Result<Option<Millis>, EffectStoreError> {
+        self.within(async |store, connection| store.latest_horizon(connection, except).await)
     }
     fn drop_through(
         &mut self,
@@ -323,6 +326,29 @@ fn what_was_dropped_is_forgotten_and_what_is_held_is_not_dropped() {
 }
 
 #[test]
+fn who_reconciles_hears_that_it_is_forgotten_and_leaves_nothing() {
+    runtime().block_on(async {
+        let store = store(&schema()).await;
+        let effects = SharedEffects::new(store.clone(), Duration::ZERO);
+        let happened = async |probe: Command| {
+            let plan = plan(Idempotence::ByKey, Script::of([Ok("null".into())]).alone());
+            match effects.perform(&probe, plan, effect_of(&probe)).await.unwrap() {
+                Answer::Probed(probed) => probed.happened,
+                other => panic!("{other:?} is no answer to a probe"),
+            }
+        };
+        let doing = plan(Idempotence::ByKey, Script::of([Ok("1".into())]).alone());
+        assert!(matches!(effects.perform(&do_it(), doing, effect_of(&do_it())).await.unwrap(), Answer::Succeeded(_)));
+        assert_eq!(happened(beside(5)).await, Happened::Yes);
+        effects.drop_expired(10).await.unwrap();
+        assert!(state(&store, &do_it()).await.is_none(), "who reconciles keeps nothing");
+        assert_eq!(happened(beside(5)).await, Happened::Unknown);
+        assert_eq!(happened(beside(6)).await, Happened::No);
+        assert!(state(&store, &do_it()).await.is_none());
+    });
+}
+
+#[test]
 fn who_waits_for_a_row_that_is_being_dropped_sees_the_horizon() {
     runtime().block_on(async {
         let store = store(&schema()).await;
@@ -403,6 +429,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just((Kind::Probe, None)),
         1 => Just((Kind::Ask, None)),
     ];
+    let kind = (kind, prop::bool::weighted(0.2));
     let outcome = prop_oneof![
         3 => Just(Ok("1".into())),
         1 => Just(refused()),
@@ -410,8 +437,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Err(HandlerError::failed("no"))),
         1 => Just(Err(HandlerError::Working { until: 7 })),
     ];
-    (0..3_u8, kind, 1..4_i64, 0..3_i64, outcome).prop_map(|(effect, (kind, known), decided, more, outcome)| {
-        let mut command = command(kind, known, decided, decided + more);
+    (0..3_u8, kind, 1..4_i64, 0..3_i64, outcome).prop_map(|(effect, (kind, reconciles), decided, more, outcome)| {
+        let mut command = if reconciles { beside(decided) } else { command(kind.0, kind.1, decided, decided + more) };
         command.effect_id = EffectId::from_bytes([effect; 16]);
         (command, outcome)
     })
