@@ -27,7 +27,7 @@ mod world;
 
 pub use memory::MemoryRows;
 pub(crate) use postgres::SharedEffects;
-pub use postgres::{PostgresStore, Transaction};
+pub use postgres::{Limits, PostgresStore, Transaction};
 pub use rocks::RocksRows;
 pub use rows::{EffectRows, EffectStoreError, Intent, Reach, ReplyPartition, Row, RowState};
 
@@ -149,6 +149,22 @@ impl EffectStore {
     /// Who sees these rows.
     pub fn reach(&self) -> Reach {
         self.rows.reach()
+    }
+
+    /// As `EffectRows::in_use`.
+    ///
+    /// # Errors
+    /// When the rows can't be read.
+    pub fn in_use(&self) -> Result<bool, EffectStoreError> {
+        self.rows.in_use()
+    }
+
+    /// As `EffectRows::begin_use`.
+    ///
+    /// # Errors
+    /// When that can't be remembered.
+    pub fn begin_use(&mut self) -> Result<(), EffectStoreError> {
+        self.rows.begin_use()
     }
 
     /// Looks a command up. Neither the answer may leave nor the handler run before the next `sync`.

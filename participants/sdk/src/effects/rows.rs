@@ -116,6 +116,22 @@ pub trait EffectRows: Send {
 
     /// Who sees these rows.
     fn reach(&self) -> Reach;
+
+    /// Whether commands were ever handled with these rows. Rows that can't tell say yes.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    fn in_use(&self) -> Result<bool, EffectStoreError> {
+        Ok(true)
+    }
+
+    /// Commands are handled with these rows from now on, whatever was handled before without them.
+    ///
+    /// # Errors
+    /// When that can't be remembered.
+    fn begin_use(&mut self) -> Result<(), EffectStoreError> {
+        Ok(())
+    }
 }
 
 /// What goes wrong with the effect store. After any of these nothing may be answered: the participant stops, and begins again where it had committed.

@@ -135,6 +135,12 @@ fn nothing_there() -> Answer {
     Answer::NothingThere(NothingThere {})
 }
 
+/// PostgreSQL has no text with a NUL in it. A repeat is to be answered as the first one was, on every store.
+fn refused(code: String, detail: String) -> Refused {
+    let storable = |text: String| if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
+    Refused { code: storable(code), detail: storable(detail) }
+}
+
 pub(super) fn failed(error: String, retry_after: Option<Duration>) -> Answer {
     let retry_after = retry_after.map(millis);
     Answer::Failed(Failed { error, retry_after, outage: false })
@@ -213,7 +219,7 @@ pub(super) fn settle(run: Run, outcome: HandlerOutcome) -> (Write, Answer) {
         (task @ (Task::First | Task::Again), Err(HandlerError::Refused { code, detail }))
             if task == Task::First || refuses_for_good.contains(&code) =>
         {
-            let refused = Refused { code, detail };
+            let refused = refused(code, detail);
             (put(RowState::Refused(refused.clone())), Answer::Refused(refused))
         }
         (Task::First, Err(HandlerError::Retry { after, reason })) => (Write::Remove, failed(reason, after)),
@@ -239,7 +245,7 @@ pub(super) fn settle(run: Run, outcome: HandlerOutcome) -> (Write, Answer) {
             (Write::Nothing, failed(error, None))
         }
         (Task::Ask, Err(HandlerError::Refused { code, detail })) => {
-            (Write::Nothing, Answer::Refused(Refused { code, detail }))
+            (Write::Nothing, Answer::Refused(refused(code, detail)))
         }
         (Task::Again | Task::Undo | Task::Ask | Task::Probe(_), Err(HandlerError::Retry { after, reason })) => {
             (Write::Nothing, failed(reason, after))

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use sagaline_schemas::command::{Command, KnownOutcome, KnownSucceeded, KnownUnknown};
 use sagaline_schemas::record::{Answer, Happened, Kind, MarkKind};
-use sagaline_test_postgres::{Server, schema};
+use sagaline_test_postgres::{Door, Server, schema};
 use tokio::runtime::Runtime;
 
 use super::*;
@@ -16,6 +16,8 @@ use crate::effects::tests::{beside, command};
 use crate::effects::{Begin, EffectRows, EffectStore, Idempotence, MemoryRows, Promise, Reach};
 use crate::handler::{Call, Effect, HandlerError, HandlerOutcome, Outcome, Work};
 use crate::participant::Plan;
+
+mod vanishing;
 
 const LONG: Duration = Duration::from_secs(1_000_000);
 
@@ -235,6 +237,47 @@ fn a_handler_that_panics_or_keeps_its_transaction_has_done_nothing() {
 }
 
 #[test]
+fn what_the_database_refuses_at_the_commit_is_a_failure_and_stops_nothing() {
+    runtime().block_on(async {
+        let store = store(&schema()).await;
+        make_business(&store).await;
+        let late = format!("ALTER TABLE {}.done ADD UNIQUE (effect) DEFERRABLE INITIALLY DEFERRED", store.schema.name);
+        sqlx::raw_sql(&late).execute(store.pool()).await.unwrap();
+        let before = format!("INSERT INTO {}.done VALUES ($1, 'by hand')", store.schema.name);
+        sqlx::query(&before).bind(do_it().effect_id.to_string()).execute(store.pool()).await.unwrap();
+        let effects = SharedEffects::new(store.clone(), LONG);
+        let script = Script::of([Ok("1".into())]);
+        let plan = plan(Idempotence::Transaction, doing(&store, &script));
+        let answer = effects.perform(&do_it(), plan, effect_of(&do_it())).await.unwrap();
+        assert!(matches!(&answer, Answer::Failed(failed) if failed.error.contains("done_effect_key")), "{answer:?}");
+        assert_eq!((done(&store).await, state(&store, &do_it()).await), (1, None));
+    });
+}
+
+#[test]
+fn words_that_a_database_takes_nowhere_stop_nothing() {
+    runtime().block_on(async {
+        let store = store(&schema()).await;
+        make_business(&store).await;
+        let effects = SharedEffects::new(store.clone(), LONG);
+        let refusal = Err(HandlerError::refused("No", "no account \u{0}"));
+        let script = Script::of([refusal.clone(), refusal]);
+        for (n, declared, work) in
+            [(7, Idempotence::ByKey, script.alone()), (8, Idempotence::Transaction, doing(&store, &script))]
+        {
+            let mut command = do_it();
+            command.effect_id = EffectId::from_bytes([n; 16]);
+            for _ in 0..2 {
+                let plan = plan(declared, work.clone());
+                let answer = effects.perform(&command, plan, effect_of(&command)).await.unwrap();
+                let is_told = |told: &Refused| told.code == "No" && told.detail == "no account \u{fffd}";
+                assert!(matches!(&answer, Answer::Refused(told) if is_told(told)), "{answer:?}");
+            }
+        }
+    });
+}
+
+#[test]
 fn instances_that_meet_at_one_effect_do_it_once() {
     runtime().block_on(async {
         let name = schema();
@@ -398,6 +441,22 @@ fn any_number_of_instances_make_the_tables_and_a_newer_format_is_refused() {
         sqlx::raw_sql(&newer).execute(stores[0].pool()).await.unwrap();
         let error = stores[0].prepare().await.unwrap_err();
         assert!(matches!(error, EffectStoreError::Format { found, .. } if found == "9"));
+    });
+}
+
+#[test]
+fn tables_are_in_use_from_the_first_command_or_word_on() {
+    runtime().block_on(async {
+        let (used, told) = (store(&schema()).await, store(&schema()).await);
+        assert!(!used.in_use().await.unwrap() && !told.in_use().await.unwrap());
+        let doing = plan(Idempotence::ByKey, Script::of([Ok("1".into())]).alone());
+        let effects = SharedEffects::new(used.clone(), LONG);
+        effects.perform(&do_it(), doing, effect_of(&do_it())).await.unwrap();
+        assert!(used.in_use().await.unwrap());
+        assert!(told.clone().accept_empty().in_use().await.unwrap());
+        assert!(told.in_use().await.unwrap(), "said once");
+        let mut open = told.begin().await.unwrap();
+        assert_eq!(told.latest_horizon(&mut open, "reconcile").await.unwrap(), Some(Millis::MIN), "before all times");
     });
 }
 
