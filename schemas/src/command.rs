@@ -6,6 +6,9 @@ use crate::ids::*;
 use crate::record::Address;
 use crate::wire::Bytes;
 
+/// The first number of an attempt that no saga ever makes: what is asked beside the log, of sagas that have ended, is told from what a saga asks by it.
+pub const FIRST_ATTEMPT_BESIDE: u32 = 1 << 31;
+
 avro_record! {
     /// What a saga wants of a participant.
     pub struct Command {

@@ -3,7 +3,7 @@
 
 use sagaline_definition::model::{Definition, Verb};
 use sagaline_engine::Saga;
-use sagaline_schemas::command::Command;
+use sagaline_schemas::command::{Command, FIRST_ATTEMPT_BESIDE};
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::record::{Address, Kind};
 use sagaline_schemas::{Millis, Partition};
@@ -11,8 +11,8 @@ use sagaline_schemas::{Millis, Partition};
 use crate::command::{Wanted, compose, operation};
 use crate::state::Meta;
 
-/// The first number of an attempt that no saga ever makes: what is asked beside the fold is told from what a saga asks by its number.
-pub const FIRST_ATTEMPT: u32 = 1 << 31;
+/// The first number of an attempt that is asked beside the fold.
+pub const FIRST_ATTEMPT: u32 = FIRST_ATTEMPT_BESIDE;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::contract::ContractErrors;
-use crate::effects::{EffectStoreError, PostgresStore, RocksRows, Store};
+use crate::effects::{EffectRows, EffectStoreError, Limits, PostgresStore, RocksRows, Store};
 use crate::participant::{Config, Participant};
 use crate::runner::RunError;
 
@@ -37,6 +37,12 @@ pub struct Options {
     /// Connections to it at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     pub postgres_connections: u32,
+    /// Seconds for which the database may keep silent before a connection to it is given up and what was asked is asked again
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    pub postgres_timeout: u32,
+    /// Seconds that a handler may keep its transaction before it is broken off and begun anew: more than any handler takes
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub postgres_transaction_timeout: u32,
     /// This instance's name: keep it over restarts
     #[arg(long, default_value = "1")]
     pub instance: String,
@@ -46,6 +52,9 @@ pub struct Options {
     /// Days for which an effect is remembered: longer than any saga's deadline
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     pub retention: u32,
+    /// Begin with an empty effect store though commands were handled before: what was done then is not known, and is done again where it is asked for
+    #[arg(long)]
+    pub accept_empty_store: bool,
     /// Print the contract and end
     #[arg(long)]
     pub print_contract: bool,
@@ -128,7 +137,11 @@ impl Options {
             place: directory.display().to_string(),
             detail: error.to_string(),
         })?;
-        Ok(RocksRows::open(&directory)?)
+        let mut rows = RocksRows::open(&directory)?;
+        if self.accept_empty_store {
+            rows.begin_use()?;
+        }
+        Ok(rows)
     }
 
     /// The schema for this participant in PostgreSQL.
@@ -141,7 +154,13 @@ impl Options {
     /// # Errors
     /// When the address or the schema's name is none.
     pub fn postgres(&self, participant: &str) -> Result<Option<PostgresStore>, StartError> {
-        let open = |url: &PostgresUrl| PostgresStore::new(&url.0, &self.schema(participant), self.postgres_connections);
+        let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+        let (answer, transaction) = (seconds(self.postgres_timeout), seconds(self.postgres_transaction_timeout));
+        let open = |url: &PostgresUrl| {
+            let store = PostgresStore::new(&url.0, &self.schema(participant), self.postgres_connections)?;
+            let store = store.limits(Limits { answer, transaction });
+            Ok::<_, EffectStoreError>(if self.accept_empty_store { store.accept_empty() } else { store })
+        };
         Ok(self.postgres.as_ref().map(open).transpose()?)
     }
 

@@ -21,13 +21,13 @@ mod rocks;
 mod rows;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 mod world;
 
 pub use memory::MemoryRows;
 pub(crate) use postgres::SharedEffects;
-pub use postgres::{PostgresStore, Transaction};
+pub use postgres::{Limits, PostgresStore, Transaction};
 pub use rocks::RocksRows;
 pub use rows::{EffectRows, EffectStoreError, Intent, Reach, ReplyPartition, Row, RowState};
 
@@ -116,12 +116,14 @@ impl Retention {
         Self { keep: Millis::try_from(keep.as_millis()).unwrap_or(Millis::MAX), newest: BTreeMap::new() }
     }
 
-    /// A command of this log time came.
-    pub fn see(&mut self, inbox: &ReplyPartition, first: Millis) {
-        match self.newest.get_mut(inbox) {
-            Some(newest) => *newest = first.max(*newest),
-            None => drop(self.newest.insert(inbox.clone(), first)),
+    /// A command came. One beside the log has the time of a wall clock, which says nothing here.
+    pub fn see(&mut self, command: &Command) {
+        if command.address.kind == Kind::Ask || table::is_beside(command) {
+            return;
         }
+        let (inbox, first) = (ReplyPartition::of(command), command.first);
+        let newest = self.newest.entry(inbox).or_insert(first);
+        *newest = first.max(*newest);
     }
 
     /// Up to which `kept` rows may be dropped, by reply partition.
@@ -149,6 +151,22 @@ impl EffectStore {
         self.rows.reach()
     }
 
+    /// As `EffectRows::in_use`.
+    ///
+    /// # Errors
+    /// When the rows can't be read.
+    pub fn in_use(&self) -> Result<bool, EffectStoreError> {
+        self.rows.in_use()
+    }
+
+    /// As `EffectRows::begin_use`.
+    ///
+    /// # Errors
+    /// When that can't be remembered.
+    pub fn begin_use(&mut self) -> Result<(), EffectStoreError> {
+        self.rows.begin_use()
+    }
+
     /// Looks a command up. Neither the answer may leave nor the handler run before the next `sync`.
     ///
     /// # Errors
@@ -163,8 +181,12 @@ impl EffectStore {
         }
         let inbox = ReplyPartition::of(command);
         let row = self.rows.row(effect)?;
-        let horizon = if row.is_none() { self.rows.horizon(&inbox)? } else { None };
-        self.retention.see(&inbox, command.first);
+        let horizon = match row {
+            Some(_) => None,
+            None if table::is_beside(command) => self.rows.latest_horizon(&inbox.topic)?,
+            None => self.rows.horizon(&inbox)?,
+        };
+        self.retention.see(command);
         let Look { write, begin } = table::look(command, promise.into(), row.as_ref(), horizon);
         if let Some(row) = write {
             self.put(effect, &row)?;

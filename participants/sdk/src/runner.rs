@@ -9,72 +9,41 @@ use std::time::{Duration, Instant};
 
 use sagaline_log::{Fetched, GroupEvent, GroupReader, Log, LogError};
 use sagaline_schemas::command::Command;
-use sagaline_schemas::proof::open_command;
+use sagaline_schemas::proof::{OpenError, open_command};
 use sagaline_schemas::record::{Answer, Failed, Reply, Working};
 use sagaline_schemas::{Millis, Offset, Partition};
 use tokio::runtime::Handle;
 
-use crate::contract::ContractErrors;
 use crate::effects::{EffectStoreError, Run, Store};
 use crate::handler::{Call, Effect, Handler, HandlerError, HandlerOutcome};
 use crate::participant::{Config, Participant};
 
 mod effects;
+mod error;
 mod membership;
 mod prefix;
 mod queue;
 mod replies;
+#[cfg(test)]
+mod tests;
 
 use effects::{Effects, Performance, Started};
+pub use error::RunError;
+use error::passing;
 use membership::Membership;
 use prefix::{Place, Prefixes};
 use queue::Queue;
 use replies::{Outgoing, Replies};
 
-/// Why a participant stopped without being asked to.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The declaration has mistakes.
-    #[error("the participant's declaration has mistakes:\n{0}")]
-    Contract(#[from] ContractErrors),
-    /// The effect store fails.
-    #[error(transparent)]
-    EffectStore(#[from] EffectStoreError),
-    /// The log can't be used.
-    #[error("the log can't be used: {0}")]
-    Log(#[from] LogError),
-    /// Another instance works on the same commands, and neither sees the other's effects.
-    #[error(
-        "this instance has {held} of the {partitions} partitions of {topic}: another instance has the rest, and effects remembered on local disk \
-         are not seen by both, so that an effect could happen twice. Run one instance, or use a store that all of them share"
-    )]
-    NotAlone {
-        /// The command topic.
-        topic: String,
-        /// Partitions of this instance.
-        held: usize,
-        /// Partitions of the topic.
-        partitions: u32,
-    },
-    /// A transaction needs a database that the effect store and the business share.
-    #[error(
-        "{operation:?} is declared in one transaction with its effect, and the effect store on local disk has none: use a PostgreSQL store (--postgres)"
-    )]
-    NoTransactions {
-        /// Which operation.
-        operation: String,
-    },
-    /// The thread can't be started, or has died.
-    #[error("the participant's log thread died: {0}")]
-    Thread(String),
-}
-
-/// Commands that wait in memory before the log is asked for no more.
+/// Commands that wait in memory, and answers that the inbox has not taken, before the log is asked for no more.
 const MOST_WAITING: usize = 4096;
 /// Records of one look into the log.
 const FETCH: usize = 512;
 /// Expired rows that are dropped between two looks into the log.
 const DROP: usize = 64;
+/// Between a commit that failed and the next.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// How long running handlers are waited for at a stop.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long a look into the log may wait when nothing else is expected, and when an answer or acknowledgement is.
@@ -180,7 +149,12 @@ struct Runner {
     queue: Queue<Held>,
     prefixes: Prefixes,
     membership: Membership,
+    /// Whether the effect store is known to be the one that was used until now.
+    taken_up: bool,
     replies: Replies,
+    /// Not before; none: at once.
+    commit_at: Option<Instant>,
+    commit_backoff: Duration,
     handlers: Handle,
     tell: Sender<Event>,
     told: Receiver<Event>,
@@ -210,7 +184,10 @@ impl Runner {
             queue: Queue::new(config.in_flight),
             prefixes: Prefixes::default(),
             membership,
+            taken_up: false,
             replies,
+            commit_at: None,
+            commit_backoff: FIRST_BACKOFF,
             handlers,
             tell,
             told,
@@ -218,13 +195,32 @@ impl Runner {
     }
 
     fn run(mut self, stopping: &AtomicBool) -> Result<(), RunError> {
+        match self.work(stopping) {
+            Ok(()) => self.stop(),
+            Err(error @ RunError::EffectStore(_)) => Err(error),
+            Err(error) => {
+                // What runs is not to be lost for it: an outcome that is not recorded is nobody's to know.
+                tracing::error!(%error, running = self.queue.running(), "stops");
+                if let Err(error) = self.stop() {
+                    tracing::error!(%error, "and not cleanly");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn work(&mut self, stopping: &AtomicBool) -> Result<(), RunError> {
         while !stopping.load(Ordering::Acquire) {
             let events = self.listen();
-            self.fetch()?;
+            if let Err(error) = self.fetch() {
+                // What was told meanwhile is still to be recorded.
+                self.turn(events, false)?;
+                return Err(error);
+            }
             self.turn(events, true)?;
             self.effects.drop_expired(DROP, &self.handlers)?;
         }
-        self.stop()
+        Ok(())
     }
 
     /// Running handlers end, their answers leave, offsets are committed. What only waits will be read again.
@@ -243,6 +239,8 @@ impl Runner {
             );
         }
         self.effects.sync()?;
+        self.commit_at = None;
+        self.commit();
         tracing::info!(participant = self.participant.name, "stopped");
         Ok(())
     }
@@ -271,7 +269,7 @@ impl Runner {
                 Event::Performed(held, answer) => self.answered(*held, answer?, &mut released),
             }
         }
-        while start && self.membership.may_run() {
+        while start && self.may_run() {
             let Some(held) = self.queue.start() else { break };
             self.begin(held, &mut released)?;
         }
@@ -365,7 +363,8 @@ impl Runner {
 
     /// Takes what the log has, as long as there is room.
     fn fetch(&mut self) -> Result<(), RunError> {
-        let room = self.membership.may_run() && self.queue.waiting() < MOST_WAITING;
+        let room = self.queue.waiting() < MOST_WAITING && self.replies.pending() < MOST_WAITING;
+        let room = self.may_run() && room;
         self.membership.flow(room, &mut *self.group)?;
         let wait = match (self.queue.running(), self.replies.pending()) {
             (0, 0) => IDLE,
@@ -376,7 +375,7 @@ impl Runner {
         let polled = self.group.poll(FETCH, wait, &mut events);
         for event in events {
             match event {
-                GroupEvent::Record(fetched) => self.hold(fetched),
+                GroupEvent::Record(fetched) => self.hold(fetched)?,
                 GroupEvent::Assigned(partitions) => {
                     partitions
                         .into_iter()
@@ -400,7 +399,11 @@ impl Runner {
         }
         let now = Instant::now();
         self.membership.learn(now, |topic| self.log.topic(topic)).or_else(passing)?;
-        self.membership.check(now)
+        self.membership.check(now)?;
+        if self.membership.may_run() && !self.taken_up {
+            self.take_up()?;
+        }
+        Ok(())
     }
 
     /// The topic does not hold the commands that come next: it is gone on from where it begins or ends. Nothing is lost by that: an effect whose command
@@ -428,27 +431,69 @@ impl Runner {
         Ok(())
     }
 
-    /// What is no command can't be answered: it is logged and passed over, so that it stops nothing.
-    fn hold(&mut self, fetched: Fetched) {
+    fn may_run(&self) -> bool {
+        self.taken_up && self.membership.may_run()
+    }
+
+    /// An empty store where commands were handled before is not the one that was used until now. Looked at once, before any handler runs: nothing is
+    /// committed by then, and whoever shares the store has marked it before it committed anything.
+    fn take_up(&mut self) -> Result<(), RunError> {
+        if !self.effects.in_use(&self.handlers)? {
+            for (topic, partition, offset) in self.prefixes.beginnings().filter(|(.., offset)| *offset > 0) {
+                match self.log.reader(topic, partition, offset).and_then(|mut reader| reader.bounds()) {
+                    Ok((first, _)) if offset > first => {
+                        return Err(RunError::EmptyStore { topic: topic.to_string(), partition, offset });
+                    }
+                    // What its topic has dropped can't be told from what was never handled.
+                    Ok(_) | Err(LogError::OutOfRange { .. }) => {}
+                    // It is looked at again, and nothing runs until then.
+                    Err(error) => return passing(error).map_err(RunError::from),
+                }
+            }
+            self.effects.begin_use(&self.handlers)?;
+        }
+        self.taken_up = true;
+        Ok(())
+    }
+
+    /// What is no command can't be answered: it is logged and passed over, so that it stops nothing. What another version wrote is a command, and not
+    /// to be lost: it waits for who can read it.
+    fn hold(&mut self, fetched: Fetched) -> Result<(), RunError> {
         let place = Place { topic: fetched.topic, partition: fetched.partition, offset: fetched.offset };
         self.prefixes.begin(&place);
         match open_command(&fetched.record.value) {
             Ok(command) => self.queue.push(command.address.saga, Held { command, place }),
+            Err(OpenError::UnknownSchema(schema)) => {
+                let Place { topic, partition, offset } = place;
+                return Err(RunError::Newer { topic: topic.to_string(), partition, offset, schema });
+            }
             Err(error) => {
                 let (topic, partition, offset) = (&*place.topic, place.partition, place.offset);
                 tracing::error!(%error, topic, partition, offset, "this record is no command and is passed over");
                 self.prefixes.done(&place);
             }
         }
+        Ok(())
     }
 
-    /// A commit that fails is tried again: until then the commands would only be read twice.
+    /// A commit that fails is tried again: until then the commands would only be read twice. One that nobody answers takes ten seconds, in which nothing is
+    /// answered either: so the first failure is enough for a while.
     fn commit(&mut self) {
+        if self.commit_at.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        self.commit_at = None;
         for place in self.prefixes.to_commit() {
             match self.group.commit(&place.topic, place.partition, place.offset) {
-                Ok(()) => self.prefixes.committed(&place),
+                Ok(()) => {
+                    self.commit_backoff = FIRST_BACKOFF;
+                    self.prefixes.committed(&place);
+                }
                 Err(error) => {
-                    tracing::warn!(%error, topic = &*place.topic, partition = place.partition, "the offset is committed later")
+                    tracing::warn!(%error, topic = &*place.topic, partition = place.partition, "the offset is committed later");
+                    self.commit_at = Some(Instant::now() + self.commit_backoff);
+                    self.commit_backoff = (self.commit_backoff * 2).min(LONGEST_BACKOFF);
+                    return;
                 }
             }
         }
@@ -464,28 +509,6 @@ fn outgoing(command: &Command, answer: Answer, instance: &str, time: Millis, ans
         reply,
         traceparent: command.traceparent.clone(),
         answers,
-    }
-}
-
-/// What a broker that is away causes passes; the rest does not.
-fn passing(error: LogError) -> Result<(), LogError> {
-    match error {
-        LogError::Unreachable { .. }
-        | LogError::OutcomeUnknown { .. }
-        | LogError::Io { .. }
-        | LogError::Rewritten { .. }
-        | LogError::NoTopic { .. } => {
-            tracing::warn!(%error, "no commands for the moment");
-            Ok(())
-        }
-        LogError::TopicExists { .. }
-        | LogError::OutOfRange { .. }
-        | LogError::TooLarge { .. }
-        | LogError::Forbidden { .. }
-        | LogError::Corrupt { .. }
-        | LogError::InUse { .. }
-        | LogError::QueueFull { .. }
-        | LogError::Address { .. } => Err(error),
     }
 }
 

@@ -25,6 +25,9 @@ impl EffectRows for Forgetful {
     fn horizon(&self, _: &ReplyPartition) -> Result<Option<Millis>, EffectStoreError> {
         Ok(None)
     }
+    fn latest_horizon(&self, _: &str) -> Result<Option<Millis>, EffectStoreError> {
+        Ok(None)
+    }
     fn drop_through(
         &mut self,
         inbox: &ReplyPartition,

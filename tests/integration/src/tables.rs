@@ -121,6 +121,15 @@ impl Tables {
         Ok(std::fs::write(path, lines.join("\n"))?)
     }
 
+    /// How many effects the store has in this state.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub fn effects(&self, state: &str) -> Result<i64> {
+        let query = format!("SELECT count(*) FROM {}.effects WHERE state = $1", self.schema);
+        self.ask(async |connection| sqlx::query_scalar(&query).bind(state).fetch_one(connection).await)
+    }
+
     /// From now on the effect store loses every success that it records.
     ///
     /// # Errors

@@ -9,6 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 
+mod door;
+
+pub use door::Door;
+
 /// A server with an empty database, at a socket that nobody else knows.
 #[derive(Debug)]
 pub struct Server {
@@ -61,6 +65,15 @@ impl Server {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Server> = OnceLock::new();
         SHARED.get_or_init(|| Self::start().expect("tests need a PostgreSQL; see above why there is none"))
+    }
+
+    /// A way to it over TCP.
+    ///
+    /// # Errors
+    /// When there is no port for it.
+    pub fn door(&self) -> Result<Door> {
+        let (_, directory) = self.url.split_once("host=").context("the URL names the socket's directory")?;
+        Door::to(Path::new(directory.split('&').next().unwrap_or(directory)))
     }
 
     /// Its database.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use proptest::prelude::*;
+use rocksdb::perf::{PerfContext, PerfMetric, PerfStatsLevel, set_perf_stats};
 use sagaline_schemas::record::{NothingThere, Succeeded};
 use sagaline_schemas::{EffectId, Millis};
 
@@ -80,6 +81,12 @@ fn reply_partitions_do_not_touch_each_other() {
         assert_eq!(rows.drop_through(&inbox(0), 100, 10).unwrap(), 1);
         assert_eq!(held(rows, 1..=3), [2, 3]);
         assert_eq!((rows.horizon(&inbox(1)).unwrap(), rows.horizon(&longer).unwrap()), (None, None));
+        assert_eq!((rows.latest_horizon("inbox2").unwrap(), rows.latest_horizon("inbox").unwrap()), (Some(10), None));
+        assert_eq!(rows.drop_through(&longer, 100, 10).unwrap(), 1);
+        rows.put(effect(4), &row(2, 40)).unwrap();
+        assert_eq!(rows.drop_through(&inbox(2), 100, 10).unwrap(), 1);
+        let latest = |except| rows.latest_horizon(except).unwrap();
+        assert_eq!((latest(""), latest("inbox"), latest("inbox2")), (Some(40), Some(10), Some(40)));
     });
 }
 
@@ -134,6 +141,29 @@ fn rocksdb_says_what_is_wrong_and_never_guesses() {
     raw.put(b"format", b"sagaline-effects 9").unwrap();
     drop(raw);
     assert!(matches!(refusal(directory.path()), EffectStoreError::Format { found, .. } if found.ends_with('9')));
+}
+
+#[test]
+fn rocksdb_does_not_pass_over_what_it_has_dropped_at_every_look() {
+    let (directory, all, old) = (tempfile::tempdir().unwrap(), 2_000_u64, 1_900);
+    let mut rows = RocksRows::open(directory.path()).unwrap();
+    for n in 0..all {
+        let mut id = [0; 16];
+        id[8..].copy_from_slice(&n.to_be_bytes());
+        rows.put(EffectId::from_bytes(id), &row(0, n as Millis)).unwrap();
+    }
+    set_perf_stats(PerfStatsLevel::EnableCount);
+    let mut counted = PerfContext::default();
+    counted.reset();
+    let mut dropped = 0;
+    while dropped < old {
+        dropped += rows.drop_through(&inbox(0), old as Millis - 1, 64).unwrap();
+    }
+    for _ in 0..100 {
+        assert_eq!(rows.drop_through(&inbox(0), old as Millis - 1, 64).unwrap(), 0);
+    }
+    let passed = counted.metric(PerfMetric::InternalDeleteSkippedCount);
+    assert!(passed < 2 * all, "{passed} deleted keys were passed over for {old} rows");
 }
 
 #[derive(Clone, Debug)]
@@ -195,6 +225,9 @@ proptest! {
                 prop_assert_eq!(horizon, rocks.horizon(&inbox(p)).unwrap());
                 prop_assert_eq!(horizon, postgres.horizon(&inbox(p)).unwrap());
             }
+            let latest = memory.latest_horizon("").unwrap();
+            prop_assert_eq!(latest, rocks.latest_horizon("").unwrap());
+            prop_assert_eq!(latest, postgres.latest_horizon("").unwrap());
         }
     }
 }

@@ -79,6 +79,12 @@ impl EffectRows for MemoryRows {
         Ok(self.tables().horizons.get(inbox).copied())
     }
 
+    fn latest_horizon(&self, except: &str) -> Result<Option<Millis>, EffectStoreError> {
+        let tables = self.tables();
+        let others = tables.horizons.iter().filter(|(inbox, _)| inbox.topic != except);
+        Ok(others.map(|(_, horizon)| *horizon).max())
+    }
+
     fn drop_through(
         &mut self,
         inbox: &ReplyPartition,

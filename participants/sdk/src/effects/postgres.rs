@@ -9,10 +9,11 @@ use sagaline_schemas::record::{Compensated, NothingThere, Refused, Succeeded};
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{EffectId, Millis};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
-use sqlx::{PgConnection, Postgres, Row as _};
+use sqlx::{PgConnection, Row as _};
 
 use super::{EffectStoreError, Intent, ReplyPartition, Row, RowState};
 
+mod open;
 mod perform;
 mod schema;
 #[cfg(test)]
@@ -22,29 +23,55 @@ mod transaction;
 pub(crate) use perform::SharedEffects;
 pub use transaction::Transaction;
 
+use open::Open;
 use schema::Schema;
 
-/// A transaction that is not handed out.
-type Open = sqlx::Transaction<'static, Postgres>;
-
-/// A stalled instance must not hold a row for longer: the server ends its transaction, and nothing of it has happened. So long may a handler that is
-/// declared in one transaction do something else between two statements.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10s'";
 /// How long a command waits for one of the connections before it says so, and waits on.
 const ACQUIRE: Duration = Duration::from_secs(30);
+
+/// How long the database may keep silent. A host that loses its power closes no connection: without these a command would wait for it for ever. What is
+/// not done in time is given up with its connection and begun anew; what was done after all is found by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For what the store itself asks at once: a look at an effect's row, waiting for who holds it, a record with its commit.
+    pub answer: Duration,
+    /// For a handler with its transaction, from the first statement to its return. More than any of them takes.
+    pub transaction: Duration,
+}
+
+impl Default for Limits {
+    /// 30 s for an answer, 60 s for a handler with its transaction.
+    fn default() -> Self {
+        Self { answer: Duration::from_secs(30), transaction: Duration::from_secs(60) }
+    }
+}
 
 /// Effects in a schema of a PostgreSQL database.
 #[derive(Clone)]
 pub struct PostgresStore {
+    /// The store's own connections: `Open` takes and gives them back, and nobody else.
     pool: PgPool,
+    /// Made when first asked for.
+    business: PgPool,
+    limits: Limits,
+    accepts_empty: bool,
     schema: Arc<Schema>,
     place: Arc<str>,
 }
 
-/// A row, and how many runs it has seen begin.
+/// A row, how many runs it has seen begin, and whose intent it was at first.
 struct Stored {
     row: Row,
     run: i64,
+    mark: Option<String>,
+}
+
+impl Stored {
+    /// Whether it is nothing but the intent with this mark.
+    fn is_only(&self, mark: Option<&str>) -> bool {
+        let intent = matches!(self.row.state, RowState::Intent(_));
+        intent && self.run == 1 && mark.is_some() && self.mark.as_deref() == mark
+    }
 }
 
 /// What a look at a row may need beside it.
@@ -63,18 +90,36 @@ impl PostgresStore {
         let options = PgConnectOptions::from_str(url).map_err(no_url)?;
         let schema = Schema::new(schema)?;
         let place = place(&options, &schema);
-        let pool = PgPoolOptions::new()
-            .max_connections(connections.max(1))
-            .acquire_timeout(ACQUIRE)
+        let pool = || PgPoolOptions::new().max_connections(connections.max(1)).acquire_timeout(ACQUIRE);
+        Ok(Self {
             // A connection that has died is found by the first statement, which is tried again.
-            .test_before_acquire(false)
-            .connect_lazy_with(options);
-        Ok(Self { pool, schema: Arc::new(schema), place })
+            pool: pool().test_before_acquire(false).connect_lazy_with(options.clone()),
+            business: pool().connect_lazy_with(options),
+            limits: Limits::default(),
+            accepts_empty: false,
+            schema: Arc::new(schema),
+            place,
+        })
     }
 
-    /// The connections, for the business's own reads. What a handler writes goes through its `Transaction`.
+    /// With these limits instead of the usual ones.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Begins with empty tables where commands were handled before, though nothing is known then of what was done.
+    #[must_use]
+    pub fn accept_empty(mut self) -> Self {
+        self.accepts_empty = true;
+        self
+    }
+
+    /// Connections to the same database for the business's own reads, as many again as the store's: a handler that waits for one of them keeps none of
+    /// the store's from it. Nothing here limits what is asked over them. What a handler writes goes through its `Transaction`.
     pub fn pool(&self) -> &PgPool {
-        &self.pool
+        &self.business
     }
 
     /// Connects, and makes the tables where they are not there. Any number of instances may do so at once.
@@ -82,21 +127,53 @@ impl PostgresStore {
     /// # Errors
     /// When the database can't be reached, or a newer version of this program wrote there.
     pub async fn prepare(&self) -> Result<(), EffectStoreError> {
-        schema::prepare(self).await
+        let limit = ACQUIRE + self.limits.answer;
+        let silence = || Err(self.error(&open::silence(limit, "the database")));
+        tokio::time::timeout(limit, schema::prepare(self)).await.unwrap_or_else(|_| silence())
+    }
+
+    /// Whether commands were ever handled with these tables, by whatever instance.
+    pub(crate) async fn in_use(&self) -> Result<bool, EffectStoreError> {
+        if self.accepts_empty {
+            self.begin_use().await?;
+        }
+        let asking = async {
+            let mut open = self.begin().await?;
+            let in_use = self.within(sqlx::query_scalar(&self.schema.in_use).fetch_one(&mut *open)).await?;
+            open.rollback().await?;
+            Ok(in_use)
+        };
+        asking.await.map_err(|error: sqlx::Error| self.error(&error))
+    }
+
+    /// Commands are handled with these tables from now on.
+    pub(crate) async fn begin_use(&self) -> Result<(), EffectStoreError> {
+        let saying = async {
+            let mut open = self.begin().await?;
+            self.within(sqlx::query(&self.schema.begin_use).execute(&mut *open)).await?;
+            open.commit().await
+        };
+        saying.await.map_err(|error: sqlx::Error| self.error(&error))
     }
 
     async fn begin(&self) -> Result<Open, sqlx::Error> {
-        self.pool.begin_with(BEGIN).await
+        Open::begin(&self.pool, self.limits.answer).await
     }
 
-    /// Holds the effect's row until the transaction ends, and gives what it was. Where there was none, an intent stands there now, and goes with the
-    /// transaction if that is rolled back.
+    /// What the store itself asks within a transaction.
+    async fn within<T>(&self, asking: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+        open::within(self.limits.answer, asking).await
+    }
+
+    /// Holds the effect's row until the transaction ends, and gives what it was. Where there was none, an intent with this mark stands there now, and goes
+    /// with the transaction if that is rolled back.
     async fn take(
         &self,
         connection: &mut PgConnection,
         effect: EffectId,
         inbox: &ReplyPartition,
         first: Millis,
+        mark: Option<&str>,
     ) -> Result<Found, sqlx::Error> {
         loop {
             let inserted = sqlx::query(&self.schema.intend)
@@ -104,6 +181,7 @@ impl PostgresStore {
                 .bind(&inbox.topic)
                 .bind(i64::from(inbox.partition))
                 .bind(first)
+                .bind(mark)
                 .execute(&mut *connection)
                 .await?;
             if inserted.rows_affected() > 0 {
@@ -115,6 +193,14 @@ impl PostgresStore {
                 return Ok(Found { stored: Some(stored), horizon: None });
             }
             // It was dropped between the two.
+        }
+    }
+
+    /// Holds the effect's row, where there is one, and puts none there. Without one: the latest horizon but for those of this topic.
+    async fn look(&self, connection: &mut PgConnection, effect: EffectId, except: &str) -> Result<Found, sqlx::Error> {
+        match self.hold(&mut *connection, effect).await? {
+            Some(stored) => Ok(Found { stored: Some(stored), horizon: None }),
+            None => Ok(Found { stored: None, horizon: self.latest_horizon(connection, except).await? }),
         }
     }
 
@@ -131,6 +217,10 @@ impl PostgresStore {
     ) -> Result<Option<Millis>, sqlx::Error> {
         let horizon = sqlx::query_scalar(&self.schema.horizon).bind(&inbox.topic).bind(i64::from(inbox.partition));
         horizon.fetch_optional(connection).await
+    }
+
+    async fn latest_horizon(&self, connection: &mut PgConnection, except: &str) -> Result<Option<Millis>, sqlx::Error> {
+        sqlx::query_scalar(&self.schema.latest_horizon).bind(except).fetch_one(connection).await
     }
 
     async fn put(&self, connection: &mut PgConnection, effect: EffectId, row: &Row) -> Result<(), sqlx::Error> {
@@ -227,7 +317,8 @@ fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
         COMPENSATED => RowState::Compensated(Compensated { result }),
         other => return Err(corrupt("state", other)),
     };
-    Ok(Stored { run: row.try_get("run")?, row: Row { inbox, kept: row.try_get("kept")?, state } })
+    let mark = if matches!(state, RowState::Intent(_)) { row.try_get("detail")? } else { None };
+    Ok(Stored { mark, run: row.try_get("run")?, row: Row { inbox, kept: row.try_get("kept")?, state } })
 }
 
 fn corrupt(column: &str, found: &str) -> sqlx::Error {

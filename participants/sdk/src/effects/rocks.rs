@@ -1,5 +1,6 @@
 //! Rows in RocksDB, for a participant with one instance. The write-ahead log is on: unlike the coordinator's store this is no cache, nothing rebuilds it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rocksdb::{ColumnFamilyDescriptor, DB, Direction, ErrorKind, IteratorMode, Options, WriteBatch};
@@ -11,6 +12,8 @@ use super::{EffectRows, EffectStoreError, Reach, ReplyPartition, Row};
 /// What the database holds, and how: another layout has another number.
 const FORMAT: &[u8] = b"sagaline-effects 1";
 const FORMAT_KEY: &[u8] = b"format";
+/// There where commands were ever handled with these rows.
+const USED_KEY: &[u8] = b"used";
 /// effect -> row
 const ROWS: &str = "rows";
 /// reply partition, kept, effect -> nothing: the order in which rows are dropped
@@ -22,6 +25,9 @@ const HORIZONS: &str = "horizons";
 pub struct RocksRows {
     db: DB,
     place: String,
+    /// Where a look for old rows begins: below it the reply partition has none. From its first key each look would pass over all that were ever dropped
+    /// and are not yet compacted away.
+    none_below: BTreeMap<ReplyPartition, Millis>,
 }
 
 impl RocksRows {
@@ -38,7 +44,7 @@ impl RocksRows {
         options.set_keep_log_file_num(2);
         let families = [ROWS, BY_AGE, HORIZONS].map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
         let db = DB::open_cf_descriptors(&options, directory, families).map_err(|error| open_error(&place, &error))?;
-        let rows = Self { db, place };
+        let rows = Self { db, place, none_below: BTreeMap::new() };
         rows.check_format()?;
         Ok(rows)
     }
@@ -86,30 +92,39 @@ impl RocksRows {
         Ok(())
     }
 
-    /// The oldest rows of a reply partition up to a time, with the newest `kept` among them.
-    fn oldest(
-        &self,
-        inbox: &ReplyPartition,
-        through: Millis,
-        at_most: usize,
-    ) -> Result<(Vec<EffectId>, Option<Millis>), EffectStoreError> {
-        let prefix = inbox.to_bytes();
-        let mut effects = Vec::new();
-        let mut newest = None;
-        let mode = IteratorMode::From(&prefix, Direction::Forward);
-        for entry in self.db.iterator_cf(self.family(BY_AGE), mode).take(at_most) {
+    /// The oldest rows of a reply partition up to a time.
+    fn oldest(&self, inbox: &ReplyPartition, through: Millis, at_most: usize) -> Result<Oldest, EffectStoreError> {
+        let from = self.none_below.get(inbox).copied().unwrap_or(Millis::MIN);
+        let mut oldest = Oldest { effects: Vec::new(), newest: None, next: from };
+        if from > through {
+            return Ok(oldest);
+        }
+        let (prefix, begin) = (inbox.to_bytes(), age_key(inbox, from, EffectId::from_bytes([0; 16])));
+        let mode = IteratorMode::From(&begin, Direction::Forward);
+        for entry in self.db.iterator_cf(self.family(BY_AGE), mode) {
             let (key, _) = entry.map_err(|error| self.error(&error))?;
             let Some(rest) = key.strip_prefix(prefix.as_slice()) else { break };
             let (kept, effect) =
                 parse_age(rest).ok_or_else(|| self.corrupt(&key, "not a time and an effect".to_owned()))?;
-            if kept > through {
-                break;
+            if kept > through || oldest.effects.len() == at_most {
+                oldest.next = kept;
+                return Ok(oldest);
             }
-            effects.push(effect);
-            newest = Some(kept);
+            oldest.effects.push(effect);
+            oldest.newest = Some(kept);
         }
-        Ok((effects, newest))
+        oldest.next = Millis::MAX;
+        Ok(oldest)
     }
+}
+
+/// What there is to be dropped.
+struct Oldest {
+    effects: Vec<EffectId>,
+    /// The newest `kept` among them.
+    newest: Option<Millis>,
+    /// The `kept` of the row behind them.
+    next: Millis,
 }
 
 fn open_error(place: &str, error: &rocksdb::Error) -> EffectStoreError {
@@ -143,6 +158,9 @@ impl EffectRows for RocksRows {
     }
 
     fn put(&mut self, effect: EffectId, row: &Row) -> Result<(), EffectStoreError> {
+        if let Some(none_below) = self.none_below.get_mut(&row.inbox) {
+            *none_below = row.kept.min(*none_below);
+        }
         let mut batch = WriteBatch::default();
         self.take_out(&mut batch, effect)?;
         batch.put_cf(self.family(ROWS), effect.as_bytes(), row.to_bytes());
@@ -162,14 +180,29 @@ impl EffectRows for RocksRows {
         value.map(|value| self.decode(&key, &value)).transpose()
     }
 
+    fn latest_horizon(&self, except: &str) -> Result<Option<Millis>, EffectStoreError> {
+        let mut latest = None;
+        for entry in self.db.iterator_cf(self.family(HORIZONS), IteratorMode::Start) {
+            let (key, value) = entry.map_err(|error| self.error(&error))?;
+            let inbox: ReplyPartition = self.decode(&key, &key)?;
+            if inbox.topic != except {
+                latest = latest.max(Some(self.decode(&key, &value)?));
+            }
+        }
+        Ok(latest)
+    }
+
     fn drop_through(
         &mut self,
         inbox: &ReplyPartition,
         through: Millis,
         at_most: usize,
     ) -> Result<usize, EffectStoreError> {
-        let (effects, newest) = self.oldest(inbox, through, at_most)?;
-        let Some(newest) = newest else { return Ok(0) };
+        let Oldest { effects, newest, next } = self.oldest(inbox, through, at_most)?;
+        let Some(newest) = newest else {
+            self.none_below.insert(inbox.clone(), next);
+            return Ok(0);
+        };
         let mut batch = WriteBatch::default();
         for effect in &effects {
             self.take_out(&mut batch, *effect)?;
@@ -177,6 +210,7 @@ impl EffectRows for RocksRows {
         let horizon = self.horizon(inbox)?.map_or(newest, |horizon| horizon.max(newest));
         batch.put_cf(self.family(HORIZONS), inbox.to_bytes(), horizon.to_bytes());
         self.write(batch)?;
+        self.none_below.insert(inbox.clone(), next);
         Ok(effects.len())
     }
 
@@ -186,5 +220,22 @@ impl EffectRows for RocksRows {
 
     fn reach(&self) -> Reach {
         Reach::ThisInstance
+    }
+
+    fn in_use(&self) -> Result<bool, EffectStoreError> {
+        if self.db.get_pinned(USED_KEY).map_err(|error| self.error(&error))?.is_some() {
+            return Ok(true);
+        }
+        // A version that did not say so may have left something.
+        for family in [ROWS, HORIZONS] {
+            if let Some(entry) = self.db.iterator_cf(self.family(family), IteratorMode::Start).next() {
+                return entry.map(|_| true).map_err(|error| self.error(&error));
+            }
+        }
+        Ok(false)
+    }
+
+    fn begin_use(&mut self) -> Result<(), EffectStoreError> {
+        self.db.put(USED_KEY, []).and_then(|()| self.db.flush_wal(true)).map_err(|error| self.error(&error))
     }
 }

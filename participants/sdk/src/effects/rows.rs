@@ -90,6 +90,12 @@ pub trait EffectRows: Send {
     /// When it can't be read.
     fn horizon(&self, inbox: &ReplyPartition) -> Result<Option<Millis>, EffectStoreError>;
 
+    /// The largest horizon of all reply partitions, but for those of this topic; none: none of them has one.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    fn latest_horizon(&self, except: &str) -> Result<Option<Millis>, EffectStoreError>;
+
     /// Drops rows of a reply partition with `kept <= through`, those with the smallest first, at most so many, and raises the horizon in the same
     /// write. Tells how many.
     ///
@@ -110,6 +116,22 @@ pub trait EffectRows: Send {
 
     /// Who sees these rows.
     fn reach(&self) -> Reach;
+
+    /// Whether commands were ever handled with these rows. Rows that can't tell say yes.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    fn in_use(&self) -> Result<bool, EffectStoreError> {
+        Ok(true)
+    }
+
+    /// Commands are handled with these rows from now on, whatever was handled before without them.
+    ///
+    /// # Errors
+    /// When that can't be remembered.
+    fn begin_use(&mut self) -> Result<(), EffectStoreError> {
+        Ok(())
+    }
 }
 
 /// What goes wrong with the effect store. After any of these nothing may be answered: the participant stops, and begins again where it had committed.

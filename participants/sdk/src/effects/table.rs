@@ -13,6 +13,10 @@
 // |                       |                    |                    |                        | None, Transaction: Mark(forgotten)    | else leave a Tombstone, NothingThere          |
 // | probe: run, and       | yes, with result   | no                 | no                     | unknown                               | decided <= horizon: unknown                   |
 // |                       |                    |                    |                        |                                       | else leave a Tombstone, no                    |
+// | probe beside the log  | yes, with result   | no                 | no                     | unknown                               | decided <= any horizon: unknown; else no      |
+//
+// A probe beside the log (`is_beside`) is about a saga that has ended, and nothing is decided by it: it leaves no tombstone, and the row is kept no longer
+// for it. Its answer does not go to the effect's inbox, so which horizon is the effect's is not known: any may be.
 //
 // Whether an effect happened says the row. A probe's handler runs all the same: it says what the business knows of the effect now, which somebody
 // may have changed by hand.
@@ -27,7 +31,7 @@
 use std::time::Duration;
 
 use sagaline_schemas::Millis;
-use sagaline_schemas::command::{Command, KnownOutcome};
+use sagaline_schemas::command::{Command, FIRST_ATTEMPT_BESIDE, KnownOutcome};
 use sagaline_schemas::record::{
     Answer, Compensated, Failed, Happened, Kind, Mark, MarkKind, NothingThere, Probed, Refused, Succeeded, Working,
 };
@@ -53,6 +57,7 @@ enum Wanted {
     UndoSucceeded,
     UndoUnknown(Idempotence),
     Probe,
+    ProbeBeside,
 }
 
 /// A cell of the table.
@@ -107,13 +112,15 @@ fn verdict(wanted: Wanted, row: Option<&RowState>, age: Age) -> Verdict {
         (Wanted::UndoSucceeded, None) => run(Task::Undo),
         (Wanted::UndoUnknown(_), None) => Verdict::LeaveTombstone(Then::Answer(nothing_there())),
 
-        (Wanted::Probe, Some(RowState::Succeeded(_))) => probe(Happened::Yes),
-        (Wanted::Probe, Some(RowState::Refused(_) | RowState::Tombstone(_) | RowState::Compensated(_))) => {
-            probe(Happened::No)
-        }
-        (Wanted::Probe, Some(RowState::Intent(_))) => probe(Happened::Unknown),
-        (Wanted::Probe, None) if age == Age::Forgotten => probe(Happened::Unknown),
+        (Wanted::Probe | Wanted::ProbeBeside, Some(RowState::Succeeded(_))) => probe(Happened::Yes),
+        (
+            Wanted::Probe | Wanted::ProbeBeside,
+            Some(RowState::Refused(_) | RowState::Tombstone(_) | RowState::Compensated(_)),
+        ) => probe(Happened::No),
+        (Wanted::Probe | Wanted::ProbeBeside, Some(RowState::Intent(_))) => probe(Happened::Unknown),
+        (Wanted::Probe | Wanted::ProbeBeside, None) if age == Age::Forgotten => probe(Happened::Unknown),
         (Wanted::Probe, None) => Verdict::LeaveTombstone(Then::Run(Task::Probe(Happened::No))),
+        (Wanted::ProbeBeside, None) => probe(Happened::No),
     }
 }
 
@@ -126,6 +133,12 @@ fn mark(mark: MarkKind) -> Answer {
 
 fn nothing_there() -> Answer {
     Answer::NothingThere(NothingThere {})
+}
+
+/// PostgreSQL has no text with a NUL in it. A repeat is to be answered as the first one was, on every store.
+fn refused(code: String, detail: String) -> Refused {
+    let storable = |text: String| if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
+    Refused { code: storable(code), detail: storable(detail) }
 }
 
 pub(super) fn failed(error: String, retry_after: Option<Duration>) -> Answer {
@@ -150,7 +163,13 @@ pub(super) struct Look {
     pub begin: Begin,
 }
 
-/// What a command begins. `horizon` is asked for only where there is no row.
+/// Whether this is asked of what has ended, beside the log: no saga ever asks under such a number.
+pub(super) fn is_beside(command: &Command) -> bool {
+    command.address.kind == Kind::Probe && command.address.attempt >= FIRST_ATTEMPT_BESIDE
+}
+
+/// What a command begins. `horizon` is asked for only where there is no row: the command's own reply partition's, or the latest of all where it is asked
+/// beside the log.
 pub(super) fn look(command: &Command, promise: Promise, row: Option<&Row>, horizon: Option<Millis>) -> Look {
     let Promise { idempotence, refuses_for_good } = promise;
     let (effect, inbox) = (command.effect_id, ReplyPartition::of(command));
@@ -159,7 +178,8 @@ pub(super) fn look(command: &Command, promise: Promise, row: Option<&Row>, horiz
     let Some(wanted) = wanted(command, idempotence) else {
         return Look { write: None, begin: run(Task::Ask, None) };
     };
-    let seen = row.filter(|row| row.kept < kept).map(|row| Row { kept, ..row.clone() });
+    let sees = !is_beside(command);
+    let seen = row.filter(|row| sees && row.kept < kept).map(|row| Row { kept, ..row.clone() });
     let leave = |state| Some(Row { inbox: inbox.clone(), kept, state });
     let begin = |then| match then {
         Then::Answer(answer) => Begin::Answer(answer),
@@ -199,7 +219,7 @@ pub(super) fn settle(run: Run, outcome: HandlerOutcome) -> (Write, Answer) {
         (task @ (Task::First | Task::Again), Err(HandlerError::Refused { code, detail }))
             if task == Task::First || refuses_for_good.contains(&code) =>
         {
-            let refused = Refused { code, detail };
+            let refused = refused(code, detail);
             (put(RowState::Refused(refused.clone())), Answer::Refused(refused))
         }
         (Task::First, Err(HandlerError::Retry { after, reason })) => (Write::Remove, failed(reason, after)),
@@ -225,7 +245,7 @@ pub(super) fn settle(run: Run, outcome: HandlerOutcome) -> (Write, Answer) {
             (Write::Nothing, failed(error, None))
         }
         (Task::Ask, Err(HandlerError::Refused { code, detail })) => {
-            (Write::Nothing, Answer::Refused(Refused { code, detail }))
+            (Write::Nothing, Answer::Refused(refused(code, detail)))
         }
         (Task::Again | Task::Undo | Task::Ask | Task::Probe(_), Err(HandlerError::Retry { after, reason })) => {
             (Write::Nothing, failed(reason, after))
@@ -276,7 +296,7 @@ pub(super) fn settle_shared(run: Run, row: Option<&Row>, own: bool, outcome: Han
 fn age(wanted: Wanted, command: &Command, horizon: Option<Millis>) -> Age {
     let time = match wanted {
         Wanted::UndoSucceeded => command.first,
-        Wanted::Do(_) | Wanted::UndoUnknown(_) | Wanted::Probe => command.decided,
+        Wanted::Do(_) | Wanted::UndoUnknown(_) | Wanted::Probe | Wanted::ProbeBeside => command.decided,
     };
     if horizon.is_some_and(|horizon| time <= horizon) { Age::Forgotten } else { Age::Remembered }
 }
@@ -285,6 +305,7 @@ fn age(wanted: Wanted, command: &Command, horizon: Option<Millis>) -> Age {
 fn wanted(command: &Command, declared: Idempotence) -> Option<Wanted> {
     match command.address.kind {
         Kind::Do => Some(Wanted::Do(declared)),
+        Kind::Probe if is_beside(command) => Some(Wanted::ProbeBeside),
         Kind::Probe => Some(Wanted::Probe),
         Kind::Ask => None,
         Kind::Compensate => match command.known.as_ref().map(|known| &known.outcome) {

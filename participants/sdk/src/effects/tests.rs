@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use sagaline_schemas::command::{Known, KnownOutcome, KnownSucceeded, KnownUnknown};
-use sagaline_schemas::record::{Address, Compensated, Mark, MarkKind, NothingThere, Refused, Succeeded};
+use sagaline_schemas::command::{FIRST_ATTEMPT_BESIDE, Known, KnownOutcome, KnownSucceeded, KnownUnknown};
+use sagaline_schemas::record::{Address, Compensated, Happened, Mark, MarkKind, NothingThere, Refused, Succeeded};
 use sagaline_schemas::{CommandId, Content, SagaId, Token};
 
 use super::*;
 use crate::handler::HandlerError;
 
-pub(super) fn command(kind: Kind, known: Option<KnownOutcome>, decided: Millis, first: Millis) -> Command {
+pub(crate) fn command(kind: Kind, known: Option<KnownOutcome>, decided: Millis, first: Millis) -> Command {
     let address =
         Address { saga: SagaId::from_bytes([1; 16]), step: "charge".into(), items: vec![], round: 0, kind, attempt: 1 };
     Command {
@@ -97,12 +97,24 @@ fn states() -> [(&'static str, Option<RowState>, Option<Millis>); 7] {
     ]
 }
 
+/// As `sagaline reconcile` asks: answers go to a topic of its own, and `first` is the time of a wall clock.
+pub(super) fn beside(decided: Millis) -> Command {
+    let mut probe = command(Kind::Probe, None, decided, 90);
+    probe.address.attempt = FIRST_ATTEMPT_BESIDE + 7;
+    probe.reply_topic = "reconcile".into();
+    probe
+}
+
 fn check_table(kind: Kind, known: Option<KnownOutcome>, decided: Millis, first: Millis, expected: &Expect) {
+    check_command(&command(kind, known, decided, first), expected);
+}
+
+fn check_command(command: &Command, expected: &Expect) {
     let mut table = String::new();
     for (name, state, horizon) in states() {
         let says = [Idempotence::ByKey, Idempotence::None, Idempotence::Transaction].map(|declared| {
             let (mut store, rows) = store(state.clone(), horizon);
-            let begun = match store.begin(&command(kind, known.clone(), decided, first), declared).unwrap() {
+            let begun = match store.begin(command, declared).unwrap() {
                 Begin::Answer(answer) => answer_text(&answer),
                 Begin::Run(run) => format!("{:?}, known {:?}", run.task, run.known_result()),
             };
@@ -196,6 +208,36 @@ fn a_probe() {
             forgotten: Probe(Unknown), known None; no row
         "#]],
     );
+}
+
+#[test]
+fn a_probe_beside_the_log_changes_nothing_and_knows_every_horizon() {
+    check_command(
+        &beside(5),
+        &expect![[r#"
+            Succeeded: Probe(Yes), known Some(1); Succeeded kept by 1
+            Refused: Probe(No), known None; Refused kept by 1
+            Tombstone: Probe(No), known None; Tombstone kept by 1
+            Compensated: Probe(No), known None; Compensated kept by 1
+            Intent: Probe(Unknown), known None; Intent kept by 1
+            none: Probe(No), known None; no row
+            forgotten: Probe(Unknown), known None; no row
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_asked_beside_the_log_makes_no_time_pass_in_the_store() {
+    let (mut store, mut rows) = store(None, None);
+    let other = Row { inbox: ReplyPartition::of(&beside(5)), kept: 50, state: RowState::Tombstone(NothingThere {}) };
+    rows.put(EffectId::from_bytes([9; 16]), &other).unwrap();
+    rows.drop_through(&other.inbox, 50, 1).unwrap();
+    let Begin::Run(run) = store.begin(&beside(5), Idempotence::ByKey).unwrap() else { panic!("it must run") };
+    assert_eq!(run.task, Task::Probe(Happened::No), "the answers' own topic has no effects");
+    store.finish(run, Ok("null".into())).unwrap();
+    let own = Row { kept: -5_000, ..other };
+    rows.put(EffectId::from_bytes([9; 16]), &own).unwrap();
+    assert_eq!(store.drop_expired(10).unwrap(), 0, "nothing is old by the clock of who asks");
 }
 
 fn outcomes() -> [HandlerOutcome; 7] {

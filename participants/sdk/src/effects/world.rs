@@ -442,6 +442,9 @@ impl EffectRows for Broken {
     fn horizon(&self, inbox: &ReplyPartition) -> Result<Option<Millis>, EffectStoreError> {
         if self.forgets_horizon { Ok(None) } else { self.rows.horizon(inbox) }
     }
+    fn latest_horizon(&self, except: &str) -> Result<Option<Millis>, EffectStoreError> {
+        if self.forgets_horizon { Ok(None) } else { self.rows.latest_horizon(except) }
+    }
     fn drop_through(
         &mut self,
         inbox: &ReplyPartition,

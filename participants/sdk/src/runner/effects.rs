@@ -64,6 +64,22 @@ impl Effects {
         }
     }
 
+    /// Whether commands were ever handled with this store. Waits for a database.
+    pub fn in_use(&self, tasks: &Handle) -> Result<bool, EffectStoreError> {
+        match self {
+            Self::Local(store) => store.in_use(),
+            Self::Shared { effects, .. } => tasks.block_on(effects.store().in_use()),
+        }
+    }
+
+    /// Commands are handled with this store from now on. Waits for a database.
+    pub fn begin_use(&mut self, tasks: &Handle) -> Result<(), EffectStoreError> {
+        match self {
+            Self::Local(store) => store.begin_use(),
+            Self::Shared { effects, .. } => tasks.block_on(effects.store().begin_use()),
+        }
+    }
+
     /// Looks a command up, or has it looked up.
     pub fn begin(&mut self, command: &Command, plan: Plan) -> Result<Started, EffectStoreError> {
         let store = match self {

@@ -21,6 +21,8 @@ pub struct Place {
 pub struct Prefixes(BTreeMap<(Arc<str>, Partition), Prefix>);
 
 struct Prefix {
+    /// Where it was taken up.
+    from: Offset,
     open: BTreeSet<Offset>,
     end: Offset,
     committed: Offset,
@@ -35,7 +37,7 @@ impl Prefix {
 impl Prefixes {
     /// A partition is read from here on.
     pub fn assign(&mut self, topic: Arc<str>, partition: Partition, from: Offset) {
-        self.0.insert((topic, partition), Prefix { open: BTreeSet::new(), end: from, committed: from });
+        self.0.insert((topic, partition), Prefix { from, open: BTreeSet::new(), end: from, committed: from });
     }
 
     /// What was read of a partition counts no more: it is read from here on, and that is to be committed, though it may lie below what was.
@@ -51,6 +53,11 @@ impl Prefixes {
     /// Partitions that are read, ascending.
     pub fn assigned(&self) -> impl Iterator<Item = (&Arc<str>, Partition)> {
         self.0.keys().map(|(topic, partition)| (topic, *partition))
+    }
+
+    /// Where each partition was taken up.
+    pub fn beginnings(&self) -> impl Iterator<Item = (&Arc<str>, Partition, Offset)> {
+        self.0.iter().map(|((topic, partition), prefix)| (topic, *partition, prefix.from))
     }
 
     /// Whether a partition is read.

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use sagaline_log::{Acknowledgement, LogError, Producer, Record, Ticket};
+use sagaline_schemas::command::FIRST_ATTEMPT_BESIDE;
 use sagaline_schemas::proof::unsealed;
-use sagaline_schemas::record::{Answer, Body, Failed, Reply};
+use sagaline_schemas::record::{Answer, Body, Failed, Refused, Reply};
 use sagaline_schemas::schema::INBOX;
 
 use super::prefix::Place;
@@ -39,6 +40,8 @@ pub struct Replies {
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// Bytes of a refusal's or a failure's words that every inbox takes.
+const FEW: usize = 1024;
 
 impl Replies {
     /// Over this producer.
@@ -116,12 +119,18 @@ impl Replies {
     fn fail(&mut self, now: Instant, ticket: Ticket, outgoing: Outgoing, error: &LogError, answered: &mut Vec<Place>) {
         let (topic, partition) = (&outgoing.topic, outgoing.partition);
         match error {
-            LogError::TooLarge { .. } if !matches!(outgoing.reply.answer, Answer::Failed(_)) => {
-                tracing::error!(%error, topic, partition, "the answer is too large: saying so instead");
-                self.waiting.push_front(without_result(outgoing, error));
+            LogError::TooLarge { .. } if let Some(answer) = smaller(&outgoing.reply.answer, error) => {
+                tracing::error!(%error, topic, partition, "the answer is too large: what is left is said");
+                let reply = Reply { answer, ..outgoing.reply };
+                self.waiting.push_front(Outgoing { reply, ..outgoing });
             }
             LogError::TooLarge { .. } | LogError::NoTopic { .. } => {
                 tracing::error!(%error, topic, partition, "the answer can't be sent and is given up; it is given again when asked for");
+                answered.extend(outgoing.answers);
+            }
+            // Who asks beside the log asks again, and its topic is another one than the sagas': what must not be written there must hold up nothing.
+            LogError::Forbidden { .. } if outgoing.reply.address.attempt >= FIRST_ATTEMPT_BESIDE => {
+                tracing::error!(%error, topic, partition, "the answer to a question beside the log is given up");
                 answered.extend(outgoing.answers);
             }
             LogError::Unreachable { .. }
@@ -146,9 +155,30 @@ impl Replies {
     }
 }
 
-fn without_result(mut outgoing: Outgoing, error: &LogError) -> Outgoing {
-    outgoing.reply.answer = Answer::Failed(Failed { error: error.to_string(), retry_after: None, outage: false });
-    outgoing
+/// What can be said in less: a refusal and a failure in fewer words, and of everything else that it is too large. None: less there is not.
+fn smaller(answer: &Answer, error: &LogError) -> Option<Answer> {
+    match answer {
+        Answer::Refused(Refused { code, detail }) if detail.len() > FEW => {
+            Some(Answer::Refused(Refused { code: code.clone(), detail: fewer(detail) }))
+        }
+        Answer::Failed(failed) if failed.error.len() > FEW => {
+            Some(Answer::Failed(Failed { error: fewer(&failed.error), ..failed.clone() }))
+        }
+        Answer::Failed(_) => None,
+        Answer::Succeeded(_)
+        | Answer::Refused(_)
+        | Answer::Working(_)
+        | Answer::Compensated(_)
+        | Answer::NothingThere(_)
+        | Answer::Probed(_)
+        | Answer::Mark(_) => {
+            Some(Answer::Failed(Failed { error: error.to_string(), retry_after: None, outage: false }))
+        }
+    }
+}
+
+fn fewer(words: &str) -> String {
+    format!("{}...", &words[..words.floor_char_boundary(FEW)])
 }
 
 fn record(outgoing: &Outgoing) -> Record {

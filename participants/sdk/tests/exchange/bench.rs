@@ -298,6 +298,9 @@ impl EffectRows for DyingRows {
     fn horizon(&self, inbox: &ReplyPartition) -> Result<Option<Millis>, EffectStoreError> {
         self.0.horizon(inbox)
     }
+    fn latest_horizon(&self, except: &str) -> Result<Option<Millis>, EffectStoreError> {
+        self.0.latest_horizon(except)
+    }
     fn drop_through(
         &mut self,
         inbox: &ReplyPartition,

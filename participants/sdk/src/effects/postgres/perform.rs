@@ -1,11 +1,13 @@
 //! A command from look-up to answer, in the database that all instances share. Within the transaction, where the handler is declared so; else with an
 //! intent before the handler and the outcome behind it. No answer comes from here that is not committed.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sagaline_schemas::command::Command;
 use sagaline_schemas::record::{Answer, Kind};
+use sagaline_schemas::wire::Bytes;
 
 use super::transaction::lend;
 use super::{Found, Open, PostgresStore, Stored};
@@ -54,10 +56,15 @@ impl Patience<'_> {
 
 /// Whether the same may go well later. By the classes of PostgreSQL's error codes, appendix A of its manual.
 fn passes(error: &sqlx::Error) -> bool {
-    /// Connection, transaction state, rollback, resources, a server that stops.
-    const PASSING: [&str; 5] = ["08", "25", "40", "53", "57"];
+    /// Connection, transaction state, rollback, resources, a lock that the database's own `lock_timeout` did not wait for, a server that stops.
+    const PASSING: [&str; 6] = ["08", "25", "40", "53", "55P03", "57"];
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        // A server that goes away in the middle of a handshake is a failure of TLS.
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => {
             error.code().is_some_and(|code| PASSING.iter().any(|class| code.starts_with(class)))
         }
@@ -74,13 +81,16 @@ impl SharedEffects {
     /// From look-up to answer.
     pub async fn perform(&self, command: &Command, plan: Plan, effect: Effect) -> Result<Answer, EffectStoreError> {
         let Plan { promise, work } = plan;
-        if command.address.kind != Kind::Ask {
-            self.retention().see(&ReplyPartition::of(command), command.first);
-        }
+        self.retention().see(command);
         match work {
             Work::Alone(handler) => self.with_intent(command, &promise, &handler, effect).await,
             Work::InTransaction(handler) => self.in_transaction(command, &promise, &handler, effect).await,
         }
+    }
+
+    /// Where the effects lie.
+    pub fn store(&self) -> &PostgresStore {
+        &self.store
     }
 
     /// Drops rows past their retention, at most so many of each reply partition.
@@ -88,8 +98,10 @@ impl SharedEffects {
         let expired: Vec<_> = self.retention().expired().map(|(inbox, through)| (inbox.clone(), through)).collect();
         let failed = |error: sqlx::Error| self.store.error(&error);
         for (inbox, through) in expired {
-            let mut connection = self.store.pool.acquire().await.map_err(failed)?;
-            self.store.drop_through(&mut connection, &inbox, through, at_most).await.map_err(failed)?;
+            let mut open = self.store.begin().await.map_err(failed)?;
+            let dropping = self.store.drop_through(&mut open, &inbox, through, at_most);
+            self.store.within(dropping).await.map_err(failed)?;
+            open.commit().await.map_err(failed)?;
         }
         Ok(())
     }
@@ -103,9 +115,22 @@ impl SharedEffects {
         Patience { store: &self.store, next: FIRST_BACKOFF }
     }
 
-    async fn look(&self, open: &mut Open, command: &Command, promise: &Promise) -> Result<Seen, sqlx::Error> {
+    /// Looks a command up. `mark`: whose intent is left where there was none.
+    async fn look(
+        &self,
+        open: &mut Open,
+        command: &Command,
+        promise: &Promise,
+        mark: Option<&str>,
+    ) -> Result<Seen, sqlx::Error> {
         let inbox = ReplyPartition::of(command);
-        let Found { stored, horizon } = self.store.take(open, command.effect_id, &inbox, command.first).await?;
+        let Found { stored, horizon } = if table::is_beside(command) {
+            self.store.look(open, command.effect_id, &inbox.topic).await?
+        } else {
+            self.store.take(open, command.effect_id, &inbox, command.first, mark).await?
+        };
+        // Its own intent, whose commit was not answered: no run has begun behind it.
+        let stored = stored.filter(|stored| !stored.is_only(mark));
         let row = stored.map(|stored| stored.row);
         let look = table::look(command, promise.clone(), row.as_ref(), horizon);
         Ok(Seen { look, there: row.is_some() })
@@ -120,7 +145,7 @@ impl SharedEffects {
         there: bool,
     ) -> Result<(), sqlx::Error> {
         match write {
-            Some(row) => self.store.put(&mut open, command.effect_id, &row).await?,
+            Some(row) => self.store.within(self.store.put(&mut open, command.effect_id, &row)).await?,
             None if there => {}
             None => return open.rollback().await,
         }
@@ -143,9 +168,9 @@ impl SharedEffects {
         handler: &Handler,
         effect: Effect,
     ) -> Result<Answer, EffectStoreError> {
-        let mut patience = self.patience();
+        let (mut patience, mark) = (self.patience(), mark());
         let begun = loop {
-            match self.begin(command, promise).await {
+            match self.begin(command, promise, &mark).await {
                 Ok(begun) => break begun,
                 Err(error) => patience.after(error).await?,
             }
@@ -165,7 +190,7 @@ impl SharedEffects {
         }
     }
 
-    async fn begin(&self, command: &Command, promise: &Promise) -> Result<Begun, sqlx::Error> {
+    async fn begin(&self, command: &Command, promise: &Promise, mark: &str) -> Result<Begun, sqlx::Error> {
         if command.address.kind == Kind::Ask {
             return Ok(match table::look(command, promise.clone(), None, None).begin {
                 Begin::Answer(answer) => Begun::Answer(answer),
@@ -173,7 +198,8 @@ impl SharedEffects {
             });
         }
         let mut open = self.store.begin().await?;
-        let Seen { look: Look { write, begin }, there } = self.look(&mut open, command, promise).await?;
+        let looking = self.look(&mut open, command, promise, Some(mark));
+        let Seen { look: Look { write, begin }, there } = self.store.within(looking).await?;
         let run = match begin {
             Begin::Answer(answer) => {
                 self.conclude(open, command, write, there).await?;
@@ -187,7 +213,7 @@ impl SharedEffects {
                 open.commit().await?;
                 return Ok(Begun::Run(run, 1));
             }
-            Task::Again => self.store.run_again(&mut open, command.effect_id).await?,
+            Task::Again => self.store.within(self.store.run_again(&mut open, command.effect_id)).await?,
             Task::Undo | Task::Ask | Task::Probe(_) => 0,
         };
         self.conclude(open, command, write, there).await?;
@@ -200,7 +226,7 @@ impl SharedEffects {
         }
         let mut open = self.store.begin().await?;
         let effect = run.effect;
-        let stored = self.store.hold(&mut open, effect).await?;
+        let stored = self.store.within(self.store.hold(&mut open, effect)).await?;
         let own = stored.as_ref().is_some_and(|stored| stored.run == number && is_intent(&stored.row));
         let row = stored.map(|Stored { row, .. }| row);
         let (write, answer) = table::settle_shared(run, row.as_ref(), own, outcome);
@@ -208,11 +234,12 @@ impl SharedEffects {
             Write::Nothing => open.rollback().await?,
             Write::Put(put) => {
                 let kept = row.map_or(put.kept, |row| row.kept.max(put.kept));
-                self.store.put(&mut open, effect, &Row { kept, ..put }).await?;
+                let put = Row { kept, ..put };
+                self.store.within(self.store.put(&mut open, effect, &put)).await?;
                 open.commit().await?;
             }
             Write::Remove => {
-                self.store.remove(&mut open, effect).await?;
+                self.store.within(self.store.remove(&mut open, effect)).await?;
                 open.commit().await?;
             }
         }
@@ -237,7 +264,7 @@ impl SharedEffects {
         loop {
             match self.attempt(command, promise, handler, effect.clone(), &mut runs).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) if runs >= RUNS => {
+                Err(error) if runs >= RUNS && passes(&error) => {
                     let told = format!("the handler's transaction was lost {runs} times, at last by this: {error}");
                     return Ok(table::failed(told, None));
                 }
@@ -256,7 +283,8 @@ impl SharedEffects {
         runs: &mut usize,
     ) -> Result<Answer, sqlx::Error> {
         let mut open = self.store.begin().await?;
-        let Seen { look: Look { write, begin }, there } = self.look(&mut open, command, promise).await?;
+        let looking = self.look(&mut open, command, promise, None);
+        let Seen { look: Look { write, begin }, there } = self.store.within(looking).await?;
         let run = match begin {
             Begin::Answer(answer) => {
                 self.conclude(open, command, write, there).await?;
@@ -266,17 +294,9 @@ impl SharedEffects {
         };
         *runs += 1;
         let call = Call { input: run.input(command), known: run.known_result().cloned(), effect };
-        let (outcome, back) = lend(handler, call, open).await;
+        let (outcome, back) = lend(handler, call, open, self.store.limits.transaction).await?;
         match (back, outcome) {
-            (Some(mut open), Ok(result)) => {
-                let effect = run.effect;
-                let (write, answer) = table::settle(run, Ok(result));
-                if let Write::Put(row) = write {
-                    self.store.put(&mut open, effect, &row).await?;
-                }
-                open.commit().await?;
-                Ok(answer)
-            }
+            (Some(open), Ok(result)) => self.record(open, run, result).await,
             (None, Ok(_)) => Ok(table::failed(KEPT.to_owned(), None)),
             (back, Err(error)) => {
                 // Nothing of it is to happen; where the connection is gone, nothing has.
@@ -288,17 +308,34 @@ impl SharedEffects {
         }
     }
 
+    /// Puts the record to the business's writes, and makes both true together. What the business has left to be checked at the commit may refuse it.
+    async fn record(&self, mut open: Open, run: Run, result: Bytes) -> Result<Answer, sqlx::Error> {
+        let effect = run.effect;
+        let (write, answer) = table::settle(run, Ok(result));
+        if let Write::Put(row) = write {
+            self.store.within(self.store.put(&mut open, effect, &row)).await?;
+        }
+        match open.commit().await {
+            Ok(()) => Ok(answer),
+            Err(error @ sqlx::Error::Database(_)) if !passes(&error) => {
+                Ok(table::failed(format!("the database has not committed the handler's transaction: {error}"), None))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The business's writes are taken back. A refusal is still to be remembered, unless another instance has done it meanwhile.
     async fn without_effect(&self, command: &Command, run: Run, error: HandlerError) -> Result<Answer, sqlx::Error> {
         match error {
             HandlerError::Refused { .. } if run.task != Task::Undo => {
                 let mut open = self.store.begin().await?;
-                let found = self.store.take(&mut open, run.effect, &run.inbox, command.first).await?;
+                let taking = self.store.take(&mut open, run.effect, &run.inbox, command.first, None);
+                let found = self.store.within(taking).await?;
                 let (effect, row) = (run.effect, found.stored.map(|stored| stored.row));
                 let (write, answer) = table::settle_shared(run, row.as_ref(), row.is_none(), Err(error));
                 match write {
                     Write::Put(row) => {
-                        self.store.put(&mut open, effect, &row).await?;
+                        self.store.within(self.store.put(&mut open, effect, &row)).await?;
                         open.commit().await?;
                     }
                     Write::Nothing | Write::Remove => open.rollback().await?,
@@ -316,6 +353,12 @@ impl SharedEffects {
 
 const KEPT: &str = "the handler has put its transaction where it outlives it: nothing was committed";
 const ELSEWHERE: &str = "the handler says that the work goes on elsewhere, but its operation is declared in one transaction: declare it ByKey";
+
+/// What tells the intents of one command's attempts from all others.
+fn mark() -> String {
+    // Of the system's randomness, another one each time.
+    format!("{:016x}", RandomState::new().hash_one(Instant::now()))
+}
 
 async fn roll_back(open: Option<Open>) -> Option<Result<(), sqlx::Error>> {
     Some(open?.rollback().await)

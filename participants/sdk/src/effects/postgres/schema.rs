@@ -41,6 +41,9 @@ pub(super) struct Schema {
     pub intend: String,
     pub hold: String,
     pub horizon: String,
+    pub latest_horizon: String,
+    pub in_use: String,
+    pub begin_use: String,
     pub put: String,
     pub remove: String,
     pub run_again: String,
@@ -57,13 +60,18 @@ impl Schema {
         let sql = |text: &str| text.replace("SCHEMA", name);
         Ok(Self {
             name: name.to_owned(),
-            intend: sql("INSERT INTO SCHEMA.effects (effect, reply_topic, reply_partition, kept, state) \
-                         VALUES ($1::uuid, $2, $3, $4, 'intent') ON CONFLICT (effect) DO NOTHING"),
+            // An intent's detail is its mark: which command's attempt has left it.
+            intend: sql("INSERT INTO SCHEMA.effects (effect, reply_topic, reply_partition, kept, state, detail) \
+                         VALUES ($1::uuid, $2, $3, $4, 'intent', $5) ON CONFLICT (effect) DO NOTHING"),
             hold: sql(
                 "SELECT reply_topic, reply_partition, kept, run, state, result, code, detail FROM SCHEMA.effects \
                        WHERE effect = $1::uuid FOR UPDATE",
             ),
             horizon: sql("SELECT horizon FROM SCHEMA.horizons WHERE reply_topic = $1 AND reply_partition = $2"),
+            latest_horizon: sql("SELECT max(horizon) FROM SCHEMA.horizons WHERE reply_topic <> $1"),
+            // A horizon of nowhere says that commands were handled here: no effect is older than it.
+            in_use: sql("SELECT EXISTS (SELECT FROM SCHEMA.horizons) OR EXISTS (SELECT FROM SCHEMA.effects)"),
+            begin_use: sql("INSERT INTO SCHEMA.horizons VALUES ('', 0, -9223372036854775808) ON CONFLICT DO NOTHING"),
             put: sql(
                 "INSERT INTO SCHEMA.effects (effect, reply_topic, reply_partition, kept, state, result, code, detail) \
                       VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (effect) DO UPDATE SET \
@@ -87,12 +95,13 @@ impl Schema {
 /// Makes the tables, or brings them to this program's format.
 pub(super) async fn prepare(store: &PostgresStore) -> Result<(), EffectStoreError> {
     let failed = |error: sqlx::Error| store.error(&error);
-    let mut connection = store.pool.acquire().await.map_err(failed)?;
+    let mut looking = store.begin().await.map_err(failed)?;
     // Who may only read and write needs no more once somebody else has made the tables.
-    if found(store, &mut connection).await? == STEPS.len() {
+    let from = found(store, &mut looking).await?;
+    looking.rollback().await.map_err(failed)?;
+    if from == STEPS.len() {
         return Ok(());
     }
-    drop(connection);
     let mut transaction = store.begin().await.map_err(failed)?;
     let (name, lock) = (&store.schema.name, "SELECT pg_advisory_xact_lock(hashtextextended('sagaline ' || $1, 0))");
     sqlx::query(lock).bind(name).execute(&mut *transaction).await.map_err(failed)?;

@@ -8,14 +8,16 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use sagaline_schemas::command::{Command, KnownOutcome, KnownSucceeded, KnownUnknown};
 use sagaline_schemas::record::{Answer, Happened, Kind, MarkKind};
-use sagaline_test_postgres::{Server, schema};
+use sagaline_test_postgres::{Door, Server, schema};
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::effects::tests::command;
+use crate::effects::tests::{beside, command};
 use crate::effects::{Begin, EffectRows, EffectStore, Idempotence, MemoryRows, Promise, Reach};
 use crate::handler::{Call, Effect, HandlerError, HandlerOutcome, Outcome, Work};
 use crate::participant::Plan;
+
+mod vanishing;
 
 const LONG: Duration = Duration::from_secs(1_000_000);
 
@@ -70,6 +72,9 @@ impl EffectRows for Blocking {
     }
     fn horizon(&self, inbox: &ReplyPartition) -> Result<Option<Millis>, EffectStoreError> {
         self.within(async |store, connection| store.horizon(connection, inbox).await)
+    }
+    fn latest_horizon(&self, except: &str) -> Result<Option<Millis>, EffectStoreError> {
+        self.within(async |store, connection| store.latest_horizon(connection, except).await)
     }
     fn drop_through(
         &mut self,
@@ -232,6 +237,47 @@ fn a_handler_that_panics_or_keeps_its_transaction_has_done_nothing() {
 }
 
 #[test]
+fn what_the_database_refuses_at_the_commit_is_a_failure_and_stops_nothing() {
+    runtime().block_on(async {
+        let store = store(&schema()).await;
+        make_business(&store).await;
+        let late = format!("ALTER TABLE {}.done ADD UNIQUE (effect) DEFERRABLE INITIALLY DEFERRED", store.schema.name);
+        sqlx::raw_sql(&late).execute(store.pool()).await.unwrap();
+        let before = format!("INSERT INTO {}.done VALUES ($1, 'by hand')", store.schema.name);
+        sqlx::query(&before).bind(do_it().effect_id.to_string()).execute(store.pool()).await.unwrap();
+        let effects = SharedEffects::new(store.clone(), LONG);
+        let script = Script::of([Ok("1".into())]);
+        let plan = plan(Idempotence::Transaction, doing(&store, &script));
+        let answer = effects.perform(&do_it(), plan, effect_of(&do_it())).await.unwrap();
+        assert!(matches!(&answer, Answer::Failed(failed) if failed.error.contains("done_effect_key")), "{answer:?}");
+        assert_eq!((done(&store).await, state(&store, &do_it()).await), (1, None));
+    });
+}
+
+#[test]
+fn words_that_a_database_takes_nowhere_stop_nothing() {
+    runtime().block_on(async {
+        let store = store(&schema()).await;
+        make_business(&store).await;
+        let effects = SharedEffects::new(store.clone(), LONG);
+        let refusal = Err(HandlerError::refused("No", "no account \u{0}"));
+        let script = Script::of([refusal.clone(), refusal]);
+        for (n, declared, work) in
+            [(7, Idempotence::ByKey, script.alone()), (8, Idempotence::Transaction, doing(&store, &script))]
+        {
+            let mut command = do_it();
+            command.effect_id = EffectId::from_bytes([n; 16]);
+            for _ in 0..2 {
+                let plan = plan(declared, work.clone());
+                let answer = effects.perform(&command, plan, effect_of(&command)).await.unwrap();
+                let is_told = |told: &Refused| told.code == "No" && told.detail == "no account \u{fffd}";
+                assert!(matches!(&answer, Answer::Refused(told) if is_told(told)), "{answer:?}");
+            }
+        }
+    });
+}
+
+#[test]
 fn instances_that_meet_at_one_effect_do_it_once() {
     runtime().block_on(async {
         let name = schema();
@@ -323,6 +369,29 @@ fn what_was_dropped_is_forgotten_and_what_is_held_is_not_dropped() {
 }
 
 #[test]
+fn who_reconciles_hears_that_it_is_forgotten_and_leaves_nothing() {
+    runtime().block_on(async {
+        let store = store(&schema()).await;
+        let effects = SharedEffects::new(store.clone(), Duration::ZERO);
+        let happened = async |probe: Command| {
+            let plan = plan(Idempotence::ByKey, Script::of([Ok("null".into())]).alone());
+            match effects.perform(&probe, plan, effect_of(&probe)).await.unwrap() {
+                Answer::Probed(probed) => probed.happened,
+                other => panic!("{other:?} is no answer to a probe"),
+            }
+        };
+        let doing = plan(Idempotence::ByKey, Script::of([Ok("1".into())]).alone());
+        assert!(matches!(effects.perform(&do_it(), doing, effect_of(&do_it())).await.unwrap(), Answer::Succeeded(_)));
+        assert_eq!(happened(beside(5)).await, Happened::Yes);
+        effects.drop_expired(10).await.unwrap();
+        assert!(state(&store, &do_it()).await.is_none(), "who reconciles keeps nothing");
+        assert_eq!(happened(beside(5)).await, Happened::Unknown);
+        assert_eq!(happened(beside(6)).await, Happened::No);
+        assert!(state(&store, &do_it()).await.is_none());
+    });
+}
+
+#[test]
 fn who_waits_for_a_row_that_is_being_dropped_sees_the_horizon() {
     runtime().block_on(async {
         let store = store(&schema()).await;
@@ -376,6 +445,22 @@ fn any_number_of_instances_make_the_tables_and_a_newer_format_is_refused() {
 }
 
 #[test]
+fn tables_are_in_use_from_the_first_command_or_word_on() {
+    runtime().block_on(async {
+        let (used, told) = (store(&schema()).await, store(&schema()).await);
+        assert!(!used.in_use().await.unwrap() && !told.in_use().await.unwrap());
+        let doing = plan(Idempotence::ByKey, Script::of([Ok("1".into())]).alone());
+        let effects = SharedEffects::new(used.clone(), LONG);
+        effects.perform(&do_it(), doing, effect_of(&do_it())).await.unwrap();
+        assert!(used.in_use().await.unwrap());
+        assert!(told.clone().accept_empty().in_use().await.unwrap());
+        assert!(told.in_use().await.unwrap(), "said once");
+        let mut open = told.begin().await.unwrap();
+        assert_eq!(told.latest_horizon(&mut open, "reconcile").await.unwrap(), Some(Millis::MIN), "before all times");
+    });
+}
+
+#[test]
 fn no_error_tells_a_password() {
     runtime().block_on(async {
         let none = PostgresStore::new("not a url of secret", "s", 1).err().expect("it is no URL");
@@ -403,6 +488,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just((Kind::Probe, None)),
         1 => Just((Kind::Ask, None)),
     ];
+    let kind = (kind, prop::bool::weighted(0.2));
     let outcome = prop_oneof![
         3 => Just(Ok("1".into())),
         1 => Just(refused()),
@@ -410,8 +496,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Err(HandlerError::failed("no"))),
         1 => Just(Err(HandlerError::Working { until: 7 })),
     ];
-    (0..3_u8, kind, 1..4_i64, 0..3_i64, outcome).prop_map(|(effect, (kind, known), decided, more, outcome)| {
-        let mut command = command(kind, known, decided, decided + more);
+    (0..3_u8, kind, 1..4_i64, 0..3_i64, outcome).prop_map(|(effect, (kind, reconciles), decided, more, outcome)| {
+        let mut command = if reconciles { beside(decided) } else { command(kind.0, kind.1, decided, decided + more) };
         command.effect_id = EffectId::from_bytes([effect; 16]);
         (command, outcome)
     })

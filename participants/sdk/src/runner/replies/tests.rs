@@ -139,3 +139,38 @@ fn an_answer_to_nowhere_is_given_up() {
     assert_eq!(offsets(replies.work(Instant::now())), [0]);
     assert_eq!(replies.pending(), 0);
 }
+
+#[test]
+fn what_is_too_large_by_its_words_is_said_in_fewer() {
+    let words = "\u{e9}".repeat(5_000);
+    let refused = Answer::Refused(Refused { code: "No".into(), detail: words.clone() });
+    let failed = Answer::Failed(Failed { error: words, retry_after: Some(7), outage: true });
+    for (large, told) in [(refused, "Refused(Refused { code: \"No\""), (failed, "retry_after: Some(7), outage: true")] {
+        let producer = Scripted::default();
+        let mut replies = Replies::new(Box::new(producer.clone()));
+        let mut outgoing = answer(0);
+        outgoing.reply.answer = large;
+        replies.push(outgoing);
+        producer.refuse(LogError::TooLarge { topic: "inbox".into(), size: 2, limit: 1 });
+        assert_eq!(offsets(replies.work(Instant::now())), [0_i64; 0]);
+        let appended = producer.appended();
+        assert!(appended.len() == 1 && appended[0].contains(told) && appended[0].len() < 2_000, "{appended:?}");
+    }
+}
+
+#[test]
+fn what_must_not_be_written_holds_up_nothing_where_it_was_asked_beside_the_log() {
+    let producer = Scripted::default();
+    let mut replies = Replies::new(Box::new(producer.clone()));
+    let (mut beside, awaited) = (answer(0), answer(1));
+    beside.topic = "reconcile".into();
+    beside.reply.address.attempt = 1 << 31;
+    let start = Instant::now();
+    for (outgoing, given_up) in [(beside, vec![0]), (awaited, vec![])] {
+        producer.refuse(LogError::Forbidden { topic: outgoing.topic.clone(), detail: "no".into() });
+        replies.push(outgoing);
+        assert_eq!(offsets(replies.work(start)), given_up);
+    }
+    replies.work(start + LONGEST_BACKOFF);
+    assert_eq!(producer.appended(), ["1"], "a saga's answer is sent again");
+}

@@ -1,0 +1,145 @@
+//! A database's host that vanishes: what is sent to it is taken and never answered. Nobody waits for it for ever, no connection is lost to the pool, and
+//! what was done without a word of it is done once.
+
+use super::*;
+
+/// Far beyond all limits of the store. Bounds a test that hangs; nothing depends on it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A store behind this door, with so few connections that losing one is felt.
+async fn behind(door: &Door, schema: &str) -> PostgresStore {
+    let limits = Limits { answer: Duration::from_secs(2), transaction: Duration::from_secs(2) };
+    let store = PostgresStore::new(door.url(), schema, 2).unwrap().limits(limits);
+    store.prepare().await.unwrap();
+    store
+}
+
+async fn perform(store: &PostgresStore, declared: Idempotence, work: Work) -> Answer {
+    let (effects, command) = (SharedEffects::new(store.clone(), LONG), do_it());
+    let performing = effects.perform(&command, plan(declared, work), effect_of(&command));
+    tokio::time::timeout(PATIENCE, performing).await.expect("nobody waits for ever").unwrap()
+}
+
+/// Calls this before it says what the script says.
+fn first(call: impl Fn() + Send + Sync + 'static, script: &Script) -> Work {
+    let (script, call) = (script.clone(), Arc::new(call));
+    Work::Alone(Arc::new(move |_: Call| -> Outcome {
+        let (script, call) = (script.clone(), Arc::clone(&call));
+        Box::pin(async move {
+            call();
+            script.next()
+        })
+    }))
+}
+
+fn succeeds() -> Script {
+    Script::of(std::iter::repeat_n(Ok("1".into()), 10))
+}
+
+#[test]
+fn a_host_that_vanishes_before_a_command_is_not_waited_for() {
+    runtime().block_on(async {
+        let door = Server::shared().door().unwrap();
+        // More often than there are connections: each of them is given up, and its place in the pool with it.
+        for _ in 0..4 {
+            let store = behind(&door, &schema()).await;
+            door.vanish();
+            let script = succeeds();
+            assert!(matches!(perform(&store, Idempotence::ByKey, script.alone()).await, Answer::Succeeded(_)));
+            assert_eq!(script.runs.load(Ordering::Relaxed), 1);
+        }
+    });
+}
+
+#[test]
+fn a_host_that_vanishes_during_a_handler_costs_no_connection() {
+    runtime().block_on(async {
+        let door = Arc::new(Server::shared().door().unwrap());
+        let store = behind(&door, &schema()).await;
+        for n in 0..4 {
+            let (script, away) = (succeeds(), Arc::clone(&door));
+            let effects = SharedEffects::new(store.clone(), LONG);
+            let mut command = do_it();
+            command.effect_id = EffectId::from_bytes([n; 16]);
+            let plan = plan(Idempotence::ByKey, first(move || away.vanish(), &script));
+            let performing = effects.perform(&command, plan, effect_of(&command));
+            let answer = tokio::time::timeout(PATIENCE, performing).await.expect("nobody waits for ever").unwrap();
+            assert!(matches!(answer, Answer::Succeeded(_)));
+            assert_eq!(script.runs.load(Ordering::Relaxed), 1, "its outcome was kept until it could be recorded");
+        }
+    });
+}
+
+#[test]
+fn a_handler_whose_transaction_is_not_answered_is_run_again() {
+    runtime().block_on(async {
+        let door = Arc::new(Server::shared().door().unwrap());
+        let store = behind(&door, &schema()).await;
+        make_business(&store).await;
+        let (runs, name) = (Arc::<AtomicUsize>::default(), store.schema.name.clone());
+        let (counted, away) = (Arc::clone(&runs), Arc::clone(&door));
+        let work = Work::InTransaction(Arc::new(move |call: Call, mut transaction: Transaction| -> Outcome {
+            if counted.fetch_add(1, Ordering::Relaxed) == 0 {
+                away.vanish();
+            }
+            let name = name.clone();
+            Box::pin(async move {
+                let insert = format!("INSERT INTO {name}.done VALUES ($1, 'done')");
+                sqlx::query(&insert).bind(call.effect.id().to_string()).execute(&mut *transaction).await?;
+                Ok("1".into())
+            })
+        }));
+        let name = store.schema.name.clone();
+        assert!(matches!(perform(&store, Idempotence::Transaction, work).await, Answer::Succeeded(_)));
+        // Not by the door: the business's own connections there are silent, too.
+        let witness = super::store(&name).await;
+        assert_eq!((done(&witness).await, runs.load(Ordering::Relaxed)), (1, 2));
+    });
+}
+
+#[test]
+fn a_transaction_whose_commit_is_not_answered_has_happened_once() {
+    runtime().block_on(async {
+        let door = Server::shared().door().unwrap();
+        let store = behind(&door, &schema()).await;
+        make_business(&store).await;
+        let script = succeeds();
+        door.lose_the_answer_to("COMMIT");
+        let answer = perform(&store, Idempotence::Transaction, doing(&store, &script)).await;
+        assert!(door.has_lost() && matches!(answer, Answer::Succeeded(_)), "{answer:?}");
+        assert_eq!((done(&store).await, script.runs.load(Ordering::Relaxed)), (1, 1), "the record was found");
+    });
+}
+
+#[test]
+fn an_outcome_whose_commit_is_not_answered_is_recorded_once() {
+    runtime().block_on(async {
+        for outcome in [Ok("1".into()), refused()] {
+            let door = Arc::new(Server::shared().door().unwrap());
+            let store = behind(&door, &schema()).await;
+            let (script, lost) = (Script::of([outcome.clone()]), Arc::clone(&door));
+            let work = first(move || lost.lose_the_answer_to("COMMIT"), &script);
+            let answer = perform(&store, Idempotence::None, work).await;
+            assert!(door.has_lost());
+            match outcome {
+                Ok(_) => assert!(matches!(answer, Answer::Succeeded(_)), "{answer:?}"),
+                Err(_) => assert!(matches!(answer, Answer::Refused(_)), "{answer:?}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn an_intent_whose_commit_is_not_answered_is_still_its_own() {
+    runtime().block_on(async {
+        for declared in [Idempotence::None, Idempotence::ByKey] {
+            let door = Server::shared().door().unwrap();
+            let store = behind(&door, &schema()).await;
+            let script = Script::of([refused()]);
+            door.lose_the_answer_to("COMMIT");
+            let answer = perform(&store, declared, script.alone()).await;
+            assert!(door.has_lost());
+            assert!(matches!(answer, Answer::Refused(_)), "no run was begun behind it: {answer:?}");
+        }
+    });
+}
