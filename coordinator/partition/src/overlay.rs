@@ -143,7 +143,7 @@ impl Overlay {
 
     /// The saga, to be looked at.
     pub fn saga(&mut self, id: SagaId) -> Result<Option<&Saga>, StoreError> {
-        if !self.sagas.get(&id).is_some_and(|cached| cached.saga.is_some()) {
+        if self.sagas.get(&id).is_none_or(|cached| cached.saga.is_none()) {
             let Some(stored) = self.get(Family::Sagas, id.as_bytes())? else {
                 return Ok(None);
             };
