@@ -16,6 +16,7 @@ use sagaline_schemas::{Offset, Partition};
 use super::error::{LastWord, failed, heard, log, undelivered};
 use super::ffi::{Topic, Wakeup};
 use super::lane::{Lane, Pressure};
+use crate::clock::{Clock, SystemClock};
 use crate::{Acknowledgement, LogError, Record, Ticket};
 
 /// Outcomes of one producer's records that it has not collected.
@@ -87,6 +88,20 @@ impl ProducerContext for Outcomes {
     }
 }
 
+/// Lanes that hold something and were not looked at for so long: the process slept. An owner falls silent after ten seconds.
+const SLEPT: Duration = Duration::from_secs(5);
+/// Then they rest for so long, for their senders' sake.
+const REST: Duration = Duration::from_secs(1);
+/// How often they are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Since the machine was started, what it slept included.
+#[derive(Default)]
+struct Awake {
+    seen_at: Duration,
+    rests_until: Duration,
+}
+
 /// A topic and those of its partitions that records went to.
 struct Place {
     topic: Arc<Topic>,
@@ -100,6 +115,7 @@ pub(super) struct Connection {
     // Before `client`, as each topic of it.
     lanes: Mutex<BTreeMap<String, Place>>,
     pressure: Arc<Pressure>,
+    awake: Mutex<Awake>,
     client: BaseProducer<Outcomes>,
     /// The most bytes of records that it puts together.
     pub batch: usize,
@@ -113,8 +129,8 @@ impl Connection {
         let wakeup = Wakeup::new(client.client());
         let batch = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
         let pressure = Arc::new(Pressure::default());
-        let connection =
-            Arc::new(Self { wakeup, lanes: Mutex::default(), pressure: Arc::clone(&pressure), client, batch });
+        let (lanes, awake) = (Mutex::default(), Mutex::default());
+        let connection = Arc::new(Self { wakeup, lanes, pressure: Arc::clone(&pressure), awake, client, batch });
         let held = Arc::downgrade(&connection);
         let thread = thread::Builder::new().name("kafka-lanes".to_owned()).spawn(move || relieve(&held, &pressure));
         thread.map_err(|error| LogError::Io { place: "kafka producer".to_owned(), detail: error.to_string() })?;
@@ -171,17 +187,41 @@ impl Connection {
         self.client.context().ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leaves what has arrived with those who wait for it.
+    /// Leaves what has arrived with those who wait for it, and lets lanes go on.
     pub(super) fn deliver(&self) {
+        let awake = self.is_awake(SystemClock.since_boot());
         let arrived = self.wakeup.waiting();
         for _ in 0..arrived {
             self.client.poll(Duration::ZERO);
         }
-        if arrived > 0 {
+        if awake {
             let ready = std::mem::take(&mut *self.ready());
             ready.iter().for_each(|lane| lane.go_on(self.client.client()));
+        }
+        if arrived > 0 {
             self.wakeup.raise();
         }
+    }
+
+    /// While lanes hold something they are looked at ten times a second. Where that was not so the process slept, and whoever sent what they hold may
+    /// have been succeeded: it is given time to see that and to give it up, before it is sent.
+    fn is_awake(&self, now: Duration) -> bool {
+        let mut awake = self.awake.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.pressure.is_some() && now.saturating_sub(awake.seen_at) > SLEPT {
+            awake.rests_until = now + REST;
+        }
+        awake.seen_at = now;
+        now >= awake.rests_until
+    }
+
+    #[cfg(test)]
+    pub(super) fn rest_until(&self, at: Duration) {
+        self.awake.lock().expect("no panic").rests_until = at;
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_awake_at(&self, now: Duration) -> bool {
+        self.is_awake(now)
     }
 
     /// Returns when something has arrived, or was left with somebody, since `mark`; or after `timeout`.
@@ -209,7 +249,7 @@ fn relieve(connection: &Weak<Connection>, pressure: &Pressure) {
         let mark = connection.mark();
         connection.deliver();
         if pressure.is_some() {
-            connection.wait(mark, Duration::from_millis(100));
+            connection.wait(mark, LOOK);
         }
     }
 }

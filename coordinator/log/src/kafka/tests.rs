@@ -12,6 +12,7 @@ use super::connection::Connections;
 use super::producer::KafkaProducer;
 use super::properties::Properties;
 use super::{KafkaLog, ffi};
+use crate::clock::{Clock, SystemClock};
 use crate::{Acknowledgement, LogError, Producer, Record};
 
 fn given(properties: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -224,4 +225,29 @@ fn who_learns_of_a_narrow_topic_leaves_the_others_where_they_are() {
     assert_eq!((narrow, one.connection().batch, two.connection().batch), (1000, wide, wide));
     append(&mut three, 1);
     assert_eq!((outcomes(&mut one, 1).len(), outcomes(&mut three, 1).len()), (1, 1));
+}
+
+#[test]
+fn what_a_lane_holds_is_not_sent_after_a_sleep_before_its_sender_could_give_it_up() {
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    let [mut zombie, mut other] = producers_on(&cluster);
+    cluster.broker_down(1).expect("the broker goes");
+    for ticket in 0..20 {
+        append(&mut zombie, ticket);
+    }
+    let connection = zombie.connection();
+    let now = SystemClock.since_boot();
+    assert!(connection.is_awake_at(now));
+    assert!(!connection.is_awake_at(now + Duration::from_secs(60)), "nobody looked for a minute");
+    connection.rest_until(Duration::MAX);
+
+    cluster.broker_up(1).expect("the broker comes back");
+    let sent = outcomes(&mut zombie, 5);
+    assert!(sent.iter().all(|acknowledgement| acknowledgement.outcome.is_ok()), "{sent:?}");
+    zombie.purge();
+    let given_up = outcomes(&mut zombie, 15);
+    assert!(given_up.iter().map(|a| a.ticket).eq(5..20) && given_up.iter().all(is_unknown), "{given_up:?}");
+    zombie.connection().rest_until(Duration::ZERO);
+    append(&mut other, 20);
+    assert_eq!(outcomes(&mut other, 1)[0].outcome, Ok(5));
 }
