@@ -206,8 +206,8 @@ fn print(report: &Report) -> Result<()> {
         String::new()
     };
     writeln!(out, "\nOn {}{several}\n{}", report.log, table::table(&report.figures))?;
-    for Sanity { records, raw, perf_test, .. } in report.runs.iter().filter_map(|run| run.sanity.as_ref()) {
-        let sanity = Sanity { records: *records, raw: *raw, perf_test: *perf_test };
+    for sanity in report.runs.iter().filter_map(|run| run.sanity.as_ref()) {
+        let Sanity { records, raw, perf_test } = sanity;
         writeln!(
             out,
             "sanity check of the baseline: {} records of 256 bytes, {} a second by the raw pass-through's client, {} by kafka-producer-perf-test: {:.2}, {}",

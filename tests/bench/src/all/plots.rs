@@ -11,56 +11,90 @@ const COST: &str = "#0969da";
 /// Microseconds of the coordinator's CPU for a step: R3.
 const COST_WANTED: f64 = 30.0;
 
-/// Of one run: the one whose throughput is the middle one.
-pub fn latency(run: &Run, place: &str, note: &str) -> Chart {
-    let figures: [(&str, &'static str, bool, fn(&Level) -> (f64, u32)); 4] = [
-        ("raw pass-through, p50", RAW, false, |level| (level.raw.steps_per_second, level.raw.latency_p50_us)),
-        ("raw pass-through, p99", RAW, true, |level| (level.raw.steps_per_second, level.raw.latency_p99_us)),
-        ("Sagaline, p50", SLICE, false, |level| (level.slice.steps_per_second, level.slice.step_p50_us)),
-        ("Sagaline, p99", SLICE, true, |level| (level.slice.steps_per_second, level.slice.step_p99_us)),
-    ];
-    let line = |name: &str, colour, dashed| Line { name: name.to_owned(), colour, dashed };
-    let millis = |micros: u32| f64::from(micros) / 1000.0;
-    let series = |x: fn(&Level, f64) -> f64, tags: bool| {
-        let of = |(name, colour, dashed, figure): &(&str, &'static str, bool, fn(&Level) -> (f64, u32))| Series {
-            line: line(name, colour, *dashed),
-            points: run
-                .levels
-                .iter()
-                .map(|level| {
-                    let (rate, latency) = figure(level);
-                    // Both lines of a kind have the same throughput.
-                    let tag = if tags && !dashed { level.slice.in_flight.to_string() } else { String::new() };
-                    Point { x: x(level, rate), y: millis(latency), tag }
-                })
-                .collect(),
+/// A line of the latency's plot.
+struct Curve {
+    name: &'static str,
+    colour: &'static str,
+    dashed: bool,
+    /// Steps a second, and their latency in microseconds.
+    of: fn(&Level) -> (f64, u32),
+}
+
+const CURVES: [Curve; 4] = [
+    Curve {
+        name: "raw pass-through, p50",
+        colour: RAW,
+        dashed: false,
+        of: |level| (level.raw.steps_per_second, level.raw.latency_p50_us),
+    },
+    Curve {
+        name: "raw pass-through, p99",
+        colour: RAW,
+        dashed: true,
+        of: |level| (level.raw.steps_per_second, level.raw.latency_p99_us),
+    },
+    Curve {
+        name: "Sagaline, p50",
+        colour: SLICE,
+        dashed: false,
+        of: |level| (level.slice.steps_per_second, level.slice.step_p50_us),
+    },
+    Curve {
+        name: "Sagaline, p99",
+        colour: SLICE,
+        dashed: true,
+        of: |level| (level.slice.steps_per_second, level.slice.step_p99_us),
+    },
+];
+
+impl Curve {
+    fn line(&self) -> Line {
+        Line { name: self.name.to_owned(), colour: self.colour, dashed: self.dashed }
+    }
+
+    fn series(&self, levels: &[Level], against: Against) -> Series {
+        let point = |level: &Level| {
+            let (rate, micros) = (self.of)(level);
+            let in_flight = level.slice.in_flight;
+            let (x, tag) = match against {
+                Against::Load => (f64::from(in_flight), String::new()),
+                // Both lines of a kind have the same throughput.
+                Against::Throughput if self.dashed => (rate, String::new()),
+                Against::Throughput => (rate, in_flight.to_string()),
+            };
+            Point { x, y: f64::from(micros) / 1000.0, tag }
         };
-        figures.iter().map(of).collect::<Vec<Series>>()
+        Series { line: self.line(), points: levels.iter().map(point).collect() }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Against {
+    Load,
+    Throughput,
+}
+
+/// Of one run.
+pub fn latency(run: &Run, place: &str, note: &str) -> Chart {
+    let axis = |label: &str, ticks| Axis { label: label.to_owned(), kind: Kind::Log, ticks };
+    let panel = |title: &str, x, against| Panel {
+        title: title.to_owned(),
+        x,
+        y: axis("latency of a step, milliseconds", Vec::new()),
+        series: CURVES.iter().map(|curve| curve.series(&run.levels, against)).collect(),
+        target: None,
     };
     let levels = run.levels.iter().map(|level| f64::from(level.slice.in_flight)).collect();
-    let axis = |label: &str, ticks| Axis { label: label.to_owned(), kind: Kind::Log, ticks };
-    let y = || axis("latency of a step, milliseconds", Vec::new());
+    let throughput = axis("steps a second (the number beside a point: sagas in flight)", Vec::new());
     Chart {
         title: format!("Latency of a step on {place}"),
         note: note.to_owned(),
         columns: 2,
         panels: vec![
-            Panel {
-                title: "against load".to_owned(),
-                x: axis("sagas in flight", levels),
-                y: y(),
-                series: series(|level, _| f64::from(level.slice.in_flight), false),
-                target: None,
-            },
-            Panel {
-                title: "against throughput".to_owned(),
-                x: axis("steps a second (the number beside a point: sagas in flight)", Vec::new()),
-                y: y(),
-                series: series(|_, rate| rate, true),
-                target: None,
-            },
+            panel("against load", axis("sagas in flight", levels), Against::Load),
+            panel("against throughput", throughput, Against::Throughput),
         ],
-        legend: figures.iter().map(|(name, colour, dashed, _)| line(name, colour, *dashed)).collect(),
+        legend: CURVES.iter().map(Curve::line).collect(),
     }
 }
 
