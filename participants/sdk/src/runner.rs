@@ -11,7 +11,7 @@ use sagaline_log::{Fetched, GroupEvent, GroupReader, Log, LogError};
 use sagaline_schemas::command::Command;
 use sagaline_schemas::proof::{OpenError, open_command};
 use sagaline_schemas::record::{Answer, Failed, Reply, Working};
-use sagaline_schemas::{Millis, Offset, Partition};
+use sagaline_schemas::Millis;
 use tokio::runtime::Handle;
 
 use crate::effects::{EffectStoreError, Run, Store};
@@ -24,6 +24,7 @@ mod membership;
 mod prefix;
 mod queue;
 mod replies;
+mod taking_up;
 #[cfg(test)]
 mod tests;
 
@@ -403,56 +404,6 @@ impl Runner {
         if self.membership.may_run() && !self.taken_up {
             self.take_up()?;
         }
-        Ok(())
-    }
-
-    /// The topic does not hold the commands that come next: it is gone on from where it begins or ends. Nothing is lost by that: an effect whose command
-    /// was not answered is commanded again by the coordinator, whose attempt times out.
-    fn find_place(
-        &mut self,
-        topic: &Arc<str>,
-        partition: Partition,
-        offset: Offset,
-        (start, end): (Offset, Offset),
-    ) -> Result<(), LogError> {
-        let to = if offset < start { start } else { end };
-        tracing::error!(
-            topic = &**topic,
-            partition,
-            offset,
-            to,
-            "commands were deleted before they were read: their sagas wait for their next attempt"
-        );
-        self.group.seek(topic, partition, to).or_else(passing)?;
-        self.prefixes.revoke(topic, partition);
-        let prefixes = &self.prefixes;
-        self.queue.retain(|held| prefixes.is_assigned(&held.place));
-        self.prefixes.go_on_at(Arc::clone(topic), partition, to);
-        Ok(())
-    }
-
-    fn may_run(&self) -> bool {
-        self.taken_up && self.membership.may_run()
-    }
-
-    /// An empty store where commands were handled before is not the one that was used until now. Looked at once, before any handler runs: nothing is
-    /// committed by then, and whoever shares the store has marked it before it committed anything.
-    fn take_up(&mut self) -> Result<(), RunError> {
-        if !self.effects.in_use(&self.handlers)? {
-            for (topic, partition, offset) in self.prefixes.beginnings().filter(|(.., offset)| *offset > 0) {
-                match self.log.reader(topic, partition, offset).and_then(|mut reader| reader.bounds()) {
-                    Ok((first, _)) if offset > first => {
-                        return Err(RunError::EmptyStore { topic: topic.to_string(), partition, offset });
-                    }
-                    // What its topic has dropped can't be told from what was never handled.
-                    Ok(_) | Err(LogError::OutOfRange { .. }) => {}
-                    // It is looked at again, and nothing runs until then.
-                    Err(error) => return passing(error).map_err(RunError::from),
-                }
-            }
-            self.effects.begin_use(&self.handlers)?;
-        }
-        self.taken_up = true;
         Ok(())
     }
 
