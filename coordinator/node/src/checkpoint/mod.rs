@@ -84,7 +84,7 @@ pub enum CheckpointError {
         detail: String,
     },
     /// A file is not what the manifest says.
-    #[error("{place} is damaged: {detail}. The checkpoint is not used; take another one")]
+    #[error("{place} is damaged: {detail}. The checkpoint is not used")]
     Damaged {
         /// Which object.
         place: String,

@@ -181,7 +181,7 @@ impl Restorer<'_> {
             let name = self.shelf.file(part.hash);
             let damaged = |detail: &str| CheckpointError::Damaged {
                 place: self.shelf.vault.place(&name),
-                detail: format!("{detail} ({} of checkpoint {})", part.name, kept.id),
+                detail: detail.to_owned(),
             };
             if !checkpoint::is_part(&part.name) {
                 return Err(damaged("it is no file of a store"));

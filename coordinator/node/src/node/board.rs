@@ -189,12 +189,15 @@ impl Board {
         self.change(|shown| (shown.wanted, shown.made) = (None, Some(made)));
     }
 
-    /// Waits for the checkpoint that is wanted. None: it does not come in time, and is wanted no more.
+    /// Waits for the checkpoint that is wanted. None: it does not come so soon.
     pub fn wait_checkpoint(&self, timeout: Duration) -> Option<Result<Offset, String>> {
         self.wait(timeout, |shown| shown.made.is_some());
-        let mut shown = self.shown();
-        shown.wanted = None;
-        shown.made.take()
+        self.shown().made.take()
+    }
+
+    /// It is wanted no more.
+    pub fn forget_checkpoint(&self) {
+        self.change(|shown| (shown.wanted, shown.made) = (None, None));
     }
 
     /// What was found out about its checkpoints.

@@ -14,7 +14,7 @@ use sagaline_schemas::{Offset, Partition};
 use sagaline_store::checkpoint::discard;
 
 use super::board::Board;
-use super::{Common, Node, NodeError};
+use super::{Common, IDLE, Node, NodeError};
 use crate::checkpoint::{
     About, Check, CheckpointError, Found, Keeping, Kept, Place, Restorer, Shelf, Standing as Word, bound, upload,
 };
@@ -76,16 +76,28 @@ impl Common {
         }
         let place = self.beside(format!("checkpoint-{partition}"))?;
         board.want_checkpoint(place.clone());
-        match board.wait_checkpoint(LEAVE) {
-            Some(Ok(_)) => {}
-            Some(Err(why)) => return Err(not_made(why)),
-            None => return Err(not_made("its store is not open, or a record is folded for very long".to_owned())),
-        }
+        self.wait_left(board)?.map_err(not_made)?;
         let taken = self
             .about()
             .and_then(|about| upload(&self.shelf(keeping, partition), &place, &about, &|| !self.stopping()));
         discard(&place)?;
         taken
+    }
+
+    /// Until the owner of the store has left the checkpoint; the inner error is why it has not.
+    fn wait_left(&self, board: &Board) -> Result<Result<Offset, String>, CheckpointError> {
+        let began = Instant::now();
+        while !self.stopping() {
+            if let Some(left) = board.wait_checkpoint(IDLE) {
+                return Ok(left);
+            }
+            if began.elapsed() >= LEAVE {
+                board.forget_checkpoint();
+                return Ok(Err("its store is not open, or a record is folded for very long".to_owned()));
+            }
+        }
+        board.forget_checkpoint();
+        Err(CheckpointError::GivenUp)
     }
 
     fn about(&self) -> Result<About, CheckpointError> {

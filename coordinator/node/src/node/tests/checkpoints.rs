@@ -135,6 +135,19 @@ fn a_checkpoint_is_taken_when_asked_and_an_unreachable_vault_stops_nothing() {
     let (_, found) = node.checkpoints().unwrap();
     assert_eq!(found[0].1[0].outcome.as_ref().unwrap().id, taken.id);
     assert!(node.take_checkpoint(PARTITIONS).is_err());
+    // Asked to stop, it waits for no checkpoint.
+    let asked = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| (0..200).find_map(|_| node.take_checkpoint(1).err()));
+        node.common.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
+        let began = Instant::now();
+        let refused = asked.join().unwrap();
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        refused
+    });
+    assert!(matches!(asked, Some(NodeError::Stopping | NodeError::Checkpoint(_))), "{asked:?}");
+    node.stop().unwrap();
+    let keeping = Keeping { every: None, ..self::keeping(dir.path(), false) };
+    let node = start(dir.path(), &log, Some(keeping)).unwrap();
     // A file stands where the folder was.
     fs::remove_dir_all(dir.path().join("vault")).unwrap();
     fs::write(dir.path().join("vault"), b"").unwrap();
