@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use sagaline_log::{Fetched, GroupEvent, GroupReader, Log, LogError};
+use sagaline_schemas::Millis;
 use sagaline_schemas::command::Command;
 use sagaline_schemas::proof::{OpenError, open_command};
 use sagaline_schemas::record::{Answer, Failed, Reply, Working};
-use sagaline_schemas::Millis;
 use tokio::runtime::Handle;
 
 use crate::effects::{EffectStoreError, Run, Store};

@@ -104,7 +104,7 @@ impl Forgetting {
             unknown = self.unknown()?;
         }
         ensure!(self.unknown()? >= unknown, "what was forgotten was known again");
-        drop(self.stop.send(()));
+        self.stop.send(()).ok().context("the desk runs until it is asked to stop")?;
         self.runtime.block_on(self.desk)??;
         self.dev.stop()
     }

@@ -42,7 +42,7 @@ impl Prefixes {
 
     /// What was read of a partition counts no more: it is read from here on, and that is to be committed, though it may lie below what was.
     pub fn go_on_at(&mut self, topic: Arc<str>, partition: Partition, to: Offset) {
-        self.0.insert((topic, partition), Prefix { open: BTreeSet::new(), end: to, committed: to - 1 });
+        self.0.insert((topic, partition), Prefix { from: to, open: BTreeSet::new(), end: to, committed: to - 1 });
     }
 
     /// A partition is read no more.

@@ -181,6 +181,9 @@ impl Log for Scripted {
     fn create_topic(&self, topic: &NewTopic) -> Result<TopicInfo, LogError> {
         Err(LogError::TopicExists { topic: topic.name.clone() })
     }
+    fn delete_below(&self, _: &str, _: Partition, offset: Offset) -> Result<Offset, LogError> {
+        Ok(offset)
+    }
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         Ok(Box::new(self.clone()))
     }
