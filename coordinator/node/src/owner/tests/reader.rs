@@ -64,6 +64,9 @@ impl Log for Brittle {
     fn create_topic(&self, topic: &NewTopic) -> Result<TopicInfo, LogError> {
         self.log.create_topic(topic)
     }
+    fn delete_below(&self, topic: &str, partition: u32, offset: Offset) -> Result<Offset, LogError> {
+        self.log.delete_below(topic, partition, offset)
+    }
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         self.log.producer()
     }
