@@ -129,8 +129,6 @@ pub(super) struct KafkaGroupReader {
     lost: BTreeMap<Place, LogError>,
     /// The client has told of a loss, and whose it is was not found yet.
     looking: bool,
-    /// Losses that were found, and that the client has not told of yet.
-    ahead: usize,
 }
 
 impl KafkaGroupReader {
@@ -153,7 +151,6 @@ impl KafkaGroupReader {
             error: None,
             lost: BTreeMap::new(),
             looking: false,
-            ahead: 0,
         })
     }
 
@@ -162,7 +159,7 @@ impl KafkaGroupReader {
         self.leave();
         let had: Vec<Place> = std::mem::take(&mut self.assigned).into_keys().collect();
         self.lost.clear();
-        (self.looking, self.ahead) = (false, 0);
+        self.looking = false;
         if !had.is_empty() {
             into.push(GroupEvent::Revoked(had));
         }
@@ -298,14 +295,14 @@ impl KafkaGroupReader {
         }
     }
 
-    /// Which partitions have lost their place. Where each of the others is in its log, one was cut and written anew, unless it is an older loss that is told
-    /// only now. Any of them may be silent, so all are told to go on where they are.
+    /// Which partitions have lost their place. If none of them has, and the client is silent about one all the same, that one's log was cut and written
+    /// anew: it goes on where it is. If none is silent, the loss was found before it was told.
     fn lost(&mut self) -> Result<Option<LogError>, LogError> {
         let mut places = Vec::new();
         for (place, &offset) in self.assigned.iter().filter(|(place, _)| !self.lost.contains_key(*place)) {
             places.push((place.clone(), offset, watermarks(&self.consumer, &place.0, place.1, &self.bootstrap)?));
         }
-        let (mut there, mut found, known) = (Vec::new(), None, self.lost.len());
+        let (mut there, mut found) = (Vec::new(), None);
         for (place, offset, (start, end)) in places {
             let (topic, partition) = (place.0.to_string(), place.1);
             if (start..=end).contains(&offset) {
@@ -318,23 +315,54 @@ impl KafkaGroupReader {
             found.get_or_insert(error);
         }
         if found.is_some() {
-            self.ahead += self.lost.len() - known - 1;
             return Ok(found);
         }
-        for (topic, partition, offset) in &there {
-            self.go_on_at(topic, *partition, *offset)?;
+        let mut silent = Vec::new();
+        for (topic, partition, offset) in there {
+            if !self.seek_if_read(&topic, partition, offset)? {
+                self.read_again(&topic, partition, offset)?;
+                silent.push(format!("{topic}/{partition}"));
+            }
         }
-        if there.is_empty() || self.ahead > 0 {
-            self.ahead = self.ahead.saturating_sub(1);
-            return Ok(None);
-        }
-        let places: Vec<String> = there.iter().map(|(topic, partition, _)| format!("{topic}/{partition}")).collect();
-        Ok(Some(LogError::Rewritten { places: places.join(" or ") }))
+        Ok((!silent.is_empty()).then(|| LogError::Rewritten { places: silent.join(", ") }))
     }
 
-    fn go_on_at(&self, topic: &str, partition: Partition, offset: Offset) -> Result<(), LogError> {
-        let sought = self.consumer.seek(topic, native(partition), Position::Offset(offset), PATIENCE);
-        sought.map_err(|e| self.failed(&e))
+    /// False: the client reads this partition no more, and so takes no seek.
+    fn seek_if_read(&self, topic: &str, partition: Partition, offset: Offset) -> Result<bool, LogError> {
+        let list = self.place_at(topic, partition, offset)?;
+        let sought = self.consumer.seek_partitions(list, PATIENCE).map_err(|e| self.failed(&e))?;
+        match sought.elements().first().map_or(Ok(()), |element| element.error()) {
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::State) => Ok(false),
+            sought => sought.map(|()| true).map_err(|e| self.failed(&e)),
+        }
+    }
+
+    /// Only a new assignment has the client read on where it has lost its place.
+    fn read_again(&self, topic: &str, partition: Partition, offset: Offset) -> Result<(), LogError> {
+        let list = self.place_at(topic, partition, offset)?;
+        let assigned = match self.consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => {
+                if let Err(error) = self.consumer.incremental_unassign(&list) {
+                    tracing::warn!(target: "kafka", %error, topic, partition, "was not read, and is assigned again");
+                }
+                self.consumer.incremental_assign(&list)
+            }
+            RebalanceProtocol::Eager | RebalanceProtocol::None => {
+                let mut all = list;
+                let others = self.assigned.iter().filter(|(place, _)| (&*place.0, place.1) != (topic, partition));
+                others
+                    .map(|(place, next)| all.add_partition_offset(&place.0, native(place.1), Position::Offset(*next)))
+                    .collect::<KafkaResult<()>>()
+                    .and_then(|()| self.consumer.assign(&all))
+            }
+        };
+        assigned.map_err(|e| self.failed(&e))
+    }
+
+    fn place_at(&self, topic: &str, partition: Partition, offset: Offset) -> Result<TopicPartitionList, LogError> {
+        let mut list = TopicPartitionList::with_capacity(1);
+        let added = list.add_partition_offset(topic, native(partition), Position::Offset(offset));
+        added.map(|()| list).map_err(|e| self.failed(&e))
     }
 
     fn assigned(&self, topic: &str, partition: Partition) -> Result<TopicPartitionList, LogError> {
@@ -401,7 +429,9 @@ impl GroupReader for KafkaGroupReader {
 
     fn seek(&mut self, topic: &str, partition: Partition, offset: Offset) -> Result<(), LogError> {
         self.assigned(topic, partition)?;
-        self.go_on_at(topic, partition, offset)?;
+        if !self.seek_if_read(topic, partition, offset)? {
+            self.read_again(topic, partition, offset)?;
+        }
         let place: Place = (topic.into(), partition);
         self.lost.remove(&place);
         self.assigned.insert(place, offset);

@@ -1,7 +1,6 @@
 //! Three nodes on one broker, the last of them behind a proxy, and two instances of each service on one PostgreSQL; who publishes for what, and
 //! whether the world is as it should be. Knows no fault.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -73,37 +72,6 @@ impl Cluster {
     /// Waits until each partition has one node that publishes for it, and each node has some.
     pub fn wait_shared(&mut self) -> Result<()> {
         self.wait_owned("a part for each node", &[0, 1, 2], |parts| parts.iter().all(|part| !part.is_empty()))
-    }
-
-    /// Waits until each partition has one node that publishes for it.
-    pub fn wait_published(&mut self) -> Result<()> {
-        self.wait_owned("a node for each partition", &[0, 1, 2], |_| true)
-    }
-
-    /// Most stores of a node that does not run: of the last partition it can be opened still.
-    fn stores(&self, node: usize) -> Vec<(PathBuf, PathBuf)> {
-        let data = self.stack.dir().join(&self.stack.coordinators[node].name);
-        let place = |name: &str, number| data.join(format!("{name}-{number}"));
-        (0..self.form.partitions - 1).map(|number| (place("partition", number), place("aside", number))).collect()
-    }
-
-    /// Has files lie where the folders of stores should.
-    pub fn spoil_stores(&self, node: usize) -> Result<()> {
-        for (store, aside) in self.stores(node) {
-            std::fs::rename(&store, &aside)?;
-            std::fs::write(&store, "no folder")?;
-        }
-        Ok(())
-    }
-
-    /// At once, for each: the node looks again and again, and would make a new store where there is none.
-    pub fn mend_stores(&self, node: usize) -> Result<()> {
-        for (store, aside) in self.stores(node) {
-            let link = aside.with_extension("link");
-            std::os::unix::fs::symlink(&aside, &link)?;
-            std::fs::rename(&link, &store)?;
-        }
-        Ok(())
     }
 
     /// Waits until these nodes have all partitions among themselves, each one once.
