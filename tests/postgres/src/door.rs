@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -85,7 +85,7 @@ impl Shared {
     }
 }
 
-fn accept(listener: &TcpListener, target: &PathBuf, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, target: &Path, shared: &Arc<Shared>) {
     for client in listener.incoming() {
         if shared.over.load(Ordering::SeqCst) {
             return;

@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn what_halts_everywhere_and_what_others_have_is_no_reason_to_leave() {
-        let panics = Stop::Panicked { partition: 0, offset: 7, timer: 0, panic: "oh".to_owned() };
+        let panics =
+            Stop::Panicked { partition: 0, offset: 7, timer: 0, panic: "oh".to_owned(), heard: 0, unsaid: None };
         assert_eq!(Withdrawal::default().look(&sights(Some(panics)), Instant::now()), None);
         let mut elsewhere = sights(None);
         elsewhere[2].stop = Some(full());

@@ -50,9 +50,9 @@ impl Default for Limits {
 #[derive(Clone)]
 pub struct PostgresStore {
     /// The store's own connections: `Open` takes and gives them back, and nobody else.
-    pool: PgPool,
+    own: PgPool,
     /// Made when first asked for.
-    business: PgPool,
+    pool: PgPool,
     limits: Limits,
     accepts_empty: bool,
     schema: Arc<Schema>,
@@ -93,8 +93,8 @@ impl PostgresStore {
         let pool = || PgPoolOptions::new().max_connections(connections.max(1)).acquire_timeout(ACQUIRE);
         Ok(Self {
             // A connection that has died is found by the first statement, which is tried again.
-            pool: pool().test_before_acquire(false).connect_lazy_with(options.clone()),
-            business: pool().connect_lazy_with(options),
+            own: pool().test_before_acquire(false).connect_lazy_with(options.clone()),
+            pool: pool().connect_lazy_with(options),
             limits: Limits::default(),
             accepts_empty: false,
             schema: Arc::new(schema),
@@ -119,7 +119,7 @@ impl PostgresStore {
     /// Connections to the same database for the business's own reads, as many again as the store's: a handler that waits for one of them keeps none of
     /// the store's from it. Nothing here limits what is asked over them. What a handler writes goes through its `Transaction`.
     pub fn pool(&self) -> &PgPool {
-        &self.business
+        &self.pool
     }
 
     /// Connects, and makes the tables where they are not there. Any number of instances may do so at once.
@@ -157,7 +157,7 @@ impl PostgresStore {
     }
 
     async fn begin(&self) -> Result<Open, sqlx::Error> {
-        Open::begin(&self.pool, self.limits.answer).await
+        Open::begin(&self.own, self.limits.answer).await
     }
 
     /// What the store itself asks within a transaction.

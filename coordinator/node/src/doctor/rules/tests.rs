@@ -14,7 +14,7 @@ const NEXT: u32 = RULES_VERSION + 1;
 
 fn patient<'a>(stage: &'a Stage, rules: KnownRules) -> Patient<'a> {
     let data = std::path::Path::new("nowhere");
-    Patient { log: &*stage.log, names: &stage.names, key: &stage.key, single_broker: true, data, rules }
+    Patient { log: &*stage.log, names: &stage.names, key: &stage.key, single_broker: true, data, vault: None, rules }
 }
 
 /// By a build that knows the rules up to a version.
