@@ -135,11 +135,20 @@ pub enum Asked {
         /// The remark.
         text: String,
     },
+    /// What was asked gives something that a contract does not allow: it is refused.
+    Unfit {
+        /// What was asked.
+        what: String,
+        /// What is wrong, and the way out.
+        why: String,
+        /// Why it was asked.
+        reason: String,
+    },
 }
 
 impl Asked {
     /// What is asked, and why, for the history.
-    fn words(&self) -> (&'static str, &str) {
+    fn words(&self) -> (&str, &str) {
         match self {
             Self::Cancel { reason } => ("cancel", reason),
             Self::Retry { reason, .. } => ("retry", reason),
@@ -153,6 +162,7 @@ impl Asked {
             Self::Release { reason, .. } => ("release", reason),
             Self::Assign { reason, .. } => ("assign", reason),
             Self::Note { text } => ("note", text),
+            Self::Unfit { what, reason, .. } => (what, reason),
         }
     }
 }
@@ -205,6 +215,7 @@ impl Turn<'_> {
                 Ok(())
             }
             Asked::Note { .. } => Ok(()),
+            Asked::Unfit { why, .. } => Err(why),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Virtual time: the next thing that is due happens next, be it an answer, a timer, or what the scenario says. Nothing waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sagaline_definition::model::Verb;
 use sagaline_engine::{
@@ -29,6 +29,7 @@ enum Due {
     Happens(usize, What),
     Up(String),
     Try(String),
+    Questions,
 }
 
 /// A scenario that runs.
@@ -40,6 +41,8 @@ pub(crate) struct Play<'a> {
     due: BTreeMap<(Millis, u32), Due>,
     scheduled: u32,
     doors: Doors,
+    /// Facts whose questions wait until somebody takes them.
+    asking: BTreeSet<u32>,
     account: Account,
     /// What the next turn comes from.
     cause: Caused,
@@ -81,6 +84,7 @@ impl<'a> Play<'a> {
             due: BTreeMap::new(),
             scheduled: 0,
             doors: Doors::default(),
+            asking: BTreeSet::new(),
             account: Account::default(),
             cause: Caused::Begun,
         };
@@ -161,11 +165,13 @@ impl<'a> Play<'a> {
                 self.note(format!("{participant} is back"));
                 self.cause = Caused::Up(participant);
                 self.take(Input::Admitted);
+                self.questions();
             }
             Due::Try(participant) => {
                 self.doors.may_try(&participant);
                 self.take(Input::Admitted);
             }
+            Due::Questions => self.questions(),
             Due::Happens(nth, what) => {
                 self.cause = Caused::Happened(nth);
                 self.happening(what);
@@ -186,8 +192,16 @@ impl<'a> Play<'a> {
             _ => {
                 if self.doors.out.remove(&participant).is_some() {
                     self.note(format!("{participant} is back"));
+                    self.schedule(self.now, Due::Questions);
                 }
             }
+        }
+    }
+
+    /// Questions that waited are asked; those whose participant still takes none wait on.
+    fn questions(&mut self) {
+        for fact in std::mem::take(&mut self.asking) {
+            self.take(Input::MayAsk { fact });
         }
     }
 
@@ -297,6 +311,7 @@ impl<'a> Play<'a> {
                     self.schedule(self.now + reply.after, Due::Asked { fact, attempt, answer, command: number });
                 }
             }
+            Outgoing::WaitsToAsk { fact, .. } => _ = self.asking.insert(fact),
             Outgoing::Queued { .. } | Outgoing::Ended { .. } | Outgoing::Bind { .. } => {}
         }
     }
