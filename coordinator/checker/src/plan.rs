@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sagaline_definition::model::{Compensate, Definition, Verb, Word};
 use sagaline_definition::{Contract, model::StepIndex};
-use sagaline_engine::{Outgoing, Phase, PlaceState, TimerKind};
+use sagaline_engine::{Fact, Outgoing, Phase, PlaceState, TimerKind};
 use sagaline_schemas::Value;
 use sagaline_schemas::record::{End, Kind};
 
@@ -71,6 +71,11 @@ fn follow(setting: &Setting, input: usize, failed: StepIndex, number: usize) -> 
         seen += 1;
         failing |= is_failure(&scene, &next, failed);
         let happening = scene.play(setting, &next);
+        // What is expected at once fails without a happening of its own.
+        failing |= happening.transitions.iter().flat_map(|transition| &transition.facts).any(|fact| match fact {
+            Fact::WaitedInVain { spot } => spot.step as usize == failed,
+            _ => false,
+        });
         for out in happening.transitions.iter().flat_map(|transition| &transition.out) {
             note(setting.definition, &scene, out, &mut plan);
         }

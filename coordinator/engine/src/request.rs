@@ -404,7 +404,11 @@ impl Turn<'_> {
 
     fn release(&mut self) -> Result<(), Refusal> {
         match self.saga.held.take() {
-            Some(_) => Ok(()),
+            Some(_) => {
+                // It may have been held for long: what must hold before its end is looked at anew.
+                self.ensure_again();
+                Ok(())
+            }
             None => Err("the saga is not held".to_owned()),
         }
     }

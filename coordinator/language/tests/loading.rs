@@ -331,9 +331,39 @@ fn items_need_a_key_each() {
         check(&[("a.yaml", &format!("{head}steps: [{step}]\n")), ("z.yaml", child)], &["."], expected);
     };
     let again = CHILD.replace("start: { type: Id }", "start: { type: Id, again: ended }");
-    check_with("", "key: same", CHILD, expect![[r#""#]]);
-    check_with("", "key: \"${now}\"", &again, expect![[r#""#]]);
-    check_with(", at_once: 2", "key: same, compensate: never", &again, expect![[r#""#]]);
+    check_with(
+        "",
+        "key: same",
+        CHILD,
+        expect![[r#"
+        definition parent
+        definition child
+        FOLDER/./a.yaml:7:88: warning: all items of `one` have one key, and one saga begins under it: the others count as failed
+            help: name the item: `key: "...-${n}"`, or leave out `key`: the one that is made does
+    "#]],
+    );
+    check_with(
+        "",
+        "key: \"${string(now)}\"",
+        &again,
+        expect![[r#"
+        definition parent
+        definition child
+        FOLDER/./a.yaml:7:88: warning: all items of `one` have one key, and one saga begins under it: the others count as failed
+            help: name the item: `key: "...-${n}"`, or leave out `key`: the one that is made does
+    "#]],
+    );
+    check_with(
+        ", at_once: 2",
+        "key: same, compensate: never",
+        &again,
+        expect![[r#"
+        definition parent
+        definition child
+        FOLDER/./a.yaml:7:100: warning: all items of `one` have one key, and one saga begins under it: the others count as failed
+            help: name the item: `key: "...-${n}"`, or leave out `key`: the one that is made does
+    "#]],
+    );
     // The item is named, or the key is derived, or there is one item, or each child is over before the next begins.
     for (each, key, child) in [
         ("", "key: \"${n}\"", CHILD),

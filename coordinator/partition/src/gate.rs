@@ -9,8 +9,7 @@
 //! CLOSED and OPEN are a circuit's words: closed is well. While OPEN or PAUSED, no attempt is used up: neither by waiting nor by silence.
 //! `Failed` is an answer: who says it is there, and the attempt is used up; else a command that can't succeed would close the door for all
 //! others. Only who says `outage` with it speaks for all commands (docs/adr/0008-outage-answer.md). Whoever waits is called in order, so many
-//! at once, also where everything opens again after hours: nobody is flooded. Commands stand in one line, questions about facts in another:
-//! while somebody waits in both, they are called in turn, for questions come again and again and commands may be many.
+//! at once, also after hours: nobody is flooded. Commands stand in one line, questions about facts in another; both are called in turn.
 
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Millis, wire_enum, wire_struct};

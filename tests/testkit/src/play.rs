@@ -8,13 +8,12 @@ use sagaline_engine::{
     Saga, Spot, StepState, TimerKind, TimerStart, Told, Transition, turn,
 };
 use sagaline_language::scenario::{Reply, Says, What};
-use sagaline_schemas::record::{
-    Answer, Compensated, End, Failed, Happened, Kind, NothingThere, Probed, Refused, Succeeded,
-};
+use sagaline_schemas::record::{Answer, End, Kind, Succeeded};
 use sagaline_schemas::wire::{Bytes, Wire};
 use sagaline_schemas::{Digest, Millis, RequestId, SagaId, Value};
 
 use crate::account::{Account, Caused, Commanded, Turned, Waited};
+use crate::reply::answer;
 use crate::stage::{Command, Doors, Stage};
 
 const LIMITS: Limits = Limits { max_payload: 1 << 20, max_effects: 10_000, max_mailbox: 1_000, keep_ended: 86_400_000 };
@@ -438,9 +437,13 @@ impl<'a> Play<'a> {
             Phase::Ended { at, .. } => at - self.stage.clock,
             Phase::Running { .. } | Phase::Stuck { .. } => self.since(),
         };
-        if matches!(self.saga.phase, Phase::Ended { end: End::Completed, .. }) {
-            // Whatever it was stuck at is no reason of this end.
-            self.account.because.clear();
+        // Whatever it was stuck at on its way is no reason of this end.
+        match &self.saga.phase {
+            Phase::Ended { end: End::Completed, .. } => self.account.because.clear(),
+            Phase::Ended { end: End::Compensated | End::Cancelled, cause: Some(cause), .. } => {
+                self.account.because = cause.to_string();
+            }
+            Phase::Ended { .. } | Phase::Running { .. } | Phase::Stuck { .. } => {}
         }
         self.account.end = match &self.saga.phase {
             Phase::Ended { end, .. } => format!("{end:?}").to_lowercase(),
@@ -479,27 +482,4 @@ fn place(step: &str) -> PlaceName {
 
 fn asked(asked: Asked) -> Input {
     Input::Request { id: RequestId::from_bytes([1; 16]), by: "somebody".to_owned(), roles: vec![], asked }
-}
-
-/// None: nothing is ever said.
-fn answer(kind: Kind, says: Says) -> Option<Answer> {
-    let bytes = |value: &Value| Bytes(value.to_json());
-    let failed =
-        || Answer::Failed(Failed { error: "the scenario says so".to_owned(), retry_after: None, outage: false });
-    let probed = |happened, result: Option<Bytes>| Answer::Probed(Probed { happened, found: result.clone(), result });
-    Some(match (kind, says) {
-        (_, Says::Silent) => return None,
-        (_, Says::Failed) => failed(),
-        (_, Says::Outage(error)) => Answer::Failed(Failed { error, retry_after: None, outage: true }),
-        (Kind::Do | Kind::Ask, Says::Ok(result)) => Answer::Succeeded(Succeeded { result: bytes(&result) }),
-        (Kind::Do | Kind::Ask, Says::Refused(code)) => Answer::Refused(Refused { code, detail: String::new() }),
-        (Kind::Compensate, Says::Ok(result)) => Answer::Compensated(Compensated { result: Some(bytes(&result)) }),
-        (Kind::Compensate, Says::NothingThere | Says::Never) => Answer::NothingThere(NothingThere {}),
-        (Kind::Probe, Says::Ok(result)) => probed(Happened::Yes, Some(bytes(&result))),
-        (Kind::Probe, Says::Never | Says::NothingThere) => probed(Happened::No, None),
-        (Kind::Probe, Says::Unknown | Says::Refused(_)) => probed(Happened::Unknown, None),
-        // What can't be said to such a command is no answer to it.
-        (Kind::Do | Kind::Ask, Says::NothingThere | Says::Never | Says::Unknown) => failed(),
-        (Kind::Compensate, Says::Refused(_) | Says::Unknown) => failed(),
-    })
 }

@@ -186,7 +186,8 @@ fn an_answer_is_read_with_the_input() {
 }
 
 /// Who waits to ask keeps its place, is not asked twice, and takes the answer to the asking before as news, once.
-// shows: facts.ask.operation, facts.ask.every x success, cancel
+// shows: facts.ask.operation x success
+// shows: facts.ask.every x success, cancel
 #[test]
 fn a_question_waits_until_its_participant_takes_it() {
     let mut made = knows();

@@ -128,7 +128,7 @@ fn each_kind_is_taken_once_or_refused_with_the_reason() {
 }
 
 /// What nobody answered, people say instead: of the type that its contract declares, for later steps and compensations read it.
-// shows: operations.out, operations.in x timeout
+// shows: operations.out, operations.in x success
 #[test]
 fn what_people_give_is_held_against_the_contract() {
     let (mut definition, mut contract) = chain(&["a", "b"]);
@@ -177,7 +177,18 @@ fn what_people_give_is_held_against_the_contract() {
     stage.pass(60_000, 1_000);
     // Nothing is returned: null is what it returns.
     ask(&mut stage, 10, "done, which returns nothing", confirm("b", None));
-    expect![[r#""#]].assert_eq(&said);
+    expect![[r#"
+        done: refused: p.a returns {amount: int, reference: string}: give it, --result JSON
+        done, with null: refused: p.a returns {amount: int, reference: string}: give it, --result JSON
+        done, with half of it: refused: the result is not what p.a returns, {amount: int, reference: string}: reference: expected string, got nothing: --result JSON
+        done, with another type: refused: the result is not what p.a returns, {amount: int, reference: string}: amount: expected int, got string: --result JSON
+        done, with no JSON: refused: the result is no JSON: EOF while parsing an object at line 1 column 1
+        done, with it: taken
+        done once more: refused: its participant has said what became of it: nothing is to be confirmed
+        retry with half of its input: refused: the input is not what p.b takes, {amount: int, reference: string}: reference: expected string, got nothing
+        retry: taken
+        done, which returns nothing: taken
+    "#]].assert_eq(&said);
     assert!(stage.phase("k").contains("Completed"), "{}", stage.phase("k"));
     stage.refolds_alike();
 }
@@ -208,5 +219,11 @@ fn what_a_child_returns_is_given_for_it() {
     for (id, result) in [(1, None), (2, Some("null")), (3, Some("{}")), (4, Some(r#"{"of":"c"}"#))] {
         said += &format!("{result:?}: {}\n", stage.ask(id, "k", confirm(result)));
     }
-    expect![[r#""#]].assert_eq(&said);
+    expect![[r#"
+        None: refused: the result of child is missing: the child saga "child" returns it: --result JSON
+        Some("null"): refused: child.of is missing: the child saga "child" returns it: --result JSON
+        Some("{}"): refused: child.of is missing: the child saga "child" returns it: --result JSON
+        Some("{\"of\":\"c\"}"): taken
+    "#]]
+    .assert_eq(&said);
 }
