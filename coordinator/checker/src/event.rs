@@ -165,6 +165,7 @@ fn timer(definition: &Definition, kind: TimerKind, at: Option<&Spot>) -> String 
         }
         TimerKind::Forget => "it is forgotten".to_owned(),
         TimerKind::AskFact => "a fact is asked for".to_owned(),
+        TimerKind::AskTime => "the answer about a fact takes long".to_owned(),
     }
 }
 

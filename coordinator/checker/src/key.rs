@@ -7,7 +7,8 @@ use std::hash::Hash;
 
 use sagaline_definition::model::{Compensate, Definition, Step, Verb};
 use sagaline_engine::{
-    Asking, Cause, Direction, Effect, Goal, Outcome, Phase, PlaceState, Saga, StepState, Stuck, TimerStart, Tries,
+    Asking, Cause, Direction, Effect, Goal, Outcome, Phase, PlaceState, Saga, StepState, Stuck, TimerKind, TimerStart,
+    Tries,
 };
 use sagaline_schemas::wire::{Bytes, Wire};
 use xxhash_rust::xxh3::Xxh3;
@@ -106,6 +107,8 @@ fn order(saga: &Saga, search: Search) -> Vec<usize> {
 }
 
 fn forget_times(saga: &mut Saga) {
+    // What it changes is no matter to the saga.
+    saga.timers.retain(|timer| timer.kind != TimerKind::AskTime);
     for timer in &mut saga.timers {
         timer.start = TimerStart::Due { at: 0 };
     }

@@ -23,7 +23,7 @@ use sagaline_definition::{Contract, Definition};
 pub use drawing::draw;
 pub use event::Event;
 pub use moves::Search;
-pub use plan::{Plan, plan};
+pub use plan::{Plan, plan, plan_with};
 pub use rules::Violation;
 pub use scene::{Engine, real};
 pub use search::{Bound, Found};

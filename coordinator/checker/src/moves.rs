@@ -165,6 +165,7 @@ impl Moves<'_> {
                 | TimerKind::UndoAttempt
                 | TimerKind::ProbeAttempt
                 | TimerKind::AskFact
+                | TimerKind::AskTime
                 | TimerKind::Forget => continue,
             };
             self.can(Event::Timer(timer.kind, timer.at.clone()), cost);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use sagaline_definition::model::{Compensate, Definition, Verb, Word};
 use sagaline_definition::{Contract, model::StepIndex};
-use sagaline_engine::{Outgoing, Phase, PlaceState, TimerKind};
+use sagaline_engine::{Fact, Outgoing, Phase, PlaceState, TimerKind};
+use sagaline_schemas::Value;
 use sagaline_schemas::record::{End, Kind};
 
 use crate::event::{Event, place};
@@ -39,8 +40,22 @@ pub struct Plan {
 
 /// Plays it. None: with no input that was tried does the saga come to that step.
 pub fn plan(definition: &Definition, contracts: &BTreeMap<String, Contract>, failed: StepIndex) -> Option<Plan> {
+    plan_with(definition, contracts, failed, None)
+}
+
+/// The same with this input.
+pub fn plan_with(
+    definition: &Definition,
+    contracts: &BTreeMap<String, Contract>,
+    failed: StepIndex,
+    input: Option<&Value>,
+) -> Option<Plan> {
     let definition = &shortened(definition);
-    let around = &Surroundings::of(definition, contracts);
+    let mut around = Surroundings::alike(definition, contracts);
+    if let Some(input) = input {
+        around.inputs = vec![input.clone()];
+    }
+    let around = &around;
     let live = &Live::of(definition);
     let setting = Setting { definition, around, live, engine: &real };
     let all = (0..COURSES).flat_map(|course| (0..around.inputs.len()).map(move |input| (input, course)));
@@ -56,6 +71,11 @@ fn follow(setting: &Setting, input: usize, failed: StepIndex, number: usize) -> 
         seen += 1;
         failing |= is_failure(&scene, &next, failed);
         let happening = scene.play(setting, &next);
+        // What is expected at once fails without a happening of its own.
+        failing |= happening.transitions.iter().flat_map(|transition| &transition.facts).any(|fact| match fact {
+            Fact::WaitedInVain { spot } => spot.step as usize == failed,
+            _ => false,
+        });
         for out in happening.transitions.iter().flat_map(|transition| &transition.out) {
             note(setting.definition, &scene, out, &mut plan);
         }

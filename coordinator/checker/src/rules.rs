@@ -45,6 +45,7 @@ pub fn leaving(
         Outgoing::Child { .. }
         | Outgoing::Ask { .. }
         | Outgoing::Queued { .. }
+        | Outgoing::WaitsToAsk { .. }
         | Outgoing::Ended { .. }
         | Outgoing::Bind { .. } => {
             return Ok(());

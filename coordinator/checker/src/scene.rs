@@ -176,7 +176,11 @@ impl Scene {
                     ChildWord::Release => {}
                 }
             }
-            Outgoing::Ask { .. } | Outgoing::Queued { .. } | Outgoing::Ended { .. } | Outgoing::Bind { .. } => {}
+            Outgoing::Ask { .. }
+            | Outgoing::Queued { .. }
+            | Outgoing::WaitsToAsk { .. }
+            | Outgoing::Ended { .. }
+            | Outgoing::Bind { .. } => {}
         }
     }
 

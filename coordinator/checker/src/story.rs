@@ -51,7 +51,11 @@ fn did(definition: &Definition, saga: &Saga, transition: &Transition) -> Vec<Str
             ChildWord::Compensate => format!("it has the child saga of {} undone", name(*effect)),
             ChildWord::Release => format!("it needs the child saga of {} no more", name(*effect)),
         }),
-        Outgoing::Ask { .. } | Outgoing::Queued { .. } | Outgoing::Ended { .. } | Outgoing::Bind { .. } => None,
+        Outgoing::Ask { .. }
+        | Outgoing::Queued { .. }
+        | Outgoing::WaitsToAsk { .. }
+        | Outgoing::Ended { .. }
+        | Outgoing::Bind { .. } => None,
     }));
     did
 }

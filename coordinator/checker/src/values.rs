@@ -1,6 +1,7 @@
 //! Which values the world may bring: for everything that a definition's expressions read, values that decide them one way and the other.
 //! Types say what else must be there. Every list that is cut short is told.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use sagaline_definition::expr::{ITEM, Used};
@@ -56,6 +57,30 @@ impl Shape {
             None => *self = other.clone(),
             Some((first, rest)) => self.members.entry(first.clone()).or_default().put(rest, other),
         }
+    }
+
+    /// The values that decide about a part of it; null aside.
+    pub fn deciding(&self, path: &[String]) -> Vec<Value> {
+        let below = match path.split_first() {
+            None => return self.decides.iter().filter(|value| **value != Value::Null).cloned().collect(),
+            Some((first, rest)) if first == ITEM => self.item.as_deref().map(|item| (item, rest)),
+            Some((first, rest)) => self.members.get(first).map(|member| (member, rest)),
+        };
+        below.map_or_else(Vec::new, |(below, rest)| below.deciding(rest))
+    }
+
+    /// This part of it is counted in another value: each value that decides about that one may stand here, and so may nought.
+    pub fn may_decide(&mut self, path: &[String], other: &Shape) {
+        for value in other.decides.iter().filter(|value| **value != Value::Null) {
+            self.note(path, &Used::Decides(value.clone(), nought(value)));
+        }
+    }
+
+    /// On which side of each comparison with a literal a value lies; of one that is not compared: the value itself.
+    pub fn sides(&self, value: &Value) -> Vec<String> {
+        let compared = self.decides.iter().filter(|with| **with != Value::Null);
+        let sides: Vec<String> = compared.map(|with| format!("{:?}", order(value, with))).collect();
+        if sides.is_empty() { vec![value.to_string()] } else { sides }
     }
 
     fn use_here(&mut self, used: &Used) {
@@ -158,7 +183,8 @@ impl Shape {
     }
 
     fn choices(&self, of: &Type, path: &mut Vec<String>, choices: &mut Vec<Choice>) {
-        let mut values: Vec<Option<Value>> = self.decides.iter().cloned().map(Some).collect();
+        let mut values: Vec<Option<Value>> =
+            self.decides.iter().flat_map(|value| of_type(of, value)).map(Some).collect();
         if self.compared {
             let base = self.base(of);
             values.push(Some(other_than(&base)));
@@ -213,7 +239,16 @@ fn may_be(of: &Type, value: Option<&Value>) -> bool {
     match (of, value) {
         (Type::Any | Type::Nullable(_) | Type::Null, None | Some(Value::Null)) | (Type::Any, Some(_)) => true,
         (_, None | Some(Value::Null)) => false,
-        (of, Some(value)) => of.may_equal(&Type::of(value)),
+        (of, Some(value)) => of.check(value).is_ok(),
+    }
+}
+
+/// Whole numbers on both sides of one that is none, where only whole ones can be.
+fn of_type(of: &Type, value: &Value) -> Vec<Value> {
+    match (of, value) {
+        (Type::Nullable(of), value) => of_type(of, value),
+        (Type::Int, Value::Float(x)) => vec![Value::Int(x.ceil() as i64), Value::Int(x.floor() as i64)],
+        (_, value) => vec![value.clone()],
     }
 }
 
@@ -225,6 +260,28 @@ fn distinct(values: Vec<Option<Value>>) -> Vec<Option<Value>> {
         }
     });
     kept
+}
+
+fn nought(like: &Value) -> Value {
+    match like {
+        Value::Bool(_) => Value::Bool(false),
+        Value::Int(_) => Value::Int(0),
+        Value::Float(_) => Value::Float(0.0),
+        Value::String(_) => Value::from(""),
+        Value::Null | Value::List(_) | Value::Map(_) => Value::Null,
+    }
+}
+
+/// None: they can't be compared; then it only counts whether they are the same.
+fn order(one: &Value, other: &Value) -> Option<Ordering> {
+    match (one, other) {
+        (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
+        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
+        (Value::Int(a), Value::Float(b)) => (*a as f64).partial_cmp(b),
+        (Value::Float(a), Value::Int(b)) => a.partial_cmp(&(*b as f64)),
+        (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
+        (a, b) => (a == b).then_some(Ordering::Equal),
+    }
 }
 
 fn some_text() -> Value {

@@ -3,11 +3,14 @@
 mod build;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use build::{approve, call, call_of, calls, chain, fact, for_each, pivot, until, wait};
 use expect_test::expect;
 use sagaline_checker::{draw, plan};
-use sagaline_definition::model::Word;
+use sagaline_definition::Contract;
+use sagaline_definition::model::{Verb, Word};
+use sagaline_language::load;
 use sagaline_schemas::Value;
 
 #[test]
@@ -74,4 +77,44 @@ fn a_wait_in_vain_is_a_failure_too() {
               and then: compensated
     "#]]
     .assert_eq(&calls.text(&definition));
+}
+
+/// Facts, answers and results that the stories hold against each other are found to be the same where they must be to come any further.
+#[test]
+fn every_step_of_the_stories_that_can_fail_has_a_plan() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let mut without = String::new();
+    for story in ["access-request", "changing-order", "customer-onboarding", "order-fulfilment", "three-weeks"] {
+        let loaded = load(&[folder.join(story)]).unwrap_or_else(|error| panic!("{error}"));
+        let contracts: BTreeMap<String, Contract> =
+            loaded.contracts.iter().map(|contract| (contract.participant.clone(), contract.clone())).collect();
+        for definition in loaded.definitions.values() {
+            for (number, step) in definition.steps.iter().enumerate() {
+                let fails = !matches!(step.verb, Verb::Sleep(_) | Verb::Decide(_));
+                if fails && plan(definition, &contracts, number).is_none() {
+                    without.push_str(&format!("{}: {}\n", definition.saga, step.step));
+                }
+            }
+        }
+    }
+    // Its event has to be of two kinds on one course: not found.
+    expect![[r#"
+        deliver-parcel: met
+    "#]]
+    .assert_eq(&without);
+}
+
+#[test]
+fn what_must_be_the_same_is_found() {
+    let mut definition =
+        chain(vec![call("a"), until("same", "facts.n > 100 && facts.n == a.n", Word::Compensate), call("b")]);
+    definition.facts.push(fact("n", Value::Int(0)));
+    let plan = plan(&definition, &BTreeMap::new(), 2).expect("it comes to b, where a returns what the fact will be");
+    expect![[r#"
+        If b fails:
+           1. b is undone by p.un-b
+           2. a is undone by p.un-a
+              and then: compensated
+    "#]]
+    .assert_eq(&plan.text(&definition));
 }

@@ -26,6 +26,15 @@ impl Turn<'_> {
         self.out.out.push(Outgoing::Bind { alias, value });
     }
 
+    /// Whether a step that is done calls the saga so now.
+    pub fn is_called(&self, alias: &str, value: &str) -> bool {
+        self.definition.steps.iter().zip(&self.saga.steps).any(|(step, run)| {
+            let done = run.state.is_settled() && run.state.places().iter().any(|place| place.state.has_result());
+            let named = step.alias.get(alias).filter(|_| done).and_then(|of| of.eval(&self.names()).ok());
+            named.is_some_and(|named| named == Value::String(value.to_owned()))
+        })
+    }
+
     /// No event can find the saga by it: a person decides, now or when nothing else is in the way.
     pub fn alias_taken(&mut self, alias: &str, value: &str, holder: SagaId) {
         let bound = self.saga.aliases.iter_mut().find(|bound| bound.alias == alias && bound.value == value);

@@ -112,14 +112,8 @@ impl Turn<'_> {
     fn effect_named(&mut self, name: &PlaceName) -> Result<u32, Refusal> {
         let step = self.definition.step_index(&name.step);
         let Some(step) = step else { return Err(format!("there is no step {:?}", name.step)) };
-        let fits = |effect: &crate::saga::Effect| {
-            let round = name.round.is_none_or(|round| effect.round == round);
-            effect.step as usize == step && effect.items == name.items && round
-        };
-        match self.saga.effects.iter().rposition(fits) {
-            Some(effect) => Ok(effect as u32),
-            None => Err(format!("the step {:?} has done nothing yet", name.step)),
-        }
+        let effect = self.saga.effect_meant(step as u32, name);
+        effect.ok_or_else(|| format!("the step {:?} has done nothing yet", name.step))
     }
 
     /// A place is left out, as the definition itself might have it.

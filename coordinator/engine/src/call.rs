@@ -60,12 +60,14 @@ impl Turn<'_> {
     pub fn register(&mut self, at: At, input: Bytes, child_key: Option<String>) -> u32 {
         let spot = self.spot(at);
         let effect = self.saga.effects.len() as u32;
+        let item = self.place(at).item.clone();
         self.saga.effects.push(Effect {
             step: spot.step,
             items: spot.items,
             round: spot.round,
             decided: self.moment.offset,
             decided_at: self.moment.log_time,
+            item,
             input,
             outcome: Outcome::Decided,
             known: KnownBy::Reply,

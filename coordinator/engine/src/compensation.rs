@@ -19,8 +19,8 @@ impl Turn<'_> {
         self.fact(Fact::TurnedBack { cause: cause.clone() });
         self.saga.phase = Phase::Running { direction: Direction::Back { cause } };
         // The world goes on, and so does the undoing that stepping aside began.
-        let stay = [TimerKind::Deadline, TimerKind::UndoAttempt, TimerKind::UndoBackoff, TimerKind::AskFact];
-        self.saga.timers.retain(|timer| stay.contains(&timer.kind));
+        let stay = [TimerKind::Deadline, TimerKind::UndoAttempt, TimerKind::UndoBackoff];
+        self.saga.timers.retain(|timer| stay.contains(&timer.kind) || timer.kind.is_of_fact());
         for effect in 0..self.saga.effects.len() as u32 {
             self.list(effect);
         }
@@ -195,6 +195,7 @@ impl Turn<'_> {
                 for step in loops::from_here(self.definition, step) {
                     self.begin_step_anew(step);
                 }
+                self.let_go_of_old_letters();
             }
         }
     }
@@ -240,6 +241,7 @@ fn is_of_place(kind: TimerKind) -> bool {
         | TimerKind::ProbeAttempt
         | TimerKind::ProbeBackoff
         | TimerKind::Ensure
-        | TimerKind::AskFact => false,
+        | TimerKind::AskFact
+        | TimerKind::AskTime => false,
     }
 }

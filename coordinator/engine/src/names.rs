@@ -45,9 +45,12 @@ impl Turn<'_> {
     /// What the expressions about an effect see: its place's names, and its step's name as its own result.
     pub fn names_of_effect(&self, effect: u32) -> SagaNames<'_> {
         let of = &self.saga.effects[effect as usize];
-        let item = of.items.first().map_or(0, |item| *item as usize);
         let result = result_of(self.saga, effect).unwrap_or_default();
-        self.names_at(At { step: of.step, item }).with(&self.step(of.step).step, result)
+        let names = match (&self.step(of.step).for_each, &of.item) {
+            (Some(each), Some(item)) => self.names().with(&each.item, Value::parse(item).unwrap_or_default()),
+            _ => self.names(),
+        };
+        names.with(&self.step(of.step).step, result)
     }
 }
 

@@ -106,8 +106,14 @@ impl<'a> Turn<'a> {
     /// Once all probes are answered: the end, or another look later, or a person.
     pub fn look_at_end(&mut self) {
         let Phase::Running { direction: Direction::Ensure { end, cause } } = self.saga.phase.clone() else { return };
-        if cause.is_none() && !self.is_uncontradicted() {
-            return;
+        if cause.is_none() {
+            if !self.is_uncontradicted() {
+                return;
+            }
+            self.react();
+            if !self.ensures() || self.saga.held.is_some() {
+                return;
+            }
         }
         let Some(check) = self.check_of(end) else { return self.end(end, cause) };
         for effect in 0..self.saga.effects.len() as u32 {

@@ -135,11 +135,20 @@ pub enum Asked {
         /// The remark.
         text: String,
     },
+    /// What was asked gives something that a contract does not allow: it is refused.
+    Unfit {
+        /// What was asked.
+        what: String,
+        /// What is wrong, and the way out.
+        why: String,
+        /// Why it was asked.
+        reason: String,
+    },
 }
 
 impl Asked {
     /// What is asked, and why, for the history.
-    fn words(&self) -> (&'static str, &str) {
+    fn words(&self) -> (&str, &str) {
         match self {
             Self::Cancel { reason } => ("cancel", reason),
             Self::Retry { reason, .. } => ("retry", reason),
@@ -153,6 +162,7 @@ impl Asked {
             Self::Release { reason, .. } => ("release", reason),
             Self::Assign { reason, .. } => ("assign", reason),
             Self::Note { text } => ("note", text),
+            Self::Unfit { what, reason, .. } => (what, reason),
         }
     }
 }
@@ -205,6 +215,7 @@ impl Turn<'_> {
                 Ok(())
             }
             Asked::Note { .. } => Ok(()),
+            Asked::Unfit { why, .. } => Err(why),
         }
     }
 
@@ -393,7 +404,11 @@ impl Turn<'_> {
 
     fn release(&mut self) -> Result<(), Refusal> {
         match self.saga.held.take() {
-            Some(_) => Ok(()),
+            Some(_) => {
+                // It may have been held for long: what must hold before its end is looked at anew.
+                self.ensure_again();
+                Ok(())
+            }
             None => Err("the saga is not held".to_owned()),
         }
     }

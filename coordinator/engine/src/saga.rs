@@ -12,6 +12,8 @@ use sagaline_schemas::record::End;
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Digest, Millis, Offset, SagaId, wire_enum, wire_struct};
 
+use crate::request::PlaceName;
+
 pub use self::effect::{Effect, KnownBy, Probing, Tries};
 pub use self::step::{Approval, Place, PlaceState, Spot, StepRun, StepState, Vote};
 pub use self::timer::{Timer, TimerKind, TimerStart};
@@ -353,6 +355,15 @@ impl Saga {
         u32::try_from(at).ok()
     }
 
+    /// The effect that people mean: of the round that they name, or the newest.
+    pub fn effect_meant(&self, step: u32, place: &PlaceName) -> Option<u32> {
+        let fits = |effect: &Effect| {
+            let round = place.round.is_none_or(|round| effect.round == round);
+            effect.step == step && effect.items == place.items && round
+        };
+        self.effects.iter().rposition(fits).and_then(|at| u32::try_from(at).ok())
+    }
+
     /// Time passes: every duration that waited for it begins.
     pub fn begin_durations(&mut self, base: Millis) {
         for timer in &mut self.timers {
@@ -397,7 +408,8 @@ fn tries_of_clock(effect: &mut Effect, kind: TimerKind) -> Option<&mut Tries> {
         | TimerKind::Escalate
         | TimerKind::Expected
         | TimerKind::Ensure
-        | TimerKind::AskFact => None,
+        | TimerKind::AskFact
+        | TimerKind::AskTime => None,
     }
 }
 

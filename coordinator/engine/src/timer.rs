@@ -75,6 +75,7 @@ impl Turn<'_> {
             (TimerKind::Escalate, _, Some(at)) => self.escalate(at),
             (TimerKind::Expected, _, _) => self.fact(Fact::Overdue { step: Some(spot.step) }),
             (TimerKind::AskFact, _, _) => self.ask_for_fact(spot.step),
+            (TimerKind::AskTime, _, _) => self.answer_is_late(spot.step),
             // A place that began anew has disarmed its timers; none is left to mean anything.
             _ => {}
         }
@@ -93,6 +94,9 @@ impl Turn<'_> {
 pub fn rest_instead(definition: &Definition, saga: &mut Saga, kind: TimerKind, at: Option<&Spot>) {
     saga.timers.retain(|timer| timer.kind != kind || timer.at.as_ref() != at);
     let Some(spot) = at else { return };
+    if kind == TimerKind::AskTime {
+        return;
+    }
     if kind == TimerKind::AskFact {
         let every = definition.facts.get(spot.step as usize).and_then(|fact| Some(fact.ask.as_ref()?.every));
         let again =
@@ -129,6 +133,7 @@ fn rest(effect: &mut Effect, kind: TimerKind) {
         | TimerKind::Escalate
         | TimerKind::Expected
         | TimerKind::Ensure
-        | TimerKind::AskFact => {}
+        | TimerKind::AskFact
+        | TimerKind::AskTime => {}
     }
 }

@@ -13,6 +13,9 @@ use crate::fact::Fact;
 use crate::saga::{Asking, FactState, Spot, TimerKind};
 use crate::turn::{Outgoing, Rejected, Turn};
 
+/// How long an answer about a fact has a seat among what its participant has in flight, milliseconds. One that comes later still counts.
+const LONGEST_QUESTION: Millis = 30_000;
+
 wire_struct! {
     /// News of one fact.
     pub struct Told {
@@ -102,22 +105,61 @@ impl Turn<'_> {
         self.fact(Fact::Told { fact, by });
     }
 
-    /// A participant is asked, now and every so often; not while it is known not to answer.
+    /// A participant is asked: now, or as soon as it takes the question; and so long after that again.
     pub fn ask_for_fact(&mut self, fact: u32) {
         let Some(ask) = self.definition.facts.get(fact as usize).and_then(|clause| clause.ask.as_ref()) else { return };
-        self.arm_after(TimerKind::AskFact, Some(Spot { step: fact, items: vec![], round: 0 }), ask.every);
-        if self.gates.is_down(&ask.participant) {
-            return;
-        }
+        let spot = Spot { step: fact, items: vec![], round: 0 };
+        self.disarm(TimerKind::AskTime, Some(&spot));
         let input = match ask.with.eval(&self.names()) {
             Ok(input) => Bytes(input.to_json()),
-            Err(error) => return self.stuck_at_expression(None, error.to_string()),
+            Err(error) => {
+                self.arm_after(TimerKind::AskFact, Some(spot), ask.every);
+                return self.stuck_at_expression(None, error.to_string());
+            }
         };
+        if !self.gates.admit_question(&ask.participant) {
+            return self.wait_to_ask(fact, &ask.participant);
+        }
+        self.arm_after(TimerKind::AskFact, Some(spot.clone()), ask.every);
+        if ask.every > LONGEST_QUESTION {
+            // Else the next asking comes first.
+            self.arm_after(TimerKind::AskTime, Some(spot), LONGEST_QUESTION);
+        }
         let Some(state) = self.saga.facts.get_mut(fact as usize) else { return };
         state.asked += 1;
         state.asking = Asking::Open;
         let attempt = state.asked;
         self.out.out.push(Outgoing::Ask { fact, attempt, input });
+    }
+
+    /// It keeps its place: from when it was due first.
+    fn wait_to_ask(&mut self, fact: u32, participant: &str) {
+        let now = self.moment.log_time;
+        let Some(state) = self.saga.facts.get_mut(fact as usize) else { return };
+        let (since, open) = match state.asking {
+            Asking::Waits { since, open } => (since, open),
+            asking @ (Asking::Idle | Asking::Open | Asking::Late) => (now, asking.is_open()),
+        };
+        state.asking = Asking::Waits { since, open };
+        self.out.out.push(Outgoing::WaitsToAsk { fact, participant: participant.to_owned(), since });
+    }
+
+    /// Its turn has come. Who has ended asks nobody.
+    pub fn may_ask(&mut self, fact: u32) {
+        let waits =
+            self.saga.facts.get(fact as usize).is_some_and(|state| matches!(state.asking, Asking::Waits { .. }));
+        if waits && !self.saga.is_ended() {
+            self.ask_for_fact(fact);
+        }
+    }
+
+    /// Others need not wait for its answer any longer.
+    pub fn answer_is_late(&mut self, fact: u32) {
+        if let Some(state) = self.saga.facts.get_mut(fact as usize)
+            && state.asking == Asking::Open
+        {
+            state.asking = Asking::Late;
+        }
     }
 
     /// What a participant says of a fact. One that says nothing is asked again in its time; what it says twice, or too late, is no news.
@@ -131,22 +173,19 @@ impl Turn<'_> {
         let Some(ask) = &clause.ask else { return };
         let ended = self.saga.is_ended();
         let Some(state) = self.saga.facts.get_mut(fact as usize) else { return };
-        let awaited = state.asking == Asking::Open && state.asked == attempt && !ended;
+        let awaited = state.asking.is_open() && state.asked == attempt && !ended;
         if !awaited || matches!(answer, Answer::Working(_)) {
             return;
         }
-        let Answer::Succeeded(said) = answer else {
-            state.asking = Asking::Idle;
-            return;
-        };
+        let Answer::Succeeded(said) = answer else { return self.question_is_answered(fact) };
         let answer = Value::parse(&said.result).unwrap_or_default();
-        let value = ask.value.eval(&One { name: "answer", value: &answer });
+        let value = ask.value.eval(&self.names().with("answer", answer));
         // One that is of another type is no answer: it is asked again in its time.
         if let Some(wrong) = value.as_ref().ok().and_then(|value| clause.admits(value).err()) {
             self.out.rejected = Some(Rejected::Answer(format!("facts.{}: {wrong}", clause.fact)));
             return;
         }
-        state.asking = Asking::Idle;
+        self.question_is_answered(fact);
         let value = match value {
             Ok(value) => Bytes(value.to_json()),
             Err(error) => return self.stuck_at_expression(None, error.to_string()),
@@ -156,6 +195,13 @@ impl Turn<'_> {
             // Only its age changes: a history need not tell of it.
             Some(state) if state.value == value => state.told_at = Some(at),
             _ => self.take_told(fact, Told { value, seq: None, at }, None),
+        }
+    }
+
+    fn question_is_answered(&mut self, fact: u32) {
+        self.disarm(TimerKind::AskTime, Some(&Spot { step: fact, items: vec![], round: 0 }));
+        if let Some(state) = self.saga.facts.get_mut(fact as usize) {
+            state.asking = state.asking.answered();
         }
     }
 }

@@ -106,6 +106,11 @@ pub enum Input {
     },
     /// A participant that this saga waits for takes commands again, or may.
     Admitted,
+    /// A participant takes a question that waits for it, or may.
+    MayAsk {
+        /// Number of the fact.
+        fact: u32,
+    },
     /// An alias names another saga.
     AliasTaken {
         /// Which alias.
@@ -167,6 +172,8 @@ pub struct Limits {
 pub trait Gates {
     /// Takes a seat for one more command. False: none is free; the saga is told `Admitted` when that changes.
     fn admit(&mut self, participant: &str) -> bool;
+    /// The same for a question about a fact, which never waits behind all commands, nor goes before all; the saga is told `MayAsk`.
+    fn admit_question(&mut self, participant: &str) -> bool;
     /// Whether the participant is known not to answer: attempts that bring nothing are not its commands' fault.
     fn is_down(&self, participant: &str) -> bool;
 }
@@ -176,6 +183,9 @@ pub struct OpenGates;
 
 impl Gates for OpenGates {
     fn admit(&mut self, _: &str) -> bool {
+        true
+    }
+    fn admit_question(&mut self, _: &str) -> bool {
         true
     }
     fn is_down(&self, _: &str) -> bool {
@@ -210,6 +220,15 @@ pub enum Outgoing {
     Queued {
         /// The participant.
         participant: String,
+    },
+    /// A question about a fact waits until its participant takes it.
+    WaitsToAsk {
+        /// Number of the fact.
+        fact: u32,
+        /// The participant.
+        participant: String,
+        /// Log time since when: who waits longest asks first.
+        since: Millis,
     },
     /// A child saga is told something.
     Child {
@@ -404,6 +423,7 @@ impl<'a> Turn<'a> {
             Input::ChildEnded { at, end, child, result, reason } => self.child_ended(&at, end, child, result, reason),
             Input::Parent { word } => self.parent_says(word),
             Input::Admitted => {}
+            Input::MayAsk { fact } => self.may_ask(fact),
             Input::AliasTaken { alias, value, holder } => self.alias_taken(&alias, &value, holder),
             Input::Fault { offset, reason } => self.become_stuck(Stuck::Fault { offset, reason }),
         }

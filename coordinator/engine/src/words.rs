@@ -98,7 +98,7 @@ impl<'a> Turn<'a> {
     pub fn react(&mut self) -> bool {
         let mut moved = false;
         for (number, rule) in self.definition.react.iter().enumerate() {
-            if !self.saga.goes_forward() {
+            if !self.may_react() {
                 break;
             }
             // Outside its part of the saga a condition is not looked at: what it was before still counts.
@@ -120,6 +120,12 @@ impl<'a> Turn<'a> {
             }
         }
         moved
+    }
+
+    /// Until it has ended, also while it looks at what must hold before it may be called completed; not while it undoes.
+    fn may_react(&self) -> bool {
+        self.saga.goes_forward()
+            || matches!(self.saga.phase, Phase::Running { direction: Direction::Ensure { cause: None, .. } })
     }
 
     fn is_between(&self, between: Option<(usize, usize)>) -> bool {

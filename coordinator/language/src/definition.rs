@@ -125,6 +125,7 @@ fn whole(root: &Node, contracts: &Contracts, children: &Definitions, problems: &
     };
     warnings::irreversible(&definition, &plan, problems);
     warnings::begun_twice(&definition, &plan, children, problems);
+    warnings::begun_for_each(&definition, &plan, children, problems);
     warnings::unused(&fields, &plan, &world, problems);
     Some(Child { definition, result: result_type })
 }

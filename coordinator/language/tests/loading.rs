@@ -321,6 +321,68 @@ fn a_child_that_may_begin_again_needs_a_key_for_each_time() {
     );
 }
 
+// shows: saga x static error
+#[test]
+fn items_need_a_key_each() {
+    let check_with = |each: &str, key: &str, child: &str, expected| {
+        let step =
+            format!("{{ step: one, for_each: {{ n: \"['a', 'b']\"{each} }}, saga: child, with: {{ id: x }}, {key} }}");
+        let (head, _) = PARENT.split_once("steps:").expect("there are steps");
+        check(&[("a.yaml", &format!("{head}steps: [{step}]\n")), ("z.yaml", child)], &["."], expected);
+    };
+    let again = CHILD.replace("start: { type: Id }", "start: { type: Id, again: ended }");
+    check_with(
+        "",
+        "key: same",
+        CHILD,
+        expect![[r#"
+        definition parent
+        definition child
+        FOLDER/./a.yaml:7:88: warning: all items of `one` have one key, and one saga begins under it: the others count as failed
+            help: name the item: `key: "...-${n}"`, or leave out `key`: the one that is made does
+    "#]],
+    );
+    check_with(
+        "",
+        "key: \"${string(now)}\"",
+        &again,
+        expect![[r#"
+        definition parent
+        definition child
+        FOLDER/./a.yaml:7:88: warning: all items of `one` have one key, and one saga begins under it: the others count as failed
+            help: name the item: `key: "...-${n}"`, or leave out `key`: the one that is made does
+    "#]],
+    );
+    check_with(
+        ", at_once: 2",
+        "key: same, compensate: never",
+        &again,
+        expect![[r#"
+        definition parent
+        definition child
+        FOLDER/./a.yaml:7:100: warning: all items of `one` have one key, and one saga begins under it: the others count as failed
+            help: name the item: `key: "...-${n}"`, or leave out `key`: the one that is made does
+    "#]],
+    );
+    // The item is named, or the key is derived, or there is one item, or each child is over before the next begins.
+    for (each, key, child) in [
+        ("", "key: \"${n}\"", CHILD),
+        ("", "failed: compensate", CHILD),
+        (", most: 1", "key: same", CHILD),
+        ("", "key: same, compensate: never", &again),
+    ] {
+        check_with(
+            each,
+            key,
+            child,
+            expect![[r#"
+            definition parent
+            definition child
+        "#]],
+        );
+    }
+}
+
 #[test]
 fn no_saga_is_its_own_child() {
     let saga = |name: &str, child: &str| {

@@ -11,7 +11,7 @@ use sagaline_schemas::record::{Body, Genesis};
 use sagaline_schemas::{Digest, Millis, Offset, OutputHash, Position, SagaId, Token, schema};
 
 use crate::gate::Gate;
-use crate::gates::Limited;
+use crate::gates::{Called, Limited};
 use crate::halt::Halt;
 use crate::keys;
 use crate::outbox::Published;
@@ -84,7 +84,7 @@ pub struct Partition {
     /// Gates at which a seat became free in this record or with this timer.
     pub(crate) freed: BTreeSet<String>,
     /// The gate that calls the saga whose turn it is.
-    pub(crate) called: Option<String>,
+    pub(crate) called: Option<Called>,
     /// When the first timer is due, where that is known; see `timers.rs`.
     pub(crate) next_due: Option<Option<Millis>>,
     /// `Family::Channels`, held in memory: there are few, and each output changes one. Written when everything is committed.

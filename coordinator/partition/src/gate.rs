@@ -9,7 +9,7 @@
 //! CLOSED and OPEN are a circuit's words: closed is well. While OPEN or PAUSED, no attempt is used up: neither by waiting nor by silence.
 //! `Failed` is an answer: who says it is there, and the attempt is used up; else a command that can't succeed would close the door for all
 //! others. Only who says `outage` with it speaks for all commands (docs/adr/0008-outage-answer.md). Whoever waits is called in order, so many
-//! at once, also where everything opens again after hours: nobody is flooded.
+//! at once, also after hours: nobody is flooded. Commands stand in one line, questions about facts in another; both are called in turn.
 
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Millis, wire_enum, wire_struct};
@@ -44,6 +44,10 @@ wire_struct! {
         pub filled_at: Millis,
         /// Sagas that wait before it.
         pub held: u32,
+        /// Questions about facts that wait before it.
+        pub asking: u32,
+        /// The last that was let in was a question: if both wait, a command is next.
+        pub asked_last: bool,
         /// Log time when it is looked at again; none: somebody else will see to it.
         pub due: Option<Millis>,
         /// Who tried last whether the participant is back: its place in the queue. The next one is another's turn, for a command that
@@ -111,6 +115,15 @@ wire_enum! {
     }
 }
 
+/// Who wants a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A saga, for its commands.
+    Command,
+    /// A saga, for a question about a fact.
+    Question,
+}
+
 /// What an attempt's fate changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -136,6 +149,8 @@ impl Default for Gate {
             bucket: 0,
             filled_at: 0,
             held: 0,
+            asking: 0,
+            asked_last: false,
             due: None,
             tried: Bytes::default(),
         }
@@ -143,9 +158,9 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Takes a seat for one more command. `called`: it is its turn; others wait behind those who wait already.
+    /// Takes a seat for one more command or question. `called`: it is its turn; others wait behind those who wait already.
     pub fn admit(&mut self, now: Millis, called: bool) -> bool {
-        if !self.would_admit(now) || (self.held > 0 && !called) {
+        if !self.would_admit(now) || (self.is_awaited() && !called) {
             return false;
         }
         if let Circuit::Open { next, wait, .. } = &mut self.circuit {
@@ -169,6 +184,34 @@ impl Gate {
             Circuit::Closed { .. } => self.paused.is_none(),
         };
         open && self.limits.in_flight.is_none_or(|most| self.in_flight < most.max(1)) && self.filled(now) >= ONE
+    }
+
+    /// Whether anybody waits before it.
+    pub fn is_awaited(&self) -> bool {
+        self.held > 0 || self.asking > 0
+    }
+
+    /// Who is called next, if both wait.
+    pub fn next_caller(&self) -> Caller {
+        if self.asked_last { Caller::Command } else { Caller::Question }
+    }
+
+    /// Somebody waits from now on.
+    pub fn joins(&mut self, caller: Caller) {
+        *self.line(caller) += 1;
+    }
+
+    /// Somebody waits no longer.
+    pub fn leaves_line(&mut self, caller: Caller) {
+        let line = self.line(caller);
+        *line = line.saturating_sub(1);
+    }
+
+    fn line(&mut self, caller: Caller) -> &mut u32 {
+        match caller {
+            Caller::Command => &mut self.held,
+            Caller::Question => &mut self.asking,
+        }
     }
 
     /// Whether the participant is known not to answer: by itself, or by a person's word.
@@ -233,7 +276,7 @@ impl Gate {
 
     /// When those who wait are to be called; none: nobody waits, or an answer or a person must come first.
     pub fn next_call(&self, now: Millis) -> Option<Millis> {
-        if self.held == 0 || self.paused.is_some() {
+        if !self.is_awaited() || self.paused.is_some() {
             return None;
         }
         let soon = now.saturating_add(1);
@@ -250,7 +293,8 @@ impl Gate {
 
     /// Whether it says no more than one that was never there.
     pub fn is_idle(&self) -> bool {
-        let silent = Self { limits: self.limits, bucket: self.bucket, filled_at: self.filled_at, ..Self::default() };
+        let Self { limits, bucket, filled_at, asked_last, .. } = *self;
+        let silent = Self { limits, bucket, filled_at, asked_last, ..Self::default() };
         *self == silent && self.limits.rate.is_none()
     }
 

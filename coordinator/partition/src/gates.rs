@@ -1,24 +1,23 @@
-//! Gates kept: what a turn asks of them, who waits before them and is called when. The rules of one gate stand in `gate.rs`; what else changes
-//! one in `outage.rs`. Everything follows from the log: answers, timers, log time.
+//! Gates kept: what a turn asks of them, who waits before them and is called when. The rules of one gate stand in `gate.rs`; who has a seat in
+//! `seats.rs`; what else changes a gate in `outage.rs`. Everything follows from the log: answers, timers, log time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sagaline_definition::Contract;
 use sagaline_definition::model::Definition;
-use sagaline_engine::{Direction, Effect, Fact, Gates, Input, Outgoing, Probing, Saga, TimerKind, Transition, Undo};
-use sagaline_schemas::record::Kind;
+use sagaline_engine::{Asking, Fact, Gates, Input, Outgoing, Saga, Transition};
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Digest, Millis, SagaId};
 
 use crate::command::call_of;
 use crate::fold::Partition;
-use crate::gate::{Circuit, Gate, GateLimits};
+use crate::gate::{Caller, Circuit, Gate, GateLimits};
 use crate::halt::Halt;
 use crate::keys::{self, TimerKey, TimerOf};
 use crate::overlay::decode;
 use crate::progress::corrupt;
-use crate::state::{KnownContract, Seat};
+use crate::state::KnownContract;
 use crate::store::{Family, Read, StoreError};
 
 /// Sagas called at once, where no limit of a contract says less.
@@ -32,6 +31,13 @@ pub(crate) fn subject_of(participant: &str) -> String {
     format!("participant/{participant}")
 }
 
+/// Whom a gate calls: nobody else goes past those who wait before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Called {
+    subject: String,
+    caller: Caller,
+}
+
 /// The gates as one turn of one saga sees them.
 pub(crate) struct Door {
     gates: BTreeMap<String, Gate>,
@@ -39,9 +45,9 @@ pub(crate) struct Door {
     definition: String,
     now: Millis,
     /// The gate that calls this saga.
-    called: Option<String>,
+    called: Option<Called>,
     touched: BTreeSet<String>,
-    /// Which gate refused a participant's command.
+    /// Which gate refused what a participant was to take.
     refused: BTreeMap<String, String>,
 }
 
@@ -52,10 +58,8 @@ impl Door {
         let paused = |subject: &String| self.gates.get(subject).is_some_and(|gate| gate.paused.is_some());
         Some("all".to_owned()).filter(paused).or_else(|| Some(definition()).filter(paused))
     }
-}
 
-impl Gates for Door {
-    fn admit(&mut self, participant: &str) -> bool {
+    fn takes(&mut self, participant: &str, caller: Caller) -> bool {
         if self.gates.is_empty() && self.limited.is_empty() {
             return true;
         }
@@ -70,12 +74,24 @@ impl Gates for Door {
         }
         let gate = self.gates.entry(subject.clone()).or_default();
         gate.limits = limits.copied().unwrap_or_default();
-        let admitted = gate.admit(self.now, self.called.as_ref() == Some(&subject));
-        if !admitted {
-            self.refused.insert(participant.to_owned(), subject.clone());
+        let called = self.called.as_ref().is_some_and(|called| called.caller == caller && called.subject == subject);
+        let admitted = gate.admit(self.now, called);
+        match admitted {
+            true => gate.asked_last = caller == Caller::Question,
+            false => _ = self.refused.insert(participant.to_owned(), subject.clone()),
         }
         self.touched.insert(subject);
         admitted
+    }
+}
+
+impl Gates for Door {
+    fn admit(&mut self, participant: &str) -> bool {
+        self.takes(participant, Caller::Command)
+    }
+
+    fn admit_question(&mut self, participant: &str) -> bool {
+        self.takes(participant, Caller::Question)
     }
 
     fn is_down(&self, participant: &str) -> bool {
@@ -107,22 +123,39 @@ impl Partition {
     ) -> Result<(), Halt> {
         let Door { gates, limited, touched, refused, .. } = door;
         self.gates = gates;
+        let refused_by =
+            |participant: &str| refused.get(participant).cloned().unwrap_or_else(|| subject_of(participant));
         for outgoing in &transition.out {
             match outgoing {
                 Outgoing::Command { effect, kind, attempt, .. } if !limited.is_empty() => {
                     self.take_seat(definition, &limited, saga, (*effect, *kind, *attempt))?;
                 }
-                Outgoing::Queued { participant } => {
-                    let subject = refused.get(participant).cloned().unwrap_or_else(|| subject_of(participant));
-                    self.wait_before(&subject, saga)?;
+                Outgoing::Ask { fact, attempt, .. } if !limited.is_empty() => {
+                    self.take_seat_to_ask(definition, &limited, saga, (*fact, *attempt))?;
                 }
-                _ => {}
+                Outgoing::Queued { participant } => {
+                    let subject = refused_by(participant);
+                    let key = keys::queue(&subject, saga.started, saga.id);
+                    self.wait_before(&subject, key, Caller::Command)?;
+                }
+                Outgoing::WaitsToAsk { fact, participant, since } => {
+                    let subject = refused_by(participant);
+                    let key = keys::question(&subject, *since, saga.id, *fact);
+                    self.wait_before(&subject, key, Caller::Question)?;
+                }
+                Outgoing::Command { .. }
+                | Outgoing::Ask { .. }
+                | Outgoing::Child { .. }
+                | Outgoing::Ended { .. }
+                | Outgoing::Bind { .. } => {}
             }
         }
         for subject in touched {
             self.keep_gate(&subject);
         }
-        if !limited.is_empty() && !transition.facts.is_empty() {
+        // A question's answer need not be news.
+        let asks = definition.facts.iter().any(|clause| clause.ask.is_some());
+        if !limited.is_empty() && (asks || !transition.facts.is_empty()) {
             self.leave_seats(saga)?;
         }
         if !self.gates.is_empty() && transition.facts.iter().any(|fact| matches!(fact, Fact::Ended { .. })) {
@@ -163,100 +196,45 @@ impl Partition {
     }
 }
 
-/// Seats: one for each effect of a saga whose contract limits what is in flight.
-impl Partition {
-    fn take_seat(
-        &mut self,
-        definition: &Definition,
-        limited: &Limited,
-        saga: &Saga,
-        (effect, kind, attempt): (u32, Kind, u32),
-    ) -> Result<(), Halt> {
-        let Some(call) = call_of(definition, saga, effect) else { return Ok(()) };
-        if limited.get(&call.participant).is_none_or(|limits| limits.in_flight.is_none()) {
-            return Ok(());
-        }
-        let key = keys::seat(saga.id, effect);
-        let participant = call.participant.clone();
-        // The attempt before, or what is undone now, had one: it is the same.
-        if self.over.get(Family::Seats, &key)?.is_some() {
-            self.gates.entry(subject_of(&participant)).or_default().leave();
-        }
-        self.over.write(Family::Seats, key, &Seat { participant, kind, attempt });
-        Ok(())
-    }
-
-    /// Whose answer nobody waits for any more gives the seat back.
-    fn leave_seats(&mut self, saga: &Saga) -> Result<(), Halt> {
-        let prefix = saga.id.as_bytes();
-        for (key, seat) in self.over.scan(Family::Seats, prefix, keys::after_prefix(prefix).as_deref(), usize::MAX)? {
-            let seat: Seat = decode(Family::Seats, &seat)?;
-            let effect = key.last_chunk::<4>().map(|effect| u32::from_be_bytes(*effect));
-            let effect = effect.and_then(|effect| saga.effects.get(effect as usize)).ok_or_else(|| corrupt("seats"))?;
-            if !is_awaited(saga, effect, &seat) {
-                self.leave(key, &seat)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn leave(&mut self, key: Vec<u8>, seat: &Seat) -> Result<(), Halt> {
-        self.over.delete(Family::Seats, key);
-        let subject = subject_of(&seat.participant);
-        self.gates.entry(subject.clone()).or_default().leave();
-        self.keep_gate(&subject);
-        self.freed.insert(subject);
-        Ok(())
-    }
-}
-
-/// Whether the attempt is under way, and its answer means something.
-fn is_awaited(saga: &Saga, effect: &Effect, seat: &Seat) -> bool {
-    let Some(tries) = effect.tries(seat.kind).filter(|tries| tries.count == seat.attempt && !tries.resting) else {
-        return false;
-    };
-    let spot = effect.spot();
-    let rests = |kind| saga.timers.iter().any(|timer| timer.kind == kind && timer.at.as_ref() == Some(&spot));
-    let goes_back = matches!(saga.direction(), None | Some(Direction::Back { .. } | Direction::Over { .. }));
-    tries.count > 0
-        && match seat.kind {
-            Kind::Compensate => matches!(effect.undo, Undo::Decided | Undo::Sent) && !rests(TimerKind::UndoBackoff),
-            Kind::Probe => effect.probing != Probing::No && !rests(TimerKind::ProbeBackoff),
-            Kind::Do | Kind::Ask => {
-                // Once a probe asks what became of it, no attempt's answer is waited for: the probe must find a seat.
-                let open = effect.outcome.is_open() && effect.undo == Undo::No && effect.probing == Probing::No;
-                open && !goes_back && !rests(TimerKind::Backoff)
-            }
-        }
-}
-
 /// Who waits.
 impl Partition {
-    /// Once, however often the saga asks; the oldest saga is called first.
-    fn wait_before(&mut self, subject: &str, saga: &Saga) -> Result<(), Halt> {
-        let key = keys::queue(subject, saga.started, saga.id);
+    /// Once, however often the saga wants it: the oldest saga is called first, and the oldest question.
+    fn wait_before(&mut self, subject: &str, key: Vec<u8>, caller: Caller) -> Result<(), Halt> {
         if self.over.get(Family::Queue, &key)?.is_some() {
             return Ok(());
         }
         self.over.put(Family::Queue, key, Vec::new());
-        self.gates.entry(subject.to_owned()).or_default().held += 1;
+        self.gates.entry(subject.to_owned()).or_default().joins(caller);
         self.keep_gate(subject);
         Ok(())
     }
 
-    /// Who has ended waits for nobody.
+    /// Who has ended waits for nobody, and asks nobody.
     fn leave_queues(&mut self, saga: &Saga) -> Result<(), Halt> {
-        let waits_at = self.gates.iter().filter(|(_, gate)| gate.held > 0).map(|(subject, _)| subject.clone());
+        let waits_at = self.gates.iter().filter(|(_, gate)| gate.is_awaited()).map(|(subject, _)| subject.clone());
         for subject in waits_at.collect::<Vec<String>>() {
-            let key = keys::queue(&subject, saga.started, saga.id);
-            if self.over.get(Family::Queue, &key)?.is_some() {
-                self.over.delete(Family::Queue, key);
-                let gate = self.gates.entry(subject.clone()).or_default();
-                gate.held = gate.held.saturating_sub(1);
+            let mut left = self.leave_queue(&subject, keys::queue(&subject, saga.started, saga.id), Caller::Command)?;
+            for (fact, state) in (0..).zip(&saga.facts) {
+                if let Asking::Waits { since, .. } = state.asking {
+                    let key = keys::question(&subject, since, saga.id, fact);
+                    left |= self.leave_queue(&subject, key, Caller::Question)?;
+                }
+            }
+            if left {
                 self.keep_gate(&subject);
             }
         }
         Ok(())
+    }
+
+    /// Whether it waited there.
+    fn leave_queue(&mut self, subject: &str, key: Vec<u8>, caller: Caller) -> Result<bool, Halt> {
+        if self.over.get(Family::Queue, &key)?.is_none() {
+            return Ok(false);
+        }
+        self.over.delete(Family::Queue, key);
+        self.gates.entry(subject.to_owned()).or_default().leaves_line(caller);
+        Ok(true)
     }
 
     /// Seats became free in this record, or with this timer: who waits for them is called at once.
@@ -280,29 +258,61 @@ impl Partition {
         Ok(())
     }
 
-    /// Calls those who wait, while the gate lets them in. Gives how many were called.
+    /// Calls those who wait, while the gate lets them in: of the two lines in turn. Gives how many were called.
     fn call(&mut self, subject: &str, most: usize) -> Result<usize, Halt> {
-        if self.gates.get(subject).is_none_or(|gate| gate.held == 0) {
-            return Ok(0);
-        }
+        let Some(gate) = self.gates.get(subject).filter(|gate| gate.is_awaited()) else { return Ok(0) };
+        let (held, asking) = (gate.held > 0, gate.asking > 0);
+        let commands = if held { self.waiting_before(subject, most)? } else { Vec::new() };
+        let questions = if asking { self.asking_before(subject, most)? } else { Vec::new() };
+        let (mut commands, mut questions) = (commands.into_iter(), questions.into_iter());
         let mut called = 0;
-        for key in self.waiting_before(subject, most)? {
+        while called < most {
             let now = self.now();
-            let Some(gate) = self.gates.get_mut(subject).filter(|gate| gate.would_admit(now)) else { break };
-            gate.held = gate.held.saturating_sub(1);
-            if matches!(gate.circuit, Circuit::Open { .. }) {
-                gate.tried = Bytes(key.clone());
-            }
-            let id = key.last_chunk::<16>().map(|id| SagaId::from_bytes(*id)).ok_or_else(|| corrupt("queue"))?;
-            self.over.delete(Family::Queue, key);
-            self.called = Some(subject.to_owned());
-            let turned = self.turn(id, Input::Admitted);
-            self.called = None;
-            turned?;
-            called += 1;
+            let Some(gate) = self.gates.get(subject).filter(|gate| gate.would_admit(now)) else { break };
+            let command = |key| (Caller::Command, key);
+            let question = |key| (Caller::Question, key);
+            let next = match gate.next_caller() {
+                Caller::Command => commands.next().map(command).or_else(|| questions.next().map(question)),
+                Caller::Question => questions.next().map(question).or_else(|| commands.next().map(command)),
+            };
+            let Some((caller, key)) = next else { break };
+            called += usize::from(self.call_one(subject, caller, key)?);
         }
         self.keep_gate(subject);
         Ok(called)
+    }
+
+    /// False: it waits no longer, for the turn of another that was called has ended its saga.
+    fn call_one(&mut self, subject: &str, caller: Caller, key: Vec<u8>) -> Result<bool, Halt> {
+        if !self.leave_queue(subject, key.clone(), caller)? {
+            return Ok(false);
+        }
+        let gate = self.gates.entry(subject.to_owned()).or_default();
+        gate.asked_last = caller == Caller::Question;
+        let (saga, input) = match caller {
+            Caller::Command => {
+                let saga = key.last_chunk::<16>().map(|id| SagaId::from_bytes(*id)).ok_or_else(|| corrupt("queue"))?;
+                if matches!(gate.circuit, Circuit::Open { .. }) {
+                    gate.tried = Bytes(key);
+                }
+                (saga, Input::Admitted)
+            }
+            Caller::Question => {
+                let (saga, fact) = keys::question_of(&key).ok_or_else(|| corrupt("queue"))?;
+                (saga, Input::MayAsk { fact })
+            }
+        };
+        self.called = Some(Called { subject: subject.to_owned(), caller });
+        let turned = self.turn(saga, input);
+        self.called = None;
+        turned.map(|_| true)
+    }
+
+    fn asking_before(&self, subject: &str, most: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let prefix = keys::questions(subject);
+        let to = keys::after_prefix(&prefix);
+        let waiting = self.over.scan(Family::Queue, &prefix, to.as_deref(), most)?;
+        Ok(waiting.into_iter().map(|(key, _)| key).collect())
     }
 
     /// The oldest first; while it is only tried, those behind the last that tried, and then from the oldest on.

@@ -52,9 +52,48 @@ pub fn seat(saga: SagaId, effect: u32) -> Vec<u8> {
     [saga.as_bytes().as_slice(), &effect.to_be_bytes()].concat()
 }
 
+/// The question about a fact that takes a seat: longer than any attempt's key.
+pub fn question_seat(saga: SagaId, fact: u32) -> Vec<u8> {
+    [saga.as_bytes().as_slice(), &u32::MAX.to_be_bytes(), &fact.to_be_bytes()].concat()
+}
+
+/// Whose seat it is, behind the saga's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeatOf {
+    /// An attempt at this effect.
+    Effect(u32),
+    /// A question about this fact.
+    Fact(u32),
+}
+
+/// Reads a seat's key; none: it is none of ours.
+pub fn seat_of(key: &[u8]) -> Option<SeatOf> {
+    let number = |bytes: &[u8]| Some(u32::from_be_bytes(bytes.try_into().ok()?));
+    match key.get(16..)? {
+        effect if effect.len() == 4 => number(effect).map(SeatOf::Effect),
+        question => number(question.strip_prefix(&[0xff; 4])?).map(SeatOf::Fact),
+    }
+}
+
 /// A saga that waits before a gate: the oldest first.
 pub fn queue(subject: &str, started: Offset, saga: SagaId) -> Vec<u8> {
     [channel(subject).as_slice(), &started.to_be_bytes(), saga.as_bytes()].concat()
+}
+
+/// All questions that wait before a gate. The keys of those who wait for commands begin with a length, and never like this.
+pub fn questions(subject: &str) -> Vec<u8> {
+    parts(&[0xff], &[subject])
+}
+
+/// One of them: who waits longest first.
+pub fn question(subject: &str, since: Millis, saga: SagaId, fact: u32) -> Vec<u8> {
+    [questions(subject).as_slice(), &timers_from(since), saga.as_bytes(), &fact.to_be_bytes()].concat()
+}
+
+/// Who waits, by the end of its key: a saga; a saga and a fact.
+pub fn question_of(key: &[u8]) -> Option<(SagaId, u32)> {
+    let (rest, fact) = key.split_last_chunk::<4>()?;
+    Some((SagaId::from_bytes(*rest.last_chunk::<16>()?), u32::from_be_bytes(*fact)))
 }
 
 /// Texts one after the other, each with its length, so that none runs into the next.

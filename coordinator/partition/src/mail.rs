@@ -91,7 +91,7 @@ impl Partition {
         self.post(to, MessageBody::Bind(bind))
     }
 
-    /// A saga is forgotten: its names are free.
+    /// A saga is forgotten, or another has begun under its key: its names are free.
     pub(crate) fn unbind_all(&mut self, definition: &Definition, saga: &Saga) -> Result<(), Halt> {
         for bound in saga.aliases.iter().filter(|bound| bound.taken_by.is_none()) {
             let to = alias_home(&definition.saga, &bound.alias, &bound.value, self.begun().partitions);

@@ -57,6 +57,7 @@ impl Partition {
         let Some(saga) = self.target_saga(&target)? else {
             return Ok(refused("no such saga is remembered in this partition"));
         };
+        let asked = self.held_against_contracts(saga, asked)?;
         Ok(match self.turn(saga, Input::Request { id, by, roles, asked })? {
             Turned::Unknown => refused("no such saga is remembered in this partition"),
             Turned::Taken => RequestOutcome::Taken { saga },

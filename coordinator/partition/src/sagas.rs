@@ -53,6 +53,7 @@ impl Partition {
         let id = hash::saga_id(meta.log_id, meta.partition, self.at.offset, begin.index);
         let saga = Box::new(self.new_saga(id, begin));
         let key = saga.key.clone();
+        self.take_over_names(&definition.saga, &key)?;
         self.over.put(Family::Keys, keys::key(&definition.saga, &key), id.as_bytes().to_vec());
         self.watch(definition, &saga, true);
         let told = self.known_facts(definition, &saga)?;
@@ -60,6 +61,14 @@ impl Partition {
         self.turn(id, Input::Start { told })?;
         self.tell_early(definition, &key, id)?;
         Ok(id)
+    }
+
+    /// The saga that had the key before is over: by the names that it had, events find the one that begins. It may well get the same ones.
+    fn take_over_names(&mut self, definition: &str, key: &str) -> Result<(), Halt> {
+        let Some(before) = self.saga_of_key(definition, key)? else { return Ok(()) };
+        let Some(before) = self.over.saga(before)?.cloned() else { return Ok(()) };
+        let definition = self.definition_of(&before)?;
+        self.unbind_all(&definition, &before)
     }
 
     fn new_saga(&self, id: SagaId, begin: Begin) -> Saga {
@@ -155,7 +164,7 @@ impl Partition {
                 }
                 Outgoing::Ask { fact, attempt, input } => self.ask_fact(definition, saga, *fact, *attempt, input)?,
                 // The door has its place in the queue.
-                Outgoing::Queued { .. } => {}
+                Outgoing::Queued { .. } | Outgoing::WaitsToAsk { .. } => {}
                 Outgoing::Child { effect, word } => self.tell_child(definition, saga, *effect, word)?,
                 Outgoing::Ended { end, result, reason } => self.tell_parent(saga, *end, result, reason)?,
                 Outgoing::Bind { alias, value } => self.ask_to_bind(definition, saga, alias, value)?,

@@ -135,13 +135,13 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// An attempt that waits for its answer, where a contract limits how many may.
+    /// An attempt, or a question about a fact, that waits for its answer, where a contract limits how many may.
     pub struct Seat {
         /// Whose answer.
         pub participant: String,
         /// What is wanted.
         pub kind: Kind,
-        /// Which attempt.
+        /// Which attempt, or which asking.
         pub attempt: u32,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// The version of the keys and values that the fold writes. Raised with every change to one of them: a store of another version is
 /// rebuilt from the log, never misread.
-pub const FORMAT: u32 = 7;
+pub const FORMAT: u32 = 8;
 
 /// The families of keys. The discriminant is part of the state digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -47,9 +47,9 @@ pub enum Family {
     Asks = 16,
     /// participant, definition or all -> its gate
     Gates = 17,
-    /// gate, start of the saga, saga id -> nothing
+    /// gate, start of the saga, saga id; or gate, since when it is due, saga id, fact -> nothing
     Queue = 18,
-    /// saga id, effect -> the attempt that takes a seat
+    /// saga id, effect or fact -> the attempt or question that takes a seat
     Seats = 19,
 }
 

@@ -103,7 +103,7 @@ fn timer_key(definition: &Definition, saga: &Saga, timer: &Timer) -> Option<Vec<
 /// What stands for a place in the order of timers: the step's name, or the fact's where one is asked for.
 fn path_of(definition: &Definition, kind: TimerKind, number: u32) -> Option<String> {
     match kind {
-        TimerKind::AskFact => definition.facts.get(number as usize).map(|clause| fact_path(&clause.fact)),
+        kind if kind.is_of_fact() => definition.facts.get(number as usize).map(|clause| fact_path(&clause.fact)),
         _ => definition.steps.get(number as usize).map(|step| step.step.clone()),
     }
 }
@@ -111,7 +111,7 @@ fn path_of(definition: &Definition, kind: TimerKind, number: u32) -> Option<Stri
 /// The way back; none: it is the saga's own.
 fn spot_of(definition: &Definition, kind: TimerKind, (path, items, round): (&str, &[u32], u32)) -> Option<Spot> {
     let number = match kind {
-        TimerKind::AskFact => definition.facts.iter().position(|clause| fact_path(&clause.fact) == path)?,
+        kind if kind.is_of_fact() => definition.facts.iter().position(|clause| fact_path(&clause.fact) == path)?,
         _ => definition.step_index(path)?,
     };
     Some(Spot { step: number as u32, items: items.to_vec(), round })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sagaline_definition::Definition;
 use sagaline_definition::model::{Again, Step};
-use sagaline_engine::{Phase, PlaceState, Saga, TimerKind};
+use sagaline_engine::{Phase, PlaceState, Saga};
 use sagaline_log::simulated::EPOCH;
 use sagaline_log::simulated::Faults;
 use sagaline_log::{Log, LogError, Record};
@@ -464,7 +464,7 @@ pub(crate) fn rests_held(definition: &Definition, saga: &Saga) -> bool {
         _ => false,
     };
     saga.goes_forward()
-        && saga.timers.iter().all(|timer| timer.kind == TimerKind::AskFact)
+        && saga.timers.iter().all(|timer| timer.kind.is_of_fact())
         && (saga.held.is_some() || places.iter().any(|(step, place)| waits(step, &place.state)))
         && !places.iter().any(|(step, place)| place.state.takes_seat() && !waits(step, &place.state))
 }

@@ -5,6 +5,7 @@ mod account;
 mod difference;
 mod file;
 mod play;
+mod reply;
 mod stage;
 
 pub use account::{Account, Caused, Commanded, Turned, Waited};

@@ -1,6 +1,6 @@
 //! Virtual time: the next thing that is due happens next, be it an answer, a timer, or what the scenario says. Nothing waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sagaline_definition::model::Verb;
 use sagaline_engine::{
@@ -8,13 +8,12 @@ use sagaline_engine::{
     Saga, Spot, StepState, TimerKind, TimerStart, Told, Transition, turn,
 };
 use sagaline_language::scenario::{Reply, Says, What};
-use sagaline_schemas::record::{
-    Answer, Compensated, End, Failed, Happened, Kind, NothingThere, Probed, Refused, Succeeded,
-};
+use sagaline_schemas::record::{Answer, End, Kind, Succeeded};
 use sagaline_schemas::wire::{Bytes, Wire};
 use sagaline_schemas::{Digest, Millis, RequestId, SagaId, Value};
 
 use crate::account::{Account, Caused, Commanded, Turned, Waited};
+use crate::reply::answer;
 use crate::stage::{Command, Doors, Stage};
 
 const LIMITS: Limits = Limits { max_payload: 1 << 20, max_effects: 10_000, max_mailbox: 1_000, keep_ended: 86_400_000 };
@@ -29,6 +28,7 @@ enum Due {
     Happens(usize, What),
     Up(String),
     Try(String),
+    Questions,
 }
 
 /// A scenario that runs.
@@ -40,6 +40,8 @@ pub(crate) struct Play<'a> {
     due: BTreeMap<(Millis, u32), Due>,
     scheduled: u32,
     doors: Doors,
+    /// Facts whose questions wait until somebody takes them.
+    asking: BTreeSet<u32>,
     account: Account,
     /// What the next turn comes from.
     cause: Caused,
@@ -81,6 +83,7 @@ impl<'a> Play<'a> {
             due: BTreeMap::new(),
             scheduled: 0,
             doors: Doors::default(),
+            asking: BTreeSet::new(),
             account: Account::default(),
             cause: Caused::Begun,
         };
@@ -161,11 +164,13 @@ impl<'a> Play<'a> {
                 self.note(format!("{participant} is back"));
                 self.cause = Caused::Up(participant);
                 self.take(Input::Admitted);
+                self.questions();
             }
             Due::Try(participant) => {
                 self.doors.may_try(&participant);
                 self.take(Input::Admitted);
             }
+            Due::Questions => self.questions(),
             Due::Happens(nth, what) => {
                 self.cause = Caused::Happened(nth);
                 self.happening(what);
@@ -186,8 +191,16 @@ impl<'a> Play<'a> {
             _ => {
                 if self.doors.out.remove(&participant).is_some() {
                     self.note(format!("{participant} is back"));
+                    self.schedule(self.now, Due::Questions);
                 }
             }
+        }
+    }
+
+    /// Questions that waited are asked; those whose participant still takes none wait on.
+    fn questions(&mut self) {
+        for fact in std::mem::take(&mut self.asking) {
+            self.take(Input::MayAsk { fact });
         }
     }
 
@@ -297,6 +310,7 @@ impl<'a> Play<'a> {
                     self.schedule(self.now + reply.after, Due::Asked { fact, attempt, answer, command: number });
                 }
             }
+            Outgoing::WaitsToAsk { fact, .. } => _ = self.asking.insert(fact),
             Outgoing::Queued { .. } | Outgoing::Ended { .. } | Outgoing::Bind { .. } => {}
         }
     }
@@ -423,9 +437,13 @@ impl<'a> Play<'a> {
             Phase::Ended { at, .. } => at - self.stage.clock,
             Phase::Running { .. } | Phase::Stuck { .. } => self.since(),
         };
-        if matches!(self.saga.phase, Phase::Ended { end: End::Completed, .. }) {
-            // Whatever it was stuck at is no reason of this end.
-            self.account.because.clear();
+        // Whatever it was stuck at on its way is no reason of this end.
+        match &self.saga.phase {
+            Phase::Ended { end: End::Completed, .. } => self.account.because.clear(),
+            Phase::Ended { end: End::Compensated | End::Cancelled, cause: Some(cause), .. } => {
+                self.account.because = cause.to_string();
+            }
+            Phase::Ended { .. } | Phase::Running { .. } | Phase::Stuck { .. } => {}
         }
         self.account.end = match &self.saga.phase {
             Phase::Ended { end, .. } => format!("{end:?}").to_lowercase(),
@@ -464,27 +482,4 @@ fn place(step: &str) -> PlaceName {
 
 fn asked(asked: Asked) -> Input {
     Input::Request { id: RequestId::from_bytes([1; 16]), by: "somebody".to_owned(), roles: vec![], asked }
-}
-
-/// None: nothing is ever said.
-fn answer(kind: Kind, says: Says) -> Option<Answer> {
-    let bytes = |value: &Value| Bytes(value.to_json());
-    let failed =
-        || Answer::Failed(Failed { error: "the scenario says so".to_owned(), retry_after: None, outage: false });
-    let probed = |happened, result: Option<Bytes>| Answer::Probed(Probed { happened, found: result.clone(), result });
-    Some(match (kind, says) {
-        (_, Says::Silent) => return None,
-        (_, Says::Failed) => failed(),
-        (_, Says::Outage(error)) => Answer::Failed(Failed { error, retry_after: None, outage: true }),
-        (Kind::Do | Kind::Ask, Says::Ok(result)) => Answer::Succeeded(Succeeded { result: bytes(&result) }),
-        (Kind::Do | Kind::Ask, Says::Refused(code)) => Answer::Refused(Refused { code, detail: String::new() }),
-        (Kind::Compensate, Says::Ok(result)) => Answer::Compensated(Compensated { result: Some(bytes(&result)) }),
-        (Kind::Compensate, Says::NothingThere | Says::Never) => Answer::NothingThere(NothingThere {}),
-        (Kind::Probe, Says::Ok(result)) => probed(Happened::Yes, Some(bytes(&result))),
-        (Kind::Probe, Says::Never | Says::NothingThere) => probed(Happened::No, None),
-        (Kind::Probe, Says::Unknown | Says::Refused(_)) => probed(Happened::Unknown, None),
-        // What can't be said to such a command is no answer to it.
-        (Kind::Do | Kind::Ask, Says::NothingThere | Says::Never | Says::Unknown) => failed(),
-        (Kind::Compensate, Says::Refused(_) | Says::Unknown) => failed(),
-    })
 }

@@ -174,6 +174,9 @@ impl Gates for Doors {
             Some(_) | None => open,
         }
     }
+    fn admit_question(&mut self, participant: &str) -> bool {
+        !self.is_down(participant)
+    }
     fn is_down(&self, participant: &str) -> bool {
         self.away.contains(participant) || self.out.contains_key(participant)
     }

@@ -32,6 +32,9 @@ pub struct Plan {
     /// The step that fails
     #[arg(long, value_name = "STEP")]
     pub if_failed_at: Option<String>,
+    /// What the saga begins with: JSON, or @FILE, or - for standard input. Default: several are tried
+    #[arg(long, value_name = "JSON", requires = "if_failed_at")]
+    pub input: Option<String>,
     /// Write the definition's graph, and the way back, as a drawing
     #[arg(long, value_name = "FILE.svg")]
     pub svg: Option<PathBuf>,

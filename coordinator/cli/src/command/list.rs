@@ -58,7 +58,11 @@ pub fn gates(common: &Common, client: &Client) -> Result<(), Failure> {
     let mut table = Table::new(&["BEFORE", "IS", "WAITING", "IN FLIGHT"]);
     for line in lines {
         let is = gate(&line);
-        table.row(vec![line.subject, is, line.held.to_string(), line.in_flight.to_string()]);
+        let waiting = match line.asking {
+            0 => line.held.to_string(),
+            asking => format!("{}, questions: {asking}", line.held),
+        };
+        table.row(vec![line.subject, is, waiting, line.in_flight.to_string()]);
     }
     print::text(&table.text())
 }

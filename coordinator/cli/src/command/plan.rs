@@ -4,10 +4,12 @@ use std::fs;
 
 use sagaline_checker::draw;
 use sagaline_definition::Definition;
+use sagaline_definition::model::{Step, StepIndex, Verb};
+use sagaline_schemas::Value;
 use serde_json::json;
 
 use crate::args::{Common, Plan};
-use crate::command::check;
+use crate::command::{ask, check};
 use crate::exit::Failure;
 use crate::print;
 
@@ -26,13 +28,9 @@ pub fn plan(plan: &Plan, common: &Common) -> Result<(), Failure> {
         None => None,
         Some(name) => {
             let step = step_of(definition, name)?;
-            let planned = sagaline_checker::plan(definition, &contracts, step);
-            let never = || {
-                Failure::usage(format_args!(
-                    "no input that was tried leads to {name:?}, or it does nothing that can fail"
-                ))
-            };
-            Some(planned.ok_or_else(never)?)
+            let input = plan.input.as_deref().map(|input| input_of(definition, input)).transpose()?;
+            let planned = sagaline_checker::plan_with(definition, &contracts, step, input.as_ref());
+            Some(planned.ok_or_else(|| never(definition, step, input.is_some()))?)
         }
     };
     if let Some(path) = &plan.svg {
@@ -49,6 +47,24 @@ pub fn plan(plan: &Plan, common: &Common) -> Result<(), Failure> {
         }
         Some(planned) => print::line(format_args!("{}", planned.text(definition).trim_end())),
         None => Ok(()),
+    }
+}
+
+fn input_of(definition: &Definition, input: &str) -> Result<Value, Failure> {
+    let input = ask::input(input)?;
+    let fits = definition.start.shape.as_ref().map_or(Ok(()), |shape| shape.check(&input));
+    fits.map_err(|wrong| Failure::usage(format_args!("the input is not what `start.type` says: {wrong}")))?;
+    Ok(input)
+}
+
+fn never(definition: &Definition, step: StepIndex, given: bool) -> Failure {
+    let Step { step: name, verb, .. } = &definition.steps[step];
+    match (verb, given) {
+        (Verb::Sleep(_) | Verb::Decide(_), _) => Failure::usage(format_args!("{name:?} does nothing that can fail")),
+        (_, true) => {
+            Failure::usage(format_args!("with this input, no answers and news that were tried lead to {name:?}"))
+        }
+        (_, false) => Failure::usage(format_args!("no input that was tried leads to {name:?}: give one, --input JSON")),
     }
 }
 

@@ -41,9 +41,16 @@ pub enum Used {
 impl Expr {
     /// Everything it reads, in the order of the text. Something may be read twice. `used`: how its own value is used.
     pub fn reads(&self, used: Used) -> Vec<Read> {
-        let mut gathering = Gathering { bound: Vec::new(), reads: Vec::new() };
+        let mut gathering = Gathering { bound: Vec::new(), reads: Vec::new(), pairs: Vec::new() };
         gathering.node(&self.root, used);
         gathering.reads
+    }
+
+    /// What it compares with each other: the paths on both sides, in the order of the text.
+    pub fn comparisons(&self) -> Vec<(Vec<String>, Vec<String>)> {
+        let mut gathering = Gathering { bound: Vec::new(), reads: Vec::new(), pairs: Vec::new() };
+        gathering.node(&self.root, Used::Somehow);
+        gathering.pairs
     }
 }
 
@@ -51,6 +58,7 @@ struct Gathering<'a> {
     /// What the variables of macros stand for; none: nothing that has a path.
     bound: Vec<(&'a str, Option<Vec<String>>)>,
     reads: Vec<Read>,
+    pairs: Vec<(Vec<String>, Vec<String>)>,
 }
 
 impl<'a> Gathering<'a> {
@@ -123,6 +131,7 @@ impl<'a> Gathering<'a> {
                 }
             }
             _ => {
+                self.pairs.extend(self.path(left).zip(self.path(right)));
                 for (one, other, op) in [(left, right, op), (right, left, mirrored(op))] {
                     match literal(other).and_then(|with| deciding(op, with)) {
                         Some((holds, not)) => self.node(one, Used::Decides(holds, not)),

@@ -20,6 +20,8 @@ wire_struct! {
         pub decided: Offset,
         /// Log time then: what the command carries as `decided`.
         pub decided_at: Millis,
+        /// The item that it is for, canonical JSON, where its step goes through a list: the list may be another one when it is undone.
+        pub item: Option<Bytes>,
         /// Its input, canonical JSON, the same for every attempt.
         pub input: Bytes,
         /// What became of it.

@@ -50,6 +50,15 @@ wire_enum! {
         Ensure,
         /// A participant is asked for a fact; the place's step is the fact's number.
         AskFact,
+        /// The answer about a fact takes too long to keep its seat; the place's step is the fact's number.
+        AskTime,
+    }
+}
+
+impl TimerKind {
+    /// Whether a fact's number stands where others have a step's.
+    pub fn is_of_fact(self) -> bool {
+        matches!(self, Self::AskFact | Self::AskTime)
     }
 }
 

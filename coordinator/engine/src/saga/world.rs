@@ -22,18 +22,49 @@ wire_struct! {
 }
 
 wire_enum! {
-    /// How far the newest asking for a fact is.
+    /// How far the newest asking for a fact is. Whoever waits for a seat is not asked twice: its time goes on once it has asked.
     ///
-    /// | is \ comes | its time   | a value: `Succeeded` | another last word | an older asking's, or a second one |
-    /// |------------|------------|----------------------|-------------------|------------------------------------|
-    /// | IDLE       | OPEN       | -                    | -                 | -                                  |
-    /// | OPEN       | OPEN, anew | IDLE, the fact is so | IDLE              | -                                  |
+    /// | is \ comes  | its time, or it may ask | no seat is free | a value: `Succeeded`     | another last word | 30 s  | an older asking's, or a second one |
+    /// |-------------|-------------------------|-----------------|--------------------------|-------------------|-------|------------------------------------|
+    /// | IDLE        | OPEN                    | WAITS           | -                        | -                 | -     | -                                  |
+    /// | OPEN        | OPEN, anew              | WAITS (open)    | IDLE, the fact is so     | IDLE              | LATE  | -                                  |
+    /// | LATE        | OPEN, anew              | WAITS (open)    | IDLE, the fact is so     | IDLE              | -     | -                                  |
+    /// | WAITS (open)| OPEN, anew              | -               | WAITS, the fact is so    | WAITS             | -     | -                                  |
+    /// | WAITS       | OPEN, anew              | -               | -                        | -                 | -     | -                                  |
     #[derive(Copy)]
     pub enum Asking {
         /// Nobody was asked, or whoever was has answered.
         Idle,
         /// An answer is awaited.
         Open,
+        /// An answer is awaited, and takes so long that it has no seat any more.
+        Late,
+        /// It is due, and waits until its participant takes it.
+        Waits {
+            /// Log time since when.
+            since: Millis,
+            /// The asking before it has no answer: one that comes is news.
+            open: bool,
+        },
+    }
+}
+
+impl Asking {
+    /// Whether an answer to the newest asking is news.
+    pub fn is_open(self) -> bool {
+        match self {
+            Self::Open | Self::Late => true,
+            Self::Waits { open, .. } => open,
+            Self::Idle => false,
+        }
+    }
+
+    /// The newest asking has its answer.
+    pub(crate) fn answered(self) -> Self {
+        match self {
+            Self::Waits { since, .. } => Self::Waits { since, open: false },
+            Self::Idle | Self::Open | Self::Late => Self::Idle,
+        }
     }
 }
 

@@ -153,16 +153,63 @@ fn a_participant_is_asked_every_so_often() {
     );
     check(
         &made,
-        "down p; ask n; up p; ask n; answered n {}; retry; ok a; ok b",
+        "down p; ask n; up p; may ask n; answered n {}; retry; ok a; ok b",
         &expect![[r#"
             start        -> asks for n#1(0), a
-            ask n        ->
+            ask n        -> waits since 30000 to ask p for n
             up p         ->
-            ask n        -> asks for n#2(0)
+            may ask n    -> asks for n#2(0)
             answered n {} -> stuck: an expression has no value: answer.rate: no member `rate` in {}
             retry        -> goes on
             ok a         -> b({"n":0})
             ok b         -> Completed
+        "#]],
+    );
+}
+
+/// What an answer says of the fact may depend on the saga's input.
+// shows: facts.ask.value x success
+#[test]
+fn an_answer_is_read_with_the_input() {
+    let mut made = knows();
+    made.facts[0].ask =
+        Some(AskFact { value: expr("answer.rate + (has(input.more) ? input.more : 1)"), ..asks(30_000) });
+    check(
+        &made,
+        "answered n {\"rate\":4}; ok a",
+        &expect![[r#"
+            start        -> asks for n#1(0), a
+            answered n {"rate":4} ->
+            ok a         -> b({"n":5})
+        "#]],
+    );
+}
+
+/// Who waits to ask keeps its place, is not asked twice, and takes the answer to the asking before as news, once.
+// shows: facts.ask.operation x success
+// shows: facts.ask.every x success, cancel
+#[test]
+fn a_question_waits_until_its_participant_takes_it() {
+    let mut made = knows();
+    made.facts[0].ask = Some(asks(120_000));
+    check(
+        &made,
+        "late n; later 120000; shut p; ask n; answered n {\"rate\":4}; answered n {\"rate\":5}; open p; later 7; may ask n; may ask n; \
+         later 9; shut p; ask n; open p; cancel; undone a; may ask n",
+        &expect![[r#"
+            start        -> asks for n#1(0), a
+            late n       ->
+            ask n        -> waits since 150000 to ask p for n
+            answered n {"rate":4} ->
+            answered n {"rate":5} ->
+            open p       ->
+            may ask n    -> asks for n#2(4)
+            may ask n    ->
+            ask n        -> waits since 270016 to ask p for n
+            open p       ->
+            cancel       -> turns back, un-a
+            undone a     -> Cancelled
+            may ask n    ->
         "#]],
     );
 }

@@ -139,6 +139,9 @@ impl Gates for TestGates {
     fn admit(&mut self, participant: &str) -> bool {
         !self.closed.contains(participant)
     }
+    fn admit_question(&mut self, participant: &str) -> bool {
+        !self.closed.contains(participant) && !self.down.contains(participant)
+    }
     fn is_down(&self, participant: &str) -> bool {
         self.down.contains(participant)
     }

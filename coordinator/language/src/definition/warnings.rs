@@ -88,6 +88,29 @@ pub fn begun_twice(definition: &Definition, plan: &Plan<'_>, children: &Definiti
     }
 }
 
+/// A child for each item under a key that no item changes (`now` is the same for all that begin together): the second is to begin while the
+/// first is there, and so never does.
+pub fn begun_for_each(definition: &Definition, plan: &Plan<'_>, children: &Definitions, problems: &mut Problems) {
+    for (index, step) in definition.steps.iter().enumerate() {
+        let (Verb::Saga(child), Some(each)) = (&step.verb, &step.for_each) else { continue };
+        let again = children.get(&child.saga).map(|known| known.definition.start.again);
+        // One after the other, each over before the next: what may still have to be undone is not over.
+        let in_turn = again == Some(Again::Ended) && each.at_once == 1 && !child.compensate;
+        let names = names_of_key(child).filter(|names| !names.contains(&each.item));
+        let Some(node) = names.and_then(|_| plan.raw[index].fields.get("key")) else { continue };
+        if in_turn || each.most == 1 {
+            continue;
+        }
+        let message = format!(
+            "all items of `{}` have one key, and one saga begins under it: the others count as failed",
+            step.step
+        );
+        let help =
+            format!("name the item: `key: \"...-${{{}}}\"`, or leave out `key`: the one that is made does", each.item);
+        problems.warning(node.span, message, help);
+    }
+}
+
 /// What the key of a child is made of; none: it is derived.
 fn names_of_key(child: &Child) -> Option<BTreeSet<String>> {
     let names =

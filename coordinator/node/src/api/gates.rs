@@ -33,6 +33,7 @@ fn lines(api: &Api) -> Result<Vec<GateLine>, ApiError> {
 fn add(lines: &mut BTreeMap<String, GateLine>, subject: String, partition: Partition, gate: Gate) {
     let line = lines.entry(subject.clone()).or_insert_with(|| GateLine { subject, ..GateLine::default() });
     line.held += u64::from(gate.held);
+    line.asking += u64::from(gate.asking);
     line.in_flight += u64::from(gate.in_flight);
     if let Circuit::Open { since, next, .. } = gate.circuit {
         let down = line.down.get_or_insert_with(|| Down { since, next, partitions: Vec::new() });
@@ -58,10 +59,10 @@ mod tests {
         let paused = Paused { since: 30, by: "ada".into(), reason: "a new release".into() };
         let mut lines = BTreeMap::new();
         add(&mut lines, "participant/payment".into(), 0, Gate { held: 3, in_flight: 2, ..down(20) });
-        add(&mut lines, "participant/payment".into(), 1, Gate { held: 1, ..Gate::default() });
+        add(&mut lines, "participant/payment".into(), 1, Gate { held: 1, asking: 5, ..Gate::default() });
         add(&mut lines, "participant/payment".into(), 3, Gate { paused: Some(paused), ..down(10) });
         let line = &lines["participant/payment"];
-        assert_eq!((line.held, line.in_flight), (4, 2));
+        assert_eq!((line.held, line.asking, line.in_flight), (4, 5, 2));
         assert_eq!(line.down, Some(Down { since: 10, next: 70, partitions: vec![0, 3] }));
         assert_eq!(line.paused.as_ref().map(|paused| paused.by.as_str()), Some("ada"));
     }

@@ -310,6 +310,27 @@ fn a_name_is_taken_by_the_first_and_free_once_that_is_forgotten() {
     assert!(post.sagas().contains("m: Running"), "{}", post.sagas());
 }
 
+/// The participant says the same reference for the same key: a second run is found by it, and what comes for it is not the first one's.
+// shows: start.again, alias x cancel
+#[test]
+fn a_second_run_takes_over_the_names_of_the_first() {
+    let (mut definition, contract) = named();
+    definition.start.again = sagaline_definition::model::Again::Ended;
+    let mut post = Post::new(4, &[definition], &contract);
+    post.home("k").start("k");
+    post.ok("a");
+    post.home("k").cancel(1, "k");
+    post.undone("un-a");
+    assert!(post.sagas().contains("k: Ended { end: Cancelled"), "{}", post.sagas());
+    post.home("k").start("k");
+    post.ok("a");
+    let sagas = post.sagas();
+    assert!(sagas.contains("k: Running"), "{sagas}");
+    by_name(&mut post, "a");
+    let sagas = post.sagas();
+    assert!(sagas.contains("k: Ended { end: Completed"), "{sagas}");
+}
+
 #[test]
 fn a_message_that_is_passed_over_leaves_no_hole_and_makes_its_saga_stuck() {
     let mut post = begun(1);

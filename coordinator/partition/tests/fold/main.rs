@@ -10,6 +10,7 @@ mod golden;
 mod hostile;
 mod mail;
 mod progress;
+mod questions;
 mod replay;
 mod requests;
 mod rules;

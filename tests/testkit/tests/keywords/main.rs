@@ -3,6 +3,7 @@
 
 mod attempts;
 mod back;
+mod combined;
 mod items;
 mod people;
 mod steps;

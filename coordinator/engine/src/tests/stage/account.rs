@@ -45,6 +45,9 @@ impl Stage {
                 format!("asks for {name}#{attempt}({})", String::from_utf8_lossy(input))
             }
             Outgoing::Queued { participant } => format!("queues at {participant}"),
+            Outgoing::WaitsToAsk { fact, participant, since } => {
+                format!("waits since {since} to ask {participant} for {}", self.definition.facts[*fact as usize].fact)
+            }
             Outgoing::Child { effect, word } => {
                 let name = self.name(&self.saga.effects[*effect as usize].spot());
                 match word {

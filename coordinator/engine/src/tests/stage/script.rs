@@ -85,6 +85,10 @@ impl Stage {
                 self.gates.closed.remove(*participant);
                 self.event(line, Input::Admitted);
             }
+            ["may", "ask", name] => {
+                let fact = self.fact(name);
+                self.event(line, Input::MayAsk { fact });
+            }
             ["down", participant] => _ = self.gates.down.insert((*participant).to_owned()),
             ["up", participant] => {
                 self.gates.down.remove(*participant);
@@ -110,6 +114,10 @@ impl Stage {
             ["ask", name] => {
                 let at = Spot { step: self.fact(name), items: vec![], round: 0 };
                 self.fire(line, Some(at), &[AskFact]);
+            }
+            ["late", name] => {
+                let at = Spot { step: self.fact(name), items: vec![], round: 0 };
+                self.fire(line, Some(at), &[AskTime]);
             }
             ["deadline"] if self.saga.timers.iter().all(|timer| timer.kind != Deadline) => {
                 self.event(line, Input::Timer { kind: Deadline, at: None });

@@ -111,10 +111,11 @@ pub(super) fn timer_in_words(definition: &Definition, kind: TimerKind, at: Optio
         TimerKind::Expected => "should be done",
         TimerKind::Ensure => "must hold",
         TimerKind::AskFact => "is asked for",
+        TimerKind::AskTime => "has its answer, or others ask",
     };
     match (kind, at) {
         (_, None) => what.to_owned(),
-        (TimerKind::AskFact, Some(at)) => format!("facts.{}: {what}", fact_name(definition, at.step)),
+        (kind, Some(at)) if kind.is_of_fact() => format!("facts.{}: {what}", fact_name(definition, at.step)),
         (_, Some(at)) => format!("{}: {what}", spot_in_words(definition, at)),
     }
 }

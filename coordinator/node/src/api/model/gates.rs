@@ -14,7 +14,10 @@ pub struct GateLine {
     pub paused: Option<PausedBy>,
     /// Sagas that wait before it.
     pub held: u64,
-    /// Commands without an answer, where the contract limits them.
+    /// Questions about facts that wait before it.
+    #[serde(default)]
+    pub asking: u64,
+    /// Commands and questions without an answer, where the contract limits them.
     pub in_flight: u64,
 }
 
