@@ -122,7 +122,7 @@ fn nodes_are_killed_and_stalled_and_every_effect_happens_once() -> Result<()> {
     let published = cluster.published()?;
     let (commands, copies) = (published.commands(), published.copies());
     let longest = cluster.taken_over.iter().max().copied().unwrap_or_default();
-    let decided = cluster.from_decision()?;
+    let decided = cluster.since_decision()?;
     ensure!(!decided.is_empty(), "no node says that it has taken over");
     println!("{}", spread(&decided));
     println!(

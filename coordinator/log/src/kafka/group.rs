@@ -349,10 +349,11 @@ impl KafkaGroupReader {
             }
             RebalanceProtocol::Eager | RebalanceProtocol::None => {
                 let mut all = list;
-                let others = self.assigned.iter().filter(|(place, _)| (&*place.0, place.1) != (topic, partition));
+                let mut others = self.assigned.iter().filter(|(place, _)| (&*place.0, place.1) != (topic, partition));
                 others
-                    .map(|(place, next)| all.add_partition_offset(&place.0, native(place.1), Position::Offset(*next)))
-                    .collect::<KafkaResult<()>>()
+                    .try_for_each(|(place, next)| {
+                        all.add_partition_offset(&place.0, native(place.1), Position::Offset(*next))
+                    })
                     .and_then(|()| self.consumer.assign(&all))
             }
         };

@@ -16,10 +16,10 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Json<CheckpointPage>,
 fn page(api: &Api) -> Result<CheckpointPage, ApiError> {
     let (url, found) = api.node.checkpoints().map_err(|error| node_failed(&error))?;
     let partitions = api.node.inbox().partitions;
-    let lines = |(partition, found): &(u32, Vec<_>)| {
-        found.iter().map(|found| CheckpointLine::of(*partition, found)).collect::<Vec<_>>()
-    };
-    Ok(CheckpointPage { url, partitions, checkpoints: found.iter().flat_map(lines).collect() })
+    let lines = (0..)
+        .zip(&found)
+        .flat_map(|(partition, found)| found.iter().map(move |found| CheckpointLine::of(partition, found)));
+    Ok(CheckpointPage { url, partitions, checkpoints: lines.collect() })
 }
 
 pub(super) async fn take(

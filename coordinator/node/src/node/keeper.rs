@@ -125,15 +125,15 @@ impl Node {
         Ok(self.common.take(partition)?)
     }
 
-    /// Where checkpoints lie, and those of every partition.
+    /// Where checkpoints lie, and those of every partition, by its number.
     ///
     /// # Errors
     /// When this node keeps none, or the object store does not say.
-    pub fn checkpoints(&self) -> Result<(String, Vec<(Partition, Vec<Found>)>), NodeError> {
+    pub fn checkpoints(&self) -> Result<(String, Vec<Vec<Found>>), NodeError> {
         let keeping = self.common.options.checkpoints.as_ref().ok_or(CheckpointError::NotKept)?;
         let mut all = Vec::new();
         for partition in 0..self.common.inbox.partitions {
-            all.push((partition, self.common.shelf(keeping, partition).list()?));
+            all.push(self.common.shelf(keeping, partition).list()?);
         }
         Ok((keeping.vault.url().to_owned(), all))
     }

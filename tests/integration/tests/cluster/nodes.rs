@@ -122,7 +122,7 @@ impl Cluster {
     }
 
     /// How long each take-over of a partition lasted, from the group's decision to the first publication, as the nodes say of themselves.
-    pub fn from_decision(&self) -> Result<Vec<Duration>> {
+    pub fn since_decision(&self) -> Result<Vec<Duration>> {
         let mut found = Vec::new();
         for node in &self.stack.coordinators {
             for log in node.logs()? {

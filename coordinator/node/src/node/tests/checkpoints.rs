@@ -133,7 +133,7 @@ fn a_checkpoint_is_taken_when_asked_and_an_unreachable_vault_stops_nothing() {
     let taken = node.take_checkpoint(0).unwrap();
     assert!(taken.position() > 0 && taken.manifest.taken_by == "one");
     let (_, found) = node.checkpoints().unwrap();
-    assert_eq!(found[0].1[0].outcome.as_ref().unwrap().id, taken.id);
+    assert_eq!(found[0][0].outcome.as_ref().unwrap().id, taken.id);
     assert!(node.take_checkpoint(PARTITIONS).is_err());
     // Asked to stop, it waits for no checkpoint.
     let asked = std::thread::scope(|scope| {
