@@ -1,9 +1,9 @@
 //! `for_each`: items at once, enough of them, one that fails, the way back over items and branches.
 
 use expect_test::expect;
-use sagaline_definition::model::{Definition, ForEach, Word};
+use sagaline_definition::model::{Compensate, Definition, ForEach, Word};
 
-use super::stage::{call_mut, chain, check, child, definition, expr, fact};
+use super::stage::{back_to, call_mut, chain, check, child, definition, expr, fact};
 
 /// a, then b for each of these, then c with what came of them.
 fn each(list: &str, at_once: u32, enough: Option<u32>) -> Definition {
@@ -197,6 +197,36 @@ fn children_for_each_item_have_keys_of_their_own() {
             child x/0 completed ->
             child x/1 compensated -> turns back, compensates x/0
             child x/0 compensated -> Compensated
+        "#]],
+    );
+}
+
+/// What happened for another round is undone with the item that it was for, though the list is another one by now.
+// shows: compensate.with, for_each x late success
+#[test]
+fn an_item_of_another_round_is_undone_as_what_it_was() {
+    let mut made = each("facts.list", 2, None);
+    made.facts = vec![fact("list", sagaline_schemas::Value::List(vec![]))];
+    let with = sagaline_definition::model::Template::Expr(expr("line"));
+    let Compensate::By { with: of, .. } = &mut call_mut(&mut made, 1).compensate else { panic!("it is undone") };
+    *of = Some(with);
+    call_mut(&mut made, 1).refused_else = back_to(0, 1, Word::Stuck);
+    check(
+        &made,
+        "told list [7]; ok a; no b/0; undone a; told list [9]; ok a; ok b/0@0; confirm b/0@0 done; undone b/0@0; ok b/0; ok c",
+        &expect![[r#"
+            start        -> a
+            told list [7] ->
+            ok a         -> b/0(70)
+            no b/0       -> steps aside, un-a
+            undone a     -> goes on, a@1
+            told list [9] ->
+            ok a         -> b/0@1(90)
+            ok b/0@0     -> stuck: the participant says both that b, item 0 was done and that it was not
+            confirm b/0@0 done -> goes on, un-b/0(7)
+            undone b/0@0 -> goes on
+            ok b/0       -> c@1([1])
+            ok c         -> Completed
         "#]],
     );
 }

@@ -443,3 +443,36 @@ fn only_a_result_gives_a_name() {
     "#]],
     );
 }
+
+/// An event names the saga by what a step returned. Once that step has begun anew it tells of what was undone: it is no news of the step
+/// that came after, whether it lies in the mailbox, comes while the step is undone, or later.
+// shows: alias x refusal, late success
+#[test]
+fn an_event_about_what_was_undone_is_let_go() {
+    let mut made = waits(None);
+    made.steps[0].alias = [("ref".to_owned(), expr("a"))].into();
+    let Verb::Wait(wait) = &mut made.steps[1].verb else { panic!("a wait") };
+    wait.via = Some("ref".to_owned());
+    call_mut(&mut made, 2).refused_else = back_to(0, 2, Word::Stuck);
+    let old = r#"letter w {"key":"r1"}"#;
+    check(
+        &made,
+        &format!(
+            r#"ok a "r1"; {old}; {old}; no c; {old}; undone a; {old}; ok a "r2"; {old}; letter w {{"key":"r2"}}; ok c"#
+        ),
+        &expect![[r#"
+            start        -> a
+            ok a "r1"    -> binds ref=r1
+            letter w {"key":"r1"} -> c({"key":"r1"}), w = {"key":"r1"}
+            letter w {"key":"r1"} ->
+            no c         -> steps aside, un-a
+            letter w {"key":"r1"} ->
+            undone a     -> goes on, a@1
+            letter w {"key":"r1"} ->
+            ok a "r2"    -> binds ref=r2
+            letter w {"key":"r1"} ->
+            letter w {"key":"r2"} -> c@1({"key":"r2"}), w@1 = {"key":"r2"}
+            ok c         -> Completed
+        "#]],
+    );
+}
