@@ -159,6 +159,7 @@ impl Stop {
             | Self::Log(_)
             | Self::OtherLog { .. }
             | Self::AheadOfLog { .. }
+            | Self::Beheaded { .. }
             | Self::Rewritten { .. }
             | Self::PanicsAlone { .. }
             | Self::Halt(Halt::Store(_) | Halt::WrongKey { .. }) => true,
