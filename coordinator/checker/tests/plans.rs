@@ -3,7 +3,6 @@
 mod build;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use build::{approve, call, call_of, calls, chain, fact, for_each, pivot, until, wait};
 use expect_test::expect;
@@ -82,7 +81,7 @@ fn a_wait_in_vain_is_a_failure_too() {
 /// Facts, answers and results that the stories hold against each other are found to be the same where they must be to come any further.
 #[test]
 fn every_step_of_the_stories_that_can_fail_has_a_plan() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let folder = sagaline_test_sources::root().join("docs/examples");
     let mut without = String::new();
     for story in ["access-request", "changing-order", "customer-onboarding", "order-fulfilment", "three-weeks"] {
         let loaded = load(&[folder.join(story)]).unwrap_or_else(|error| panic!("{error}"));

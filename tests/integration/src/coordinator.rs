@@ -62,6 +62,12 @@ pub struct Seen {
     pub position: i64,
     /// What hinders it without stopping it.
     pub trouble: Option<String>,
+    channels: Vec<Channel>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Channel {
+    outbox: i64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,6 +78,12 @@ struct Standing {
 }
 
 impl Seen {
+    /// Whether the log has confirmed all that was decided there: until then its sagas are told what was sent.
+    #[must_use]
+    pub fn has_said_all(&self) -> bool {
+        self.channels.iter().all(|channel| channel.outbox == 0)
+    }
+
     /// Whether the node that was asked publishes for it.
     #[must_use]
     pub fn is_live(&self) -> bool {

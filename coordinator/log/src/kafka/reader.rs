@@ -233,7 +233,28 @@ pub(super) fn watermarks<C: rdkafka::consumer::ConsumerContext>(
         Ok((start, end)) if start < 0 || end < start => {
             Err(LogError::Io { place, detail: format!("the broker did not say what it holds ({start}..{end})") })
         }
+        // It asks two questions, and gives one answer for both where the other did not come, as from a broker that has just started: a log that
+        // holds something would seem to have lost it.
+        Ok((start, end)) if start == end && end > 0 => {
+            let first = first_held(consumer, topic, partition);
+            let first = first.map_err(|e| failed(&e, &place, bootstrap, &LastWord::default()))?;
+            Ok((first.map_or(end, |first| first.min(end)), end))
+        }
         Ok(bounds) => Ok(bounds),
         Err(error) => Err(failed(&error, &place, bootstrap, &LastWord::default())),
     }
+}
+
+/// The first record that is held, found by its time; none: nothing is held.
+fn first_held<C: rdkafka::consumer::ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    partition: Partition,
+) -> Result<Option<Offset>, KafkaError> {
+    let mut any_time = TopicPartitionList::with_capacity(1);
+    any_time.add_partition_offset(topic, native(partition), Position::Offset(0))?;
+    let found = consumer.offsets_for_times(any_time, PATIENCE)?;
+    let Some(found) = found.find_partition(topic, native(partition)) else { return Ok(None) };
+    found.error()?;
+    Ok(if let Position::Offset(first) = found.offset() { Some(first) } else { None })
 }

@@ -56,65 +56,12 @@ impl Seat {
             let outcome = catch_unwind(AssertUnwindSafe(|| self.live()));
             self.board.show_reader(None);
             self.lived = true;
-            match outcome {
+            let stop = match outcome {
                 Ok(Ok(closed)) => {
                     self.board.show_standing(Standing::Stopped);
                     return closed;
                 }
-                Ok(Err(Stop::Refold { offset, timer, note, .. })) => {
-                    tracing::warn!(
-                        partition = self.board.number,
-                        offset,
-                        timer,
-                        "an input is passed over: the store is made anew"
-                    );
-                    self.faults.insert((offset, timer), note);
-                    if let Err(error) = self.drop_store() {
-                        return self.give_up(&Stop::Store(error));
-                    }
-                }
-                Ok(Err(Stop::Log(error))) if passes(&error) && !self.common.stopping() => {
-                    tracing::warn!(partition = self.board.number, %error, "opened again a little later");
-                    self.board.show_trouble(error.to_string());
-                    thread::park_timeout(REOPEN);
-                }
-                Ok(Err(stop @ Stop::Panicked { .. })) if self.poison.is_tried_again(&self.common, &stop) => {
-                    tracing::error!(reason = %stop, "the store is opened anew, and the input folded once more");
-                    self.board.show_opening();
-                }
-                // What it has not folded is gone, on purpose or not: a checkpoint may reach further.
-                Ok(Err(Stop::AheadOfLog { position, start, .. }))
-                    if position < start && self.common.options.checkpoints.is_some() =>
-                {
-                    tracing::warn!(partition = self.board.number, position, start, "the log begins behind the store");
-                    self.board.show_opening();
-                }
-                Ok(Err(stop @ Stop::Panicked { .. })) => {
-                    self.give_up(&stop)?;
-                    self.pass_over(&stop);
-                    match Halted::at(&self.common, &self.board, stop).wait() {
-                        Told::GoOn => {}
-                        // Started again on purpose, it is tried again.
-                        Told::Stopping => return self.leave(None),
-                        Told::Alone(stop) => return self.give_up(&stop),
-                    }
-                }
-                Ok(Err(stop @ Stop::Unsafe { .. })) => {
-                    let looks = self.common.fitness.looks();
-                    self.give_up(&stop)?;
-                    if !self.wait_mended(looks) {
-                        return Ok(());
-                    }
-                }
-                Ok(Err(stop)) if stop.may_pass() => {
-                    self.give_up(&stop)?;
-                    pause = if began.elapsed() > LONGEST_REST { REOPEN } else { pause };
-                    if !self.rest(pause) {
-                        return Ok(());
-                    }
-                    pause = (pause * 2).min(LONGEST_REST);
-                }
-                Ok(Err(stop)) => return self.give_up(&stop),
+                Ok(Err(stop)) => stop,
                 Err(_) => {
                     let panic = "the thread panicked outside of the fold: see the log of this process".to_owned();
                     let (partition, offset) = (self.board.number, -1);
@@ -127,20 +74,66 @@ impl Seat {
                         unsaid: None,
                     });
                 }
+            };
+            pause = if began.elapsed() > LONGEST_REST { REOPEN } else { pause };
+            if !self.may_open_again(stop, &mut pause)? {
+                return Ok(());
             }
         }
     }
 
-    /// Without a person, where that is wanted and harms nobody.
-    fn pass_over(&mut self, stop: &Stop) {
-        match self.poison.pass_over(&self.common, self.board.role(), stop) {
-            Ok(Some(fault)) => {
-                tracing::error!(partition = self.board.number, fault, reason = %stop, "passed over, as skip_poison says");
-                self.board.tell();
+    /// Whether the partition is to be opened again, once what its stop asks for is done or has passed. False: it is given up, or the node stops.
+    fn may_open_again(&mut self, stop: Stop, pause: &mut Duration) -> Result<bool, Stop> {
+        let partition = self.board.number;
+        match stop {
+            Stop::Refold { offset, timer, note, .. } => {
+                tracing::warn!(partition, offset, timer, "an input is passed over: the store is made anew");
+                self.faults.insert((offset, timer), note);
+                if let Err(error) = self.drop_store() {
+                    self.give_up(&Stop::Store(error))?;
+                    return Ok(false);
+                }
             }
-            Ok(None) => {}
-            Err(error) => tracing::error!(partition = self.board.number, %error, "not passed over: a person must"),
+            Stop::Log(error) if passes(&error) && !self.common.stopping() => {
+                tracing::warn!(partition, %error, "opened again a little later");
+                self.board.show_trouble(error.to_string());
+                thread::park_timeout(REOPEN);
+            }
+            stop @ Stop::Panicked { .. } if self.poison.is_tried_again(&self.common, &stop) => {
+                tracing::error!(reason = %stop, "the store is opened anew, and the input folded once more");
+                self.board.show_opening();
+            }
+            // What it has not folded is gone, on purpose or not: a checkpoint may reach further.
+            Stop::AheadOfLog { position, start, .. }
+                if position < start && self.common.options.checkpoints.is_some() =>
+            {
+                tracing::warn!(partition, position, start, "the log begins behind the store");
+                self.board.show_opening();
+            }
+            stop @ Stop::Panicked { .. } => {
+                self.give_up(&stop)?;
+                self.pass_over(&stop);
+                match Halted::at(&self.common, &self.board, stop).wait() {
+                    Told::GoOn => {}
+                    // Started again on purpose, it is tried again.
+                    Told::Stopping => return self.leave(None).map(|()| false),
+                    Told::Alone(stop) => return self.give_up(&stop).map(|()| false),
+                }
+            }
+            stop @ Stop::Unsafe { .. } => {
+                let looks = self.common.fitness.looks();
+                self.give_up(&stop)?;
+                return Ok(self.wait_mended(looks));
+            }
+            stop if stop.may_pass() => {
+                self.give_up(&stop)?;
+                let rested = self.rest(*pause);
+                *pause = (*pause * 2).min(LONGEST_REST);
+                return Ok(rested);
+            }
+            stop => return self.give_up(&stop).map(|()| false),
         }
+        Ok(true)
     }
 
     fn give_up(&self, stop: &Stop) -> Result<(), Stop> {
