@@ -94,7 +94,9 @@ impl Partition {
         if attempt.kind == Kind::Compensate {
             let before = Attempt { number: 0, ..attempt }..attempt;
             let passed: Vec<Attempt> = self.tokens.range(before).map(|(attempt, _)| *attempt).collect();
-            passed.iter().for_each(|attempt| drop(self.tokens.remove(attempt)));
+            for attempt in passed {
+                self.tokens.remove(&attempt);
+            }
         }
         self.tokens.insert(attempt, token);
         if self.tokens.len() > MOST_TOKENS
