@@ -136,6 +136,18 @@ impl Seat {
         Ok(true)
     }
 
+    /// Without a person, where that is wanted and harms nobody.
+    fn pass_over(&mut self, stop: &Stop) {
+        match self.poison.pass_over(&self.common, self.board.role(), stop) {
+            Ok(Some(fault)) => {
+                tracing::error!(partition = self.board.number, fault, reason = %stop, "passed over, as skip_poison says");
+                self.board.tell();
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(partition = self.board.number, %error, "not passed over: a person must"),
+        }
+    }
+
     fn give_up(&self, stop: &Stop) -> Result<(), Stop> {
         tracing::error!(partition = self.board.number, reason = %stop, "halted");
         self.board.show_stop(stop);
