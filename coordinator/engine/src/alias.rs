@@ -26,12 +26,15 @@ impl Turn<'_> {
         self.out.out.push(Outgoing::Bind { alias, value });
     }
 
-    /// Whether a step that is done calls the saga so now.
-    pub fn is_called(&self, alias: &str, value: &str) -> bool {
+    /// Whether a step that is done calls the saga so now, or one that is not done may yet.
+    pub fn may_be_called(&self, alias: &str, value: &str) -> bool {
         self.definition.steps.iter().zip(&self.saga.steps).any(|(step, run)| {
-            let done = run.state.is_settled() && run.state.places().iter().any(|place| place.state.has_result());
-            let named = step.alias.get(alias).filter(|_| done).and_then(|of| of.eval(&self.names()).ok());
-            named.is_some_and(|named| named == Value::String(value.to_owned()))
+            let Some(of) = step.alias.get(alias) else { return false };
+            if !run.state.is_settled() {
+                return true;
+            }
+            let has_result = run.state.places().iter().any(|place| place.state.has_result());
+            has_result && of.eval(&self.names()).is_ok_and(|named| named == Value::String(value.to_owned()))
         })
     }
 

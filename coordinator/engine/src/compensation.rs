@@ -195,7 +195,6 @@ impl Turn<'_> {
                 for step in loops::from_here(self.definition, step) {
                     self.begin_step_anew(step);
                 }
-                self.let_go_of_old_letters();
             }
         }
     }

@@ -112,6 +112,9 @@ impl Turn<'_> {
                 continue;
             }
             let event = Value::parse(&letter.event).unwrap_or_default();
+            if self.names_what_was_undone(wait, &event) {
+                continue;
+            }
             let names = self.names_at(at).with("event", event);
             match wait.condition.as_ref().map_or(Ok(true), |condition| condition.holds(&names)) {
                 Ok(true) => {
@@ -174,26 +177,14 @@ impl Turn<'_> {
         Ok(None)
     }
 
-    /// Whether an event names the saga by what a step returned that has begun anew since: it tells of an effect that is undone, and must
-    /// not be taken for news of the one that came after it.
+    /// Whether an event names the saga by what a step returned that has begun anew since, and returned something else: it tells of an effect
+    /// that is undone, and must not be taken for news of the one that came after it.
     fn names_what_was_undone(&self, wait: &Wait, event: &Value) -> bool {
         let Some(alias) = &wait.via else { return false };
         let named = wait.key.eval(&self.names().with("event", event.clone()));
         let Ok(Value::String(value)) = named else { return false };
         let was = self.saga.aliases.iter().any(|bound| bound.alias == *alias && bound.value == value);
-        was && !self.is_called(alias, &value)
-    }
-
-    /// Steps have begun anew: what waits in the mailbox and tells of what they did before is wanted no more.
-    pub fn let_go_of_old_letters(&mut self) {
-        let is_old = |letter: &Letter| match self.definition.steps.get(letter.step as usize).map(|step| &step.verb) {
-            Some(Verb::Wait(wait)) => {
-                self.names_what_was_undone(wait, &Value::parse(&letter.event).unwrap_or_default())
-            }
-            _ => false,
-        };
-        let kept = self.saga.letters.iter().filter(|letter| !is_old(letter)).cloned().collect();
-        self.saga.letters = kept;
+        was && !self.may_be_called(alias, &value)
     }
 
     /// Into the mailbox.
