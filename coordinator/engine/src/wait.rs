@@ -104,17 +104,19 @@ impl Turn<'_> {
         }
     }
 
-    /// The oldest event that the step wants.
+    /// The oldest event that the step wants. What tells of an effect that is undone is let go.
     fn look_for_letter(&mut self, at: At, wait: &Wait) -> bool {
+        let is_old = |letter: &Letter| {
+            letter.step == at.step && self.names_what_was_undone(wait, &Value::parse(&letter.event).unwrap_or_default())
+        };
+        let kept = self.saga.letters.iter().filter(|letter| !is_old(letter)).cloned().collect();
+        self.saga.letters = kept;
         for number in 0..self.saga.letters.len() {
             let letter = &self.saga.letters[number];
             if letter.step != at.step {
                 continue;
             }
             let event = Value::parse(&letter.event).unwrap_or_default();
-            if self.names_what_was_undone(wait, &event) {
-                continue;
-            }
             let names = self.names_at(at).with("event", event);
             match wait.condition.as_ref().map_or(Ok(true), |condition| condition.holds(&names)) {
                 Ok(true) => {
