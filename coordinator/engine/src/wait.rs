@@ -106,11 +106,9 @@ impl Turn<'_> {
 
     /// The oldest event that the step wants. What tells of an effect that is undone is let go.
     fn look_for_letter(&mut self, at: At, wait: &Wait) -> bool {
-        let is_old = |letter: &Letter| {
-            letter.step == at.step && self.names_what_was_undone(wait, &Value::parse(&letter.event).unwrap_or_default())
-        };
-        let kept = self.saga.letters.iter().filter(|letter| !is_old(letter)).cloned().collect();
-        self.saga.letters = kept;
+        if wait.via.is_some() {
+            self.let_go_of_old_letters(at, wait);
+        }
         for number in 0..self.saga.letters.len() {
             let letter = &self.saga.letters[number];
             if letter.step != at.step {
@@ -132,6 +130,14 @@ impl Turn<'_> {
             }
         }
         false
+    }
+
+    fn let_go_of_old_letters(&mut self, at: At, wait: &Wait) {
+        let is_old = |letter: &Letter| {
+            letter.step == at.step && self.names_what_was_undone(wait, &Value::parse(&letter.event).unwrap_or_default())
+        };
+        let kept = self.saga.letters.iter().filter(|letter| !is_old(letter)).cloned().collect();
+        self.saga.letters = kept;
     }
 
     /// An event comes. One that its step wants, or may want yet, waits in the mailbox; one that nobody wants any more is let go.

@@ -79,6 +79,24 @@ pub struct NodeOptions {
     pub skip_poison: Option<NonZeroU32>,
 }
 
+impl NodeOptions {
+    /// A node whose stores lie in memory, and that asks for nothing: one broker is enough, no checkpoints are kept, no input is passed over.
+    #[must_use]
+    pub fn new(prefix: &str, key: Key, name: &str) -> Self {
+        Self {
+            data_dir: None,
+            prefix: prefix.to_owned(),
+            key,
+            name: name.to_owned(),
+            single_broker: true,
+            memory: Memory::default(),
+            rules: KnownRules::OWN,
+            checkpoints: None,
+            skip_poison: None,
+        }
+    }
+}
+
 /// What goes wrong with a node.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {

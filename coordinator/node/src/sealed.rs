@@ -6,7 +6,7 @@ use std::time::Duration;
 use sagaline_log::{Fetched, Log, LogError, Reader, Record};
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{Body, Genesis};
-use sagaline_schemas::{LogId, Offset, Partition, schema};
+use sagaline_schemas::{Digest, LogId, Offset, Partition, schema};
 
 use crate::topics::append_and_wait;
 use crate::{Names, registry};
@@ -71,6 +71,21 @@ pub fn bounds(log: &dyn Log, topic: &str, partition: Partition) -> Result<(Offse
 /// When it holds it no more, or does not give it in time.
 pub fn read_one(log: &dyn Log, topic: &str, partition: Partition, offset: Offset) -> Result<Fetched, LogError> {
     next_of(log.reader(topic, partition, offset)?.as_mut(), topic)
+}
+
+/// Whether the log holds this very record at an offset: its value's BLAKE3 is known.
+///
+/// # Errors
+/// As `read_one`.
+pub fn holds(
+    log: &dyn Log,
+    topic: &str,
+    partition: Partition,
+    offset: Offset,
+    value: Digest,
+) -> Result<bool, LogError> {
+    let found = read_one(log, topic, partition, offset)?;
+    Ok(blake3::hash(&found.record.value).as_bytes() == &value.0)
 }
 
 fn next_of(reader: &mut dyn Reader, topic: &str) -> Result<Fetched, LogError> {

@@ -3,16 +3,13 @@
 
 use sagaline_definition::model::{Definition, Verb};
 use sagaline_engine::Saga;
-use sagaline_schemas::command::{Command, FIRST_ATTEMPT_BESIDE};
+use sagaline_schemas::command::Command;
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::record::{Address, Kind};
 use sagaline_schemas::{Millis, Partition};
 
 use crate::command::{Wanted, compose, operation};
 use crate::state::Meta;
-
-/// The first number of an attempt that is asked beside the fold.
-pub const FIRST_ATTEMPT: u32 = FIRST_ATTEMPT_BESIDE;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +20,7 @@ pub struct Asking<'a> {
     pub meta: &'a Meta,
     /// Where answers go: topic and partition.
     pub reply: (&'a str, Partition),
-    /// The attempt's number, of `FIRST_ATTEMPT` or more.
+    /// The attempt's number, of `FIRST_ATTEMPT_BESIDE` or more.
     pub attempt: u32,
     /// The wall clock, milliseconds since 1970.
     pub now: Millis,

@@ -10,9 +10,6 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::{ClientConfig, Offset as Position, TopicPartitionList};
 
 use crate::proxy::Proxy;
 
@@ -107,23 +104,6 @@ impl Broker {
         let bootstrap = self.order("up")?;
         if bootstrap != self.bootstrap {
             bail!("the broker came back at {bootstrap}, not at {}", self.bootstrap);
-        }
-        Ok(())
-    }
-
-    /// Deletes the records of a partition before an offset.
-    ///
-    /// # Errors
-    /// When it is not done.
-    pub fn trim(&self, topic: &str, partition: u32, below: i64) -> Result<()> {
-        let client: AdminClient<DefaultClientContext> =
-            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create()?;
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, i32::try_from(partition)?, Position::Offset(below))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let trimmed = runtime.block_on(client.delete_records(&list, &AdminOptions::new()))?;
-        if let Some(error) = trimmed.elements().iter().find_map(|element| element.error().err()) {
-            bail!("{topic}/{partition}: {error}");
         }
         Ok(())
     }

@@ -178,7 +178,7 @@ fn records_that_were_deleted_are_out_of_range_with_the_bounds() {
     create(&log, &topic, 1, &[]);
     let mut producer = log.producer().expect("a producer");
     append_all(&mut *producer, &topic, 0..10);
-    broker.trim(&topic, 0, 4).expect("trimmed");
+    log.delete_below(&topic, 0, 4).expect("trimmed");
     let error = log.reader(&topic, 0, 3).err().expect("3 is gone");
     assert_eq!(error, LogError::OutOfRange { topic: topic.clone(), partition: 0, offset: 3, start: 4, end: 10 });
     let error = log.reader(&topic, 0, 11).err().expect("11 is not there");

@@ -23,7 +23,6 @@ use sagaline_partition::Halt;
 use sagaline_partition::store::StoreError;
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::settings::Settings;
-use sagaline_store::Memory;
 use tokio::runtime::Runtime;
 
 use self::signals::Stop;
@@ -125,14 +124,9 @@ fn begin_serve(config: Config) -> Result<Begun, Failure> {
 fn options(stores: &Path, prefix: &str, key: Key, name: &str, single_broker: bool) -> NodeOptions {
     NodeOptions {
         data_dir: Some(stores.to_owned()),
-        prefix: prefix.to_owned(),
-        key,
-        name: name.to_owned(),
         single_broker,
-        memory: Memory::default(),
         rules: fail_point::known_rules(),
-        checkpoints: None,
-        skip_poison: None,
+        ..NodeOptions::new(prefix, key, name)
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use sagaline_definition::spelling;
-use sagaline_partition::beside::FIRST_ATTEMPT;
+use sagaline_schemas::command::FIRST_ATTEMPT_BESIDE;
 use sagaline_schemas::record::Happened;
 
 use self::ask::Said;
@@ -97,7 +97,7 @@ fn attempt() -> Result<u32, ApiError> {
     getrandom::fill(&mut random).map_err(|error| {
         ApiError::new(ErrorCode::Broken, error.to_string(), "the system gives no random numbers: ask again")
     })?;
-    Ok(FIRST_ATTEMPT | u32::from_le_bytes(random))
+    Ok(FIRST_ATTEMPT_BESIDE | u32::from_le_bytes(random))
 }
 
 fn portion(api: &Api, filter: &Filter<'_>, wanted: &Reconcile) -> Result<Portion, ApiError> {

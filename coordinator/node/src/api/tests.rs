@@ -12,7 +12,6 @@ use sagaline_schemas::record::{Address, Body as InboxBody, EngineVersion, Kind};
 use sagaline_schemas::schema::INBOX;
 use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{SagaId, Token};
-use sagaline_store::Memory;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Runtime;
 
@@ -55,19 +54,7 @@ fn staged_on(
     let wanted = Wanted { partitions: 2, replicas: 1, single_broker: true, settings, ..Wanted::default() };
     topics::create(&*log, &names, &key, &wanted).unwrap();
     prepare(&*log, &names);
-    let (prefix, name) = ("t.".to_owned(), "test".to_owned());
-    let (memory, rules) = (Memory::default(), KnownRules::up_to(2));
-    let options = NodeOptions {
-        data_dir: None,
-        prefix,
-        key,
-        name,
-        single_broker: true,
-        memory,
-        rules,
-        checkpoints: None,
-        skip_poison: None,
-    };
+    let options = NodeOptions { rules: KnownRules::up_to(2), ..NodeOptions::new("t.", key, "test") };
     let node = Arc::new(Node::start(options, log).unwrap());
     let apply = ApplyOptions {
         contracts: vec![contract()],

@@ -107,8 +107,7 @@ impl Restorer<'_> {
     fn other_record(&self, manifest: &Manifest, start: Offset) -> Result<Option<String>, LogError> {
         let last = manifest.position - 1;
         let Some(wanted) = manifest.last_record.filter(|_| last >= start) else { return Ok(None) };
-        let found = sealed::read_one(self.log, &self.names.inbox(), self.shelf.partition, last)?;
-        let same = blake3::hash(&found.record.value).as_bytes() == &wanted.0;
+        let same = sealed::holds(self.log, &self.names.inbox(), self.shelf.partition, last, wanted)?;
         Ok((!same).then(|| format!("the log holds another record at offset {last}: it was cut and written anew")))
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sagaline_log::embedded::EmbeddedLog;
 use sagaline_log::{Log, NewTopic, Record};
-use sagaline_partition::{KnownRules, view};
+use sagaline_partition::view;
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::record::{Acked, Body, DefinitionRecord, Fault, Progress};
 use sagaline_schemas::settings::Settings;
@@ -42,17 +42,7 @@ fn log_in(dir: &Path) -> Arc<dyn Log> {
 }
 
 fn options(dir: &Path) -> NodeOptions {
-    NodeOptions {
-        data_dir: Some(dir.join("data")),
-        prefix: "t.".to_owned(),
-        key: key(),
-        name: "one".to_owned(),
-        single_broker: true,
-        memory: Memory::default(),
-        rules: KnownRules::OWN,
-        checkpoints: None,
-        skip_poison: None,
-    }
+    NodeOptions { data_dir: Some(dir.join("data")), ..NodeOptions::new("t.", key(), "one") }
 }
 
 fn start(dir: &Path, log: &Arc<dyn Log>) -> Result<Node, NodeError> {

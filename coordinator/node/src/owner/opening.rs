@@ -177,9 +177,9 @@ pub fn check_count(info: &TopicInfo, partitions: u32) -> Result<(), Stop> {
 /// # Errors
 /// `Rewritten`; `Log` when it can't be read.
 pub fn check_last(log: &dyn Log, inbox: &str, partition: u32, offset: Offset, last: Digest) -> Result<(), Stop> {
-    match sealed::read_one(log, inbox, partition, offset) {
-        Ok(record) if blake3::hash(&record.record.value).as_bytes() == &last.0 => Ok(()),
-        Ok(_) => Err(Stop::Rewritten { partition, offset }),
+    match sealed::holds(log, inbox, partition, offset, last) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Stop::Rewritten { partition, offset }),
         // Trimmed below a verified checkpoint: nothing is left to compare with.
         Err(LogError::OutOfRange { .. }) => Ok(()),
         Err(error) => Err(Stop::Log(error)),

@@ -12,13 +12,11 @@ use sagaline_log::{Log, NewTopic};
 use sagaline_node::registry::ApplyOptions;
 use sagaline_node::topics::{self, Wanted};
 use sagaline_node::{Names, Node, NodeOptions, Standing};
-use sagaline_partition::KnownRules;
 use sagaline_schemas::command::Command;
 use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{Body, Reply};
 use sagaline_schemas::schema;
 use sagaline_schemas::settings::{Events, Settings};
-use sagaline_store::Memory;
 use serde::{Deserialize, Serialize};
 
 use crate::latency::Latencies;
@@ -129,17 +127,7 @@ fn coordinate(setting: &Setting, log: Arc<dyn Log>, data: &Path) -> Result<()> {
     }
     let ends = ends(&*log, &names.inbox(), partitions)?;
     let begin = Instant::now();
-    let node = NodeOptions {
-        data_dir: Some(data.to_owned()),
-        prefix: names.prefix().to_owned(),
-        key,
-        name: "bench".to_owned(),
-        single_broker: true,
-        memory: Memory::default(),
-        rules: KnownRules::OWN,
-        checkpoints: None,
-        skip_poison: None,
-    };
+    let node = NodeOptions { data_dir: Some(data.to_owned()), ..NodeOptions::new(names.prefix(), key, "bench") };
     let node = Node::start(node, Arc::clone(&log))?;
     for (partition, end) in node.partitions().into_iter().zip(&ends) {
         ensure!(partition.wait_folded(end - 1, PATIENCE), "a partition does not catch up: {:?}", partition.status());

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use sagaline_log::{Log, NewTopic};
 use sagaline_partition::{Halt, KnownRules, RULES_VERSION, Rules};
 use sagaline_schemas::record::{Body, EngineVersion};
-use sagaline_store::Memory;
 
 use super::{PARTITIONS, PATIENCE, ended, key, order, wanted};
 use crate::node::{Node, NodeError, NodeOptions, RaiseError};
@@ -34,14 +33,8 @@ impl World {
     fn node(&self, dir: &Path, name: &str, newest: u32) -> Node {
         let options = NodeOptions {
             data_dir: Some(dir.join(name)),
-            prefix: "t.".to_owned(),
-            key: key(),
-            name: name.to_owned(),
-            single_broker: true,
-            memory: Memory::default(),
             rules: KnownRules::up_to(newest),
-            checkpoints: None,
-            skip_poison: None,
+            ..NodeOptions::new("t.", key(), name)
         };
         Node::start(options, Arc::clone(&self.0.log)).unwrap()
     }
