@@ -73,7 +73,8 @@ impl<'a> SagaNames<'a> {
         Value::Map(facts)
     }
 
-    /// By step, what the newest probe found: by item where the step has items.
+    /// By step, what the last probe of its newest effect found: by item where the step has items. What was found of an earlier round says nothing
+    /// of what was done again.
     fn probes(&self) -> Value {
         let mut found = BTreeMap::new();
         for (number, step) in self.definition.steps.iter().enumerate() {
@@ -84,13 +85,13 @@ impl<'a> SagaNames<'a> {
                     let mut items = vec![Value::Null; places.len()];
                     for effect in effects {
                         let item = effect.items.first().and_then(|item| items.get_mut(*item as usize));
-                        if let (Some(item), Some(probed)) = (item, probed(effect)) {
-                            *item = probed;
+                        if let Some(item) = item {
+                            *item = probed(effect).unwrap_or_default();
                         }
                     }
                     Value::List(items)
                 }
-                _ => effects.filter_map(probed).next_back().unwrap_or_default(),
+                _ => effects.last().and_then(probed).unwrap_or_default(),
             };
             found.insert(step.step.clone(), value);
         }

@@ -92,11 +92,11 @@ impl<'a> Turn<'a> {
         self.probe_for_end(check);
     }
 
-    /// Every effect of the steps that the check names is asked after anew.
+    /// Every effect of the steps that the check names is asked after anew: where a step ran more than once, its newest, which is what the check sees.
     fn probe_for_end(&mut self, check: &Check) {
         for effect in 0..self.saga.effects.len() as u32 {
             let named = check.probes.contains(&(self.effect(effect).step as usize));
-            if named && self.effect(effect).tries.count > 0 && self.can_probe(effect) {
+            if named && self.saga.is_newest(effect) && self.effect(effect).tries.count > 0 && self.can_probe(effect) {
                 self.effect(effect).probed = None;
                 self.probe(effect, Probing::Ensure);
             }

@@ -355,6 +355,13 @@ impl Saga {
         u32::try_from(at).ok()
     }
 
+    /// Whether its place has no effect of a later round.
+    pub fn is_newest(&self, effect: u32) -> bool {
+        let at = effect as usize;
+        let later = |of: &Effect, than: &Effect| of.step == than.step && of.items == than.items;
+        self.effects.get(at).is_some_and(|than| !self.effects[at + 1..].iter().any(|of| later(of, than)))
+    }
+
     /// The effect that people mean: of the round that they name, or the newest.
     pub fn effect_meant(&self, step: u32, place: &PlaceName) -> Option<u32> {
         let fits = |effect: &Effect| {

@@ -4,7 +4,7 @@ use expect_test::expect;
 use sagaline_definition::model::{Check, Definition, Word};
 use sagaline_schemas::Value;
 
-use super::stage::{call_mut, chain, check, expr, fact};
+use super::stage::{back_to, call_mut, chain, check, expr, fact};
 
 fn probed() -> Definition {
     let mut made = chain(&["a", "b"]);
@@ -241,6 +241,40 @@ fn it_may_take_its_time() {
             deadline     -> overdue
             retry        -> goes on, probe-a#2
             probed a yes {"sum":1} -> Completed
+        "#]],
+    );
+}
+
+/// The charge of the first round was refunded; that says nothing of the second one, of which its probe knows nothing.
+// shows: ensure.compensated x timeout
+#[test]
+fn what_was_found_of_an_earlier_round_is_no_answer() {
+    let mut made = ensured(0);
+    made.ensure.compensated = Some(Check { condition: expr("probe.a.sum == 0"), within: 0, probes: vec![0] });
+    call_mut(&mut made, 1).refused.insert("Soft".to_owned(), back_to(0, 1, Word::Compensate));
+    check(
+        &made,
+        "silence a; probed a yes {\"sum\":0}; no b Soft; undone a; ok a; no b; undone a; silence a; retry; probed a no {\"sum\":0}",
+        &expect![[r#"
+            start        -> a
+            sent a       ->
+            time a       ->
+            wait a       -> a#2
+            sent a       ->
+            time a       -> probe-a
+            probed a yes {"sum":0} -> b
+            no b Soft    -> steps aside, un-a
+            undone a     -> goes on, a@1
+            ok a         -> b@1
+            no b         -> turns back, un-a@1
+            undone a     -> probe-a@1
+            sent a       ->
+            time a       ->
+            wait a       -> probe-a@1#2
+            sent a       ->
+            time a       -> stuck: what must hold before its end does not: probe.a.sum == 0: no member `sum` in null
+            retry        -> goes on, probe-a@1#3
+            probed a no {"sum":0} -> Compensated
         "#]],
     );
 }
