@@ -237,7 +237,7 @@ fn trim(common: &Common, keeping: &Keeping, board: &Board, kept: &[Kept]) -> Res
     drop(reader);
     let Some(below) = bound(kept, Place { start, vouched }) else { return Ok(start) };
     if start == 0 {
-        sealed::keep_genesis(&*common.log, &common.names, &common.options.key, board.number)?;
+        common.keep_genesis([board.number])?;
     }
     let start = common.log.delete_below(&inbox, board.number, below)?;
     tracing::info!(partition = board.number, start, "the inbox was trimmed: verified checkpoints hold what was before");
