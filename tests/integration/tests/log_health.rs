@@ -146,6 +146,18 @@ fn records_deleted_before_they_were_folded_halt_their_partition_and_no_other() -
     Ok(())
 }
 
+/// What the doctor says of the ingress of a node that runs: the verdict, and why.
+fn doctor_of_ingress(stack: &Stack, api: &str) -> Result<String> {
+    let port = api.rsplit(':').next().context("an API has a port")?;
+    let config = std::fs::read_to_string(stack.dir().join("coordinator.toml"))?;
+    std::fs::write(stack.dir().join("doctor.toml"), config.replace("port = 0", &format!("port = {port}")))?;
+    let ran = stack.ran(&["doctor", "--config", "doctor.toml", "--json"])?;
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&ran.stdout)?;
+    let ingress = findings.iter().find(|finding| finding["what"] == "ingress").context("it looks at ingress")?;
+    let text = |name: &str| ingress[name].as_str().context("a finding is text");
+    Ok(format!("{}: {}", text("verdict")?, text("says")?))
+}
+
 #[test]
 fn orders_that_were_deleted_while_no_node_ran_are_counted_and_later_ones_are_read() -> Result<()> {
     let mut stack = Stack::start(&[])?;
@@ -172,6 +184,10 @@ fn orders_that_were_deleted_while_no_node_ran_are_counted_and_later_ones_are_rea
         let told =
             ingress["trouble"].as_str().is_some_and(|trouble| trouble.contains("were deleted before they were read"));
         ensure!(told == (life == 1), "life {life}: {ingress}");
+        let doctor = doctor_of_ingress(&stack, &api)?;
+        let verdict =
+            if life == 1 { "look: 20 events were lost before they were read" } else { "well: no domain topic" };
+        ensure!(doctor.starts_with(verdict), "life {life}: {doctor}");
         stack.stop_coordinator()?;
     }
     stack.done();

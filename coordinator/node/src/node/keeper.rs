@@ -125,6 +125,11 @@ impl Node {
         Ok(self.common.take(partition)?)
     }
 
+    /// Whether this node keeps checkpoints.
+    pub fn keeps_checkpoints(&self) -> bool {
+        self.common.options.checkpoints.is_some()
+    }
+
     /// Where checkpoints lie, and those of every partition, by its number.
     ///
     /// # Errors
@@ -144,7 +149,7 @@ pub fn keep(common: &Common) {
     let Some(keeping) = &common.options.checkpoints else { return };
     give_way();
     for board in &common.boards {
-        board.show_kept(Restorable::Unknown, None);
+        board.show_kept(Restorable::Unknown, None, None);
     }
     let began = Instant::now();
     each_round(common, keeping, "keeping", |board| keep_one(common, keeping, board, began));
@@ -217,7 +222,8 @@ fn tell(board: &Board, kept: &[Kept]) {
         )),
         Word::Unverified | Word::Verified(_) => None,
     });
-    board.show_kept(newest.map_or(Restorable::Never, |kept| Restorable::From(kept.position())), refuted);
+    let restorable = newest.map_or(Restorable::Never, |kept| Restorable::From(kept.position()));
+    board.show_kept(restorable, newest.map(|kept| kept.manifest.taken_at), refuted);
 }
 
 /// Of a partition without any, the first is due when the node has run for so long.

@@ -97,6 +97,9 @@ fn a_log_that_somebody_trimmed_below_its_checkpoints_is_opened_and_gone_on_with(
     answer_until_ended(&node, &log, 5);
     let restorable = || node.partitions().iter().map(|partition| partition.status().restorable).collect::<Vec<_>>();
     wait("verified checkpoints", || restorable().iter().all(Option::is_some));
+    let taken_at = node.partitions()[0].status().restorable_taken_at.unwrap();
+    let age = log.wall_clock() - taken_at;
+    assert!((0..60_000).contains(&age), "{age} ms");
     let below: Vec<i64> = restorable().into_iter().flatten().collect();
     wait("copies of its beginnings", || {
         registry::kept_geneses(&*log, node.names(), &key()).unwrap().len() == PARTITIONS as usize
