@@ -8,7 +8,6 @@ use std::sync::PoisonError;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sagaline_log::LogError;
 use sagaline_partition::view;
 use sagaline_schemas::{Offset, Partition};
 use sagaline_store::checkpoint::discard;
@@ -19,6 +18,7 @@ use crate::checkpoint::{
     About, Check, CheckpointError, Found, Keeping, Kept, Place, Restorer, Shelf, Standing as Word, bound, upload,
 };
 use crate::owner::Restorable;
+use crate::owner::opening::Identity;
 use crate::{Standing, sealed};
 
 /// How long the owner of a store may take to leave a checkpoint: it does so between two of its turns.
@@ -101,11 +101,8 @@ impl Common {
     }
 
     fn about(&self) -> Result<About, CheckpointError> {
-        let topic = self.names.inbox();
-        let info = self.log.topic(&topic)?.ok_or(LogError::NoTopic { topic })?;
         Ok(About {
-            cluster_id: self.log.cluster_id()?,
-            topic_id: info.id.to_string(),
+            identity: Identity::of(&*self.log, &self.names.inbox())?,
             node: self.options.name.clone(),
             now: self.log.wall_clock(),
         })
