@@ -157,7 +157,12 @@ pub fn keep_genesis(
     let kept = registry::kept_geneses(log, names, key)?;
     // An inbox that was made anew has other beginnings than the one of which copies may lie there.
     let is_missing = |partition: &Partition| kept.get(partition).is_none_or(|kept| kept.log_id != log_id);
-    for partition in partitions.into_iter().filter(is_missing) {
+    let missing: Vec<Partition> = partitions.into_iter().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (mut producer, mut answers) = (log.producer()?, Vec::new());
+    for partition in missing {
         let first = match read_one(log, &names.inbox(), partition, 0) {
             Err(LogError::OutOfRange { .. }) => continue,
             first => first?,
@@ -167,7 +172,7 @@ pub fn keep_genesis(
             detail: "its first record is no Genesis that this key proves: no copy is kept, nothing is trimmed"
                 .to_owned(),
         })?;
-        append_and_wait(log.producer()?.as_mut(), &names.definitions(), 0, &copy, &mut Vec::new())?;
+        append_and_wait(producer.as_mut(), &names.definitions(), 0, &copy, &mut answers)?;
     }
     Ok(())
 }

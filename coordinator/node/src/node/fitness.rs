@@ -1,5 +1,6 @@
 //! Whether the inbox is still a topic that sagas may live by, looked at while the node runs: a setting may be changed under it, a partition added, the
-//! topic made anew. What is found halts every partition until it is mended. Losses of records each partition sees by itself (`owner/fold.rs`).
+//! topic made anew. What is found halts every partition until it is mended. While it is whole, copies of what it began with are kept. Losses of
+//! records each partition sees by itself (`owner/fold.rs`).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
