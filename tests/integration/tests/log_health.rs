@@ -111,6 +111,11 @@ fn an_inbox_that_is_changed_under_a_node_is_noticed_while_it_runs() -> Result<()
     ensure!(said.contains(&format!("partition 1 begins at offset {}", folded - 1)), "{said}");
     ten_more_end(&mut stack, &api)?;
     ensure!(stack.coordinators[0].partitions()?.iter().all(Seen::is_live), "a partition is no longer live");
+    // What the log began with is known from its copy.
+    stack.stop_coordinator()?;
+    stack.start_coordinator(None)?;
+    let api = stack.wait_ready()?;
+    ten_more_end(&mut stack, &api)?;
 
     admin.add_partition()?;
     let seen = wait_all(&mut stack, "a halt for the partition", |seen| seen.halted().is_some())?;
