@@ -129,7 +129,7 @@ pub enum Command {
     Ps(Ps),
     /// Show a saga: steps, attempts, timeline, the state of the world
     Show(Show),
-    /// Watch counts, throughput, channels and lag
+    /// Watch counts, throughput, channels, lag and checkpoints
     Watch(Watch),
     /// List what holds sagas back: participants that are down, pauses, limits
     Gates,

@@ -6,7 +6,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{Coordinator, failed, ok, output, text};
+use common::{Coordinator, failed, ok, output, text, wait_until};
 use serde_json::Value as Json;
 
 #[test]
@@ -39,6 +39,8 @@ fn another_process_verifies_what_a_running_node_took() {
     let dir = dir.as_path();
     let none = text(&dev.ask(dir, &["checkpoint", "list"]).stdout);
     assert!(none.contains("no checkpoint yet"), "{none}");
+    let watched = text(&dev.ask(dir, &["watch", "--times", "1"]).stdout);
+    assert!(watched.contains("; no verified checkpoint of partition 0"), "{watched}");
     complete(&dev, dir, "T-1");
     let taken = dev.json(dir, &["checkpoint", "take"]);
     assert_eq!((&taken[0]["word"], &taken[0]["holds"]["taken_by"]), (&"unverified".into(), &"dev".into()), "{taken}");
@@ -66,6 +68,10 @@ fn another_process_verifies_what_a_running_node_took() {
         let mut dev = Coordinator::dev(dir, &["--partitions", "1", "--mock", "flights", "--mock", "hotels"]);
         let shown = dev.json(dir, &["show", "book-trip/T-1"]);
         assert_eq!(shown["saga"]["status"], "completed", "{shown}");
+        let newest = || dev.json(dir, &["watch", "--times", "1"])["checkpoints"][0].clone();
+        wait_until(|| newest()["position"] == taken[0]["holds"]["position"]);
+        let (newest, taken_at) = (newest(), &taken[0]["holds"]["taken_at"]);
+        assert!(newest["taken_at"] == *taken_at && newest["age_ms"].as_i64().unwrap() > 0, "{newest}");
         assert_eq!(dev.stop(), Some(0));
     }
 }

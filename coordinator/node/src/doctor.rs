@@ -18,7 +18,7 @@ use sagaline_store::{Sidecar, readable};
 use serde::Serialize;
 
 use crate::checkpoint::{Found, Shelf, Standing, Vault};
-use crate::owner::opening::{Origin, check_origin};
+use crate::owner::opening::{Identity, Origin, check_origin};
 use crate::topics::{self, Inbox, TopicsError};
 use crate::{Names, sealed};
 
@@ -153,7 +153,7 @@ impl Patient<'_> {
         findings.push(self.rules_in_force(inbox.partitions));
         let (checkpoints, restorable) = self.checkpoints(&inbox);
         let (records, clocks) = self.partitions(&inbox, &restorable);
-        findings.extend([records, clocks, self.stores(&cluster, &inbox)]);
+        findings.extend([records, clocks, self.stores(&inbox)]);
         findings.extend(checkpoints);
         findings
     }
@@ -249,13 +249,12 @@ impl Patient<'_> {
     }
 
     /// Whether the stores that are there were folded from this log, by a program of this form.
-    fn stores(&self, cluster: &str, inbox: &Inbox) -> Finding {
+    fn stores(&self, inbox: &Inbox) -> Finding {
         const WHAT: &str = "stores";
-        let topic_id = match self.log.topic(&self.names.inbox()) {
-            Ok(topic) => topic.map(|topic| topic.id.to_string()),
+        let found = match Identity::of(self.log, &self.names.inbox()) {
+            Ok(found) => Origin::from(found),
             Err(error) => return Finding::wrong(WHAT, error.to_string()),
         };
-        let found = Origin { cluster_id: Some(cluster.to_owned()), topic_id };
         let mut there = 0;
         for partition in 0..inbox.partitions {
             let place = self.data.join(format!("partition-{partition}"));

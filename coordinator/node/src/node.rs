@@ -171,6 +171,10 @@ impl Common {
     fn crowded(&self) -> BTreeSet<String> {
         self.boards.iter().flat_map(|board| board.crowded()).collect()
     }
+
+    fn keep_genesis(&self, partitions: impl IntoIterator<Item = Partition>) -> Result<(), LogError> {
+        sealed::keep_genesis(&*self.log, &self.names, &self.options.key, self.inbox.log_id, partitions)
+    }
 }
 
 /// A running node.

@@ -102,26 +102,21 @@ impl Catalogue {
     }
 }
 
-/// The copy of an inbox partition's Genesis that lies in the topic; none: there is none that this key proves.
+/// The copies of inbox partitions' beginnings that lie in the topic, by partition: the newest that this key proves.
 ///
 /// # Errors
 /// When the topic can't be read.
-pub fn kept_genesis(
-    log: &dyn Log,
-    names: &Names,
-    key: &Key,
-    partition: Partition,
-) -> Result<Option<Genesis>, LogError> {
+pub fn kept_geneses(log: &dyn Log, names: &Names, key: &Key) -> Result<BTreeMap<Partition, Genesis>, LogError> {
     let topic = names.definitions();
     let (mut next, end) = sealed::bounds(log, &topic, 0)?;
-    let mut found = None;
+    let mut kept = BTreeMap::new();
     while next < end {
-        let records = sealed::read(log, &topic, 0, next, end.min(next + AT_ONCE as Offset))?;
-        // Compaction leaves holes, at the end of a stretch, too.
-        next = records.last().map_or(end, |last| last.offset + 1);
-        found = records.iter().rev().find_map(|fetched| genesis_of(key, partition, &fetched.record)).or(found);
+        let below = end.min(next + AT_ONCE as Offset);
+        let records = sealed::read(log, &topic, 0, next, below)?;
+        kept.extend(records.iter().filter_map(|fetched| genesis_of(key, &fetched.record)));
+        next = below;
     }
-    Ok(found)
+    Ok(kept)
 }
 
 /// The domain topics that a definition reads: for starts, facts and waits.

@@ -1,7 +1,7 @@
 //! Writing to the inbox, and reading single records and stretches of a topic: what all writers of this node share. Nothing here decides what is
 //! written. And what a log whose beginning was trimmed began with: copies of its first records lie in the registry.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sagaline_log::{Fetched, Log, LogError, Reader, Record};
 use sagaline_schemas::proof::{self, Key};
@@ -14,8 +14,10 @@ use crate::{Names, registry};
 /// How often, and how long each time, a record that is there is asked for.
 const PATIENCE: (u32, Duration) = (20, Duration::from_millis(500));
 
-/// How often, and how long each time, the records of a stretch are asked for.
-const STRETCH: (u32, Duration) = (20, Duration::from_millis(250));
+/// How long the records of a stretch are waited for, where the caller has no deadline of its own.
+const STRETCH: Duration = Duration::from_secs(30);
+/// How long they are waited for between two looks at the deadline.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// A record of the inbox, proved by the log's key.
 pub fn record(key: &Key, log_id: LogId, partition: Partition, body: &Body) -> Record {
@@ -29,29 +31,51 @@ pub fn proven(key: &Key, log_id: LogId, partition: Partition, value: &[u8]) -> O
     (opened.inbox.mac == Some(key.mac(log_id, partition, &value[..opened.covered]))).then_some(opened.inbox.body)
 }
 
-/// The records of a stretch that the log holds. Fewer, where they do not come in time.
+/// All records of a stretch that the log holds, however many pieces they come in. Compaction leaves holes: they hold up nobody.
 ///
 /// # Errors
-/// When the log can't be read.
+/// When the log can't be read, or does not give them in time.
 pub fn read(
     log: &dyn Log,
     topic: &str,
     partition: Partition,
     from: Offset,
-    end: Offset,
+    below: Offset,
 ) -> Result<Vec<Fetched>, LogError> {
-    let mut records = Vec::new();
-    if from >= end {
-        return Ok(records);
+    read_by(log, topic, partition, (from, below), Instant::now() + STRETCH)?.ok_or_else(|| LogError::Io {
+        place: format!("{topic}/{partition}"),
+        detail: format!("records that are there, offsets {from} to {}, did not come in time", below - 1),
+    })
+}
+
+/// The same by a deadline; none: they did not all come by then.
+///
+/// # Errors
+/// When the log can't be read.
+pub fn read_by(
+    log: &dyn Log,
+    topic: &str,
+    partition: Partition,
+    (from, below): (Offset, Offset),
+    deadline: Instant,
+) -> Result<Option<Vec<Fetched>>, LogError> {
+    let mut records: Vec<Fetched> = Vec::new();
+    if from >= below {
+        return Ok(Some(records));
     }
     let mut reader = log.reader(topic, partition, from)?;
-    for _ in 0..STRETCH.0 {
-        reader.poll((end - from) as usize, STRETCH.1, &mut records)?;
-        if records.last().is_some_and(|last| last.offset + 1 >= end) {
-            break;
+    loop {
+        let next = records.last().map_or(from, |last| last.offset + 1);
+        if next >= below {
+            // Asked for as many as there are without holes, the log goes beyond.
+            records.retain(|fetched| fetched.offset < below);
+            return Ok(Some(records));
         }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        reader.poll((below - next) as usize, LOOK, &mut records)?;
     }
-    Ok(records)
 }
 
 /// First offset of a partition, and the first that it does not hold yet, also where its beginning is gone.
@@ -112,27 +136,45 @@ pub fn begun_with(log: &dyn Log, names: &Names, key: &Key, partition: Partition)
                 names.definitions()
             );
             let lost = LogError::Corrupt { place: format!("{}/{partition}", names.inbox()), detail };
-            registry::kept_genesis(log, names, key, partition)?.map(Some).ok_or(lost)
+            registry::kept_geneses(log, names, key)?.remove(&partition).map(Some).ok_or(lost)
         }
         begun => begun,
     }
 }
 
-/// Keeps a copy of an inbox partition's Genesis in the registry, before it is trimmed away. Nothing happens where there is one.
+/// Keeps copies of what partitions of this log began with in the registry, while they still begin so: whoever trims them, even by hand, leaves a log
+/// that can be opened. Nothing happens where there is one already.
 ///
 /// # Errors
-/// When the log can't be read, or does not take it.
-pub fn keep_genesis(log: &dyn Log, names: &Names, key: &Key, partition: Partition) -> Result<(), LogError> {
-    if registry::kept_genesis(log, names, key, partition)?.is_some() {
+/// When the log can't be read, or does not take them.
+pub fn keep_genesis(
+    log: &dyn Log,
+    names: &Names,
+    key: &Key,
+    log_id: LogId,
+    partitions: impl IntoIterator<Item = Partition>,
+) -> Result<(), LogError> {
+    let kept = registry::kept_geneses(log, names, key)?;
+    // An inbox that was made anew has other beginnings than the one of which copies may lie there.
+    let is_missing = |partition: &Partition| kept.get(partition).is_none_or(|kept| kept.log_id != log_id);
+    let missing: Vec<Partition> = partitions.into_iter().filter(is_missing).collect();
+    if missing.is_empty() {
         return Ok(());
     }
-    let first = read_one(log, &names.inbox(), partition, 0)?;
-    let Some(copy) = registry::genesis_entry(key, partition, &first.record.value) else {
-        let detail = "its first record is no Genesis that this key proves: nothing is trimmed".to_owned();
-        return Err(LogError::Corrupt { place: format!("{}/{partition} at offset 0", names.inbox()), detail });
-    };
-    let mut answers = Vec::new();
-    append_and_wait(log.producer()?.as_mut(), &names.definitions(), 0, &copy, &mut answers).map(drop)
+    let (mut producer, mut answers) = (log.producer()?, Vec::new());
+    for partition in missing {
+        let first = match read_one(log, &names.inbox(), partition, 0) {
+            Err(LogError::OutOfRange { .. }) => continue,
+            first => first?,
+        };
+        let copy = registry::genesis_entry(key, partition, &first.record.value).ok_or_else(|| LogError::Corrupt {
+            place: format!("{}/{partition} at offset 0", names.inbox()),
+            detail: "its first record is no Genesis that this key proves: no copy is kept, nothing is trimmed"
+                .to_owned(),
+        })?;
+        append_and_wait(producer.as_mut(), &names.definitions(), 0, &copy, &mut answers)?;
+    }
+    Ok(())
 }
 
 /// The Genesis of an inbox partition that has all its records, whatever key proves it; none: the partition is empty, or begins with something else.
@@ -150,3 +192,6 @@ pub fn genesis(log: &dyn Log, inbox: &str, partition: Partition) -> Result<Optio
         Ok(_) | Err(_) => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -376,7 +376,6 @@ impl Store for Disk {
 
 /// A simulated log whose time is that of this machine: several nodes may share it.
 pub struct Passing {
-    pub simulation: Simulation,
     pub log: Arc<dyn Log>,
     stopping: Arc<AtomicBool>,
     clock: Option<JoinHandle<()>>,
@@ -387,17 +386,17 @@ impl Passing {
         let simulation = Simulation::new(11);
         let log: Arc<dyn Log> = Arc::new(simulation.log());
         let stopping = Arc::new(AtomicBool::new(false));
-        let (until, ticking) = (Arc::clone(&stopping), simulation.clone());
+        let until = Arc::clone(&stopping);
         let clock = thread::spawn(move || {
             let (began, mut passed) = (Instant::now(), 0);
             while !until.load(Ordering::Relaxed) {
                 let now = began.elapsed().as_millis() as u64;
-                ticking.advance(now - passed);
+                simulation.advance(now - passed);
                 passed = now;
                 thread::park_timeout(Duration::from_millis(1));
             }
         });
-        Self { simulation, log, stopping, clock: Some(clock) }
+        Self { log, stopping, clock: Some(clock) }
     }
 }
 

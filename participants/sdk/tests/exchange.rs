@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bench::{Bench, Ledger, Rows, Running, ask, comp_succeeded, comp_unknown, do_it};
+use sagaline_log::Log;
 use sagaline_participant::effects::MemoryRows;
 use sagaline_participant::{Effect, HandlerError, Idempotence, Known, Nothing, Participant, RunError, Transaction};
 use sagaline_schemas::record::{Answer, Kind, MarkKind};
@@ -136,7 +137,7 @@ fn commands_that_were_deleted_unread_stop_nobody() {
     assert_eq!(words(&bench.answers(1)), ["Succeeded"]);
     running.stop();
     bench.send(&[do_it(3, 1, 1), do_it(5, 1, 1)]);
-    simulation.trim("commands.payment", 1, 2).unwrap();
+    simulation.log().delete_below("commands.payment", 1, 2).unwrap();
     for saga in [7, 9] {
         let running = start(&bench, &ledger, &rows);
         bench.send(&[do_it(saga, 1, 1)]);

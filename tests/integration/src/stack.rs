@@ -202,7 +202,11 @@ impl Stack {
         Ok(said)
     }
 
-    fn ran(&self, words: &[&str]) -> Result<Output> {
+    /// Runs the command line to its end, whatever that is.
+    ///
+    /// # Errors
+    /// When it can't be run.
+    pub fn ran(&self, words: &[&str]) -> Result<Output> {
         let mut command = Command::new(program("sagaline")?);
         forget_our_settings(&mut command);
         Ok(command.args(words).current_dir(self.dir.path()).output()?)

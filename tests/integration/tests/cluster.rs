@@ -33,6 +33,9 @@ enum Fault {
     NodeStalled,
     /// A node ends cleanly and is started again.
     NodeRestarted,
+    /// A node ends cleanly and finds most of its stores unusable when it is started again, as on a disk that is full. Once the others have its part, the
+    /// disk is mended.
+    StoresUnusable,
     /// Not a byte passes between one node and the broker until the others have its part.
     NodeCutOff,
     /// `kill -9` to the broker; it comes back with its data.
@@ -43,10 +46,11 @@ enum Fault {
     ServicesStalled,
 }
 
-const FAULTS: [Fault; 7] = [
+const FAULTS: [Fault; 8] = [
     Fault::NodeKilled,
     Fault::ServicesKilled,
     Fault::NodeStalled,
+    Fault::StoresUnusable,
     Fault::NodeCutOff,
     Fault::BrokerKilled,
     Fault::ServicesStalled,
@@ -77,6 +81,14 @@ fn suffer(cluster: &mut Cluster, fault: Fault, round: usize) -> Result<()> {
             let node = &mut cluster.stack.coordinators[round % NODES];
             node.process().stop()?;
             node.start(None)?;
+        }
+        Fault::StoresUnusable => {
+            let node = round % NODES;
+            cluster.stack.coordinators[node].process().stop()?;
+            cluster.spoil_stores(node)?;
+            cluster.stack.coordinators[node].start(None)?;
+            cluster.wait_published_without(node)?;
+            cluster.mend_stores(node)?;
         }
         Fault::BrokerKilled => {
             cluster.broker.kill()?;

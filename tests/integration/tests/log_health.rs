@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
+use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::{ClientConfig, Offset as Position, TopicPartitionList};
-use sagaline_integration::coordinator::Seen;
+use sagaline_integration::coordinator::{Seen, get};
 use sagaline_integration::kafka::Broker;
 use sagaline_integration::orders::Order;
 use sagaline_integration::stack::Stack;
 use sagaline_integration::topic::append_all;
 use sagaline_log::Log;
 use sagaline_log::kafka::KafkaLog;
+use sagaline_node::sealed::bounds;
 
 /// As `Stack::start` makes them.
 const PARTITIONS: usize = 4;
@@ -55,10 +56,11 @@ impl Admin {
     }
 
     fn delete_records(&self, partition: u32, below: i64) -> Result<()> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&self.inbox, i32::try_from(partition)?, Position::Offset(below))?;
-        let done = self.runtime.block_on(self.client.delete_records(&list, &AdminOptions::new()))?;
-        ensure!(done.elements().iter().all(|place| place.error().is_ok()), "{done:?}");
+        KafkaLog::connect(Broker::shared().bootstrap(), &BTreeMap::new())?.delete_below(
+            &self.inbox,
+            partition,
+            below,
+        )?;
         Ok(())
     }
 
@@ -109,6 +111,11 @@ fn an_inbox_that_is_changed_under_a_node_is_noticed_while_it_runs() -> Result<()
     ensure!(said.contains(&format!("partition 1 begins at offset {}", folded - 1)), "{said}");
     ten_more_end(&mut stack, &api)?;
     ensure!(stack.coordinators[0].partitions()?.iter().all(Seen::is_live), "a partition is no longer live");
+    // What the log began with is known from its copy.
+    stack.stop_coordinator()?;
+    stack.start_coordinator(None)?;
+    let api = stack.wait_ready()?;
+    ten_more_end(&mut stack, &api)?;
 
     admin.add_partition()?;
     let seen = wait_all(&mut stack, "a halt for the partition", |seen| seen.halted().is_some())?;
@@ -140,6 +147,54 @@ fn records_deleted_before_they_were_folded_halt_their_partition_and_no_other() -
     let reason = seen[2].halted().unwrap_or_default();
     ensure!(reason.contains("partition 2 is ahead of its log") || reason.contains("lost records"), "{reason}");
     ensure!(seen.iter().filter(|seen| seen.partition != 2).all(|seen| seen.halted().is_none()), "{seen:?}");
+    stack.done();
+    Ok(())
+}
+
+/// What the doctor says of the ingress of a node that runs: the verdict, and why.
+fn doctor_of_ingress(stack: &Stack, api: &str) -> Result<String> {
+    let port = api.rsplit(':').next().context("an API has a port")?;
+    let config = std::fs::read_to_string(stack.dir().join("coordinator.toml"))?;
+    std::fs::write(stack.dir().join("doctor.toml"), config.replace("port = 0", &format!("port = {port}")))?;
+    let ran = stack.ran(&["doctor", "--config", "doctor.toml", "--json"])?;
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&ran.stdout)?;
+    let ingress = findings.iter().find(|finding| finding["what"] == "ingress").context("it looks at ingress")?;
+    let text = |name: &str| ingress[name].as_str().context("a finding is text");
+    Ok(format!("{}: {}", text("verdict")?, text("says")?))
+}
+
+#[test]
+fn orders_that_were_deleted_while_no_node_ran_are_counted_and_later_ones_are_read() -> Result<()> {
+    let mut stack = Stack::start(&[])?;
+    let api = stack.wait_ready()?;
+    ten_more_end(&mut stack, &api)?;
+    stack.stop_coordinator()?;
+    stack.send((10..30).map(Order::numbered))?;
+    let log = KafkaLog::connect(Broker::shared().bootstrap(), &BTreeMap::new())?;
+    let topic = format!("{}orders", stack.prefix());
+    for partition in 0..log.topic(&topic)?.context("orders have a topic")?.partitions {
+        log.delete_below(&topic, partition, bounds(&log, &topic, partition)?.1)?;
+    }
+
+    for life in 1..=2 {
+        stack.start_coordinator(None)?;
+        let api = stack.wait_ready()?;
+        let first = stack.orders.len();
+        stack.send((first..first + 10).map(Order::numbered))?;
+        stack.wait("the later orders' end", |stack| Ok((stack.ended(&api)? >= 10 + 10 * life).then_some(())))?;
+        let ingress = get(&format!("{api}/v1/status"))?["ingress"].take();
+        let lost: u64 =
+            ingress["lost"].as_array().into_iter().flatten().filter_map(|lost| lost["events"].as_u64()).sum();
+        ensure!(lost == if life == 1 { 20 } else { 0 }, "life {life}: {ingress}");
+        let told =
+            ingress["trouble"].as_str().is_some_and(|trouble| trouble.contains("were deleted before they were read"));
+        ensure!(told == (life == 1), "life {life}: {ingress}");
+        let doctor = doctor_of_ingress(&stack, &api)?;
+        let verdict =
+            if life == 1 { "look: 20 events were lost before they were read" } else { "well: no domain topic" };
+        ensure!(doctor.starts_with(verdict), "life {life}: {doctor}");
+        stack.stop_coordinator()?;
+    }
     stack.done();
     Ok(())
 }

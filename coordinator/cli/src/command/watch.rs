@@ -1,4 +1,4 @@
-//! `watch`: counts, throughput, channels and lag, again and again. On a terminal the same lines are drawn over; in a pipe each look is one line.
+//! `watch`: counts, throughput, channels, lag and checkpoints, again and again. On a terminal the same lines are drawn over; in a pipe each look is one line.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -77,9 +77,29 @@ impl Look {
         Some(format!("ingress: {told}"))
     }
 
+    /// What hinders keeping checkpoints.
+    fn keeping(&self) -> impl Iterator<Item = String> {
+        let troubles = self.status["checkpoints_trouble"].as_object().into_iter().flatten();
+        troubles.filter_map(|(partition, why)| Some(format!("partition {partition}: {}", why.as_str()?)))
+    }
+
     /// What people are to see before anything else.
     fn troubles(&self) -> Vec<String> {
-        self.refused().into_iter().chain(self.ingress()).collect()
+        self.refused().into_iter().chain(self.ingress()).chain(self.keeping()).collect()
+    }
+
+    /// By partition, the newest verified checkpoint; none: this node keeps none.
+    fn checkpoints(&self) -> Option<Vec<Newest>> {
+        let wall = self.status["wall"].as_i64()?;
+        let newest = |partition: &Json| {
+            let taken_at = partition["restorable_taken_at"].as_i64();
+            let held = partition["restorable"].as_i64().zip(taken_at);
+            Newest {
+                partition: partition["partition"].as_i64().unwrap_or(0),
+                held: held.map(|(position, taken_at)| Held { position, taken_at, age: (wall - taken_at).max(0) }),
+            }
+        };
+        self.status["keeps_checkpoints"].as_bool()?.then(|| self.partitions().map(newest).collect())
     }
 
     /// Outbox, and whether it is down, by channel over all partitions.
@@ -96,6 +116,49 @@ impl Look {
         }
         channels.sort();
         channels
+    }
+}
+
+/// The newest verified checkpoint of a partition.
+struct Newest {
+    partition: i64,
+    /// None: there is none.
+    held: Option<Held>,
+}
+
+struct Held {
+    position: i64,
+    /// Milliseconds since 1970.
+    taken_at: i64,
+    /// Milliseconds.
+    age: i64,
+}
+
+impl Newest {
+    fn cell(&self) -> String {
+        self.held.as_ref().map_or_else(
+            || print::red("none verified"),
+            |held| format!("{}, {} old", held.position, print::span(held.age)),
+        )
+    }
+
+    fn json(&self) -> Json {
+        let Self { partition, held } = self;
+        let held = held.as_ref();
+        json!({
+            "partition": partition, "position": held.map(|held| held.position), "taken_at": held.map(|held| held.taken_at),
+            "age_ms": held.map(|held| held.age),
+        })
+    }
+}
+
+/// The oldest of them counts: as far back as that a lost disk throws somebody.
+fn oldest(newest: &[Newest]) -> String {
+    let missing: Vec<String> =
+        newest.iter().filter(|newest| newest.held.is_none()).map(|newest| newest.partition.to_string()).collect();
+    match newest.iter().filter_map(|newest| newest.held.as_ref()).map(|held| held.age).max() {
+        Some(age) if missing.is_empty() => format!("checkpoints {} old at most", print::span(age)),
+        _ => format!("no verified checkpoint of partition {}", missing.join(", ")),
     }
 }
 
@@ -146,6 +209,8 @@ fn as_json(look: &Look, rates: &Rates) -> Json {
     json!({
         "counts": look.counts.as_ref().map(|counts| &counts.by_status), "lag": look.lag(), "channels": channels,
         "halted": look.halted().into_iter().map(|(partition, why)| json!({ "partition": partition, "why": why })).collect::<Vec<_>>(),
+        "checkpoints": look.checkpoints().map(|newest| newest.iter().map(Newest::json).collect::<Vec<_>>()),
+        "troubles": look.troubles(),
         "per_second": { "started": started, "ended": ended, "records": records },
     })
 }
@@ -163,12 +228,12 @@ fn as_line(look: &Look, rates: &Rates) -> String {
         look.channels().into_iter().filter(|(.., down)| down.is_some()).map(|(name, ..)| name).collect();
     let down = if down.is_empty() { String::new() } else { format!("; down: {}", down.join(", ")) };
     let Rates { started, ended, records } = rates;
-    let refused = look.refused().map_or_else(String::new, |refused| format!("; {refused}"));
+    let kept = look.checkpoints().map_or_else(String::new, |newest| format!("; {}", oldest(&newest)));
     let halted: Vec<String> =
         look.halted().into_iter().map(|(partition, why)| format!("; partition {partition} is halted: {why}")).collect();
     let troubles: String = look.troubles().iter().map(|trouble| format!("; {trouble}")).collect();
     format!(
-        "{counts}; {started:.0} started/s, {ended:.0} ended/s, {records:.0} records/s; lag {}{down}{refused}{}{troubles}",
+        "{counts}; {started:.0} started/s, {ended:.0} ended/s, {records:.0} records/s; lag {}{down}{kept}{}{troubles}",
         look.lag(),
         halted.concat()
     )
@@ -184,8 +249,14 @@ fn drawing(look: &Look, rates: &Rates) -> String {
     for (name, outbox, down) in look.channels() {
         channels.row(vec![name, outbox.to_string(), down.map_or_else(|| "-".to_owned(), |why| print::red(&why))]);
     }
-    let mut partitions = Table::new(&["PARTITION", "STANDING", "POSITION", "LAG", "LOG TIME"]);
-    look.partitions().for_each(|partition| partitions.row(partition_row(partition)));
+    let mut partitions = Table::new(&["PARTITION", "STANDING", "POSITION", "LAG", "LOG TIME", "CHECKPOINT"]);
+    let checkpoints = look.checkpoints();
+    for (index, partition) in look.partitions().enumerate() {
+        let newest = checkpoints.as_ref().and_then(|newest| newest.get(index));
+        let mut row = partition_row(partition);
+        row.push(newest.map_or_else(|| "-".to_owned(), Newest::cell));
+        partitions.row(row);
+    }
     let Rates { started, ended, records } = rates;
     let head = print::bold(look.status["log"].as_str().unwrap_or_default());
     let troubles: String = look.troubles().iter().map(|trouble| format!("{}\n", print::red(trouble))).collect();
@@ -213,4 +284,74 @@ fn partition_row(partition: &Json) -> Vec<String> {
         (log_end - position).max(0).to_string(),
         print::time(number("log_time")),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(status: Json) -> Look {
+        Look { at: Instant::now(), counts: None, status }
+    }
+
+    /// Of two partitions, at a wall clock of 100 s.
+    fn kept(second: &Json) -> Look {
+        let first = json!({ "partition": 0, "restorable": 1204, "restorable_taken_at": 40_000 });
+        let second = json!({ "partition": 1, "restorable": second[0], "restorable_taken_at": second[1] });
+        look(json!({ "wall": 100_000, "keeps_checkpoints": true, "partitions": [first, second] }))
+    }
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn the_newest_verified_checkpoint_of_each_partition_is_told_with_its_age() {
+        let none = rates(None, &look(json!({})));
+        let all = kept(&json!([7, 99_500]));
+        assert!(as_line(&all, &none).ends_with("; lag 0; checkpoints 60 s old at most"), "{}", as_line(&all, &none));
+        let drawn = plain(&drawing(&all, &none));
+        assert!(drawn.contains("CHECKPOINT\n") && drawn.contains("1204, 60 s old") && drawn.contains("7, 500 ms old"));
+        let first = json!({ "partition": 0, "position": 1204, "taken_at": 40_000, "age_ms": 60_000 });
+        let second = json!({ "partition": 1, "position": 7, "taken_at": 99_500, "age_ms": 500 });
+        assert_eq!(as_json(&all, &none)["checkpoints"], json!([first, second]));
+
+        let missing = kept(&json!([null, null]));
+        let line = as_line(&missing, &none);
+        assert!(line.ends_with("; no verified checkpoint of partition 1"), "{line}");
+        assert!(plain(&drawing(&missing, &none)).contains("none verified"));
+        let nothing = json!({ "partition": 1, "position": null, "taken_at": null, "age_ms": null });
+        assert_eq!(as_json(&missing, &none)["checkpoints"][1], nothing);
+    }
+
+    #[test]
+    fn a_node_that_keeps_no_checkpoints_lacks_none() {
+        let none = rates(None, &look(json!({})));
+        let look = look(json!({ "wall": 1, "keeps_checkpoints": false, "partitions": [{ "partition": 0 }] }));
+        assert!(as_line(&look, &none).ends_with("; lag 0"));
+        assert_eq!(as_json(&look, &none)["checkpoints"], Json::Null);
+        assert!(plain(&drawing(&look, &none)).trim_end().ends_with('-'));
+    }
+
+    #[test]
+    fn what_hinders_is_told_once() {
+        let none = rates(None, &look(json!({})));
+        let status = json!({
+            "refused_definitions": { "3": "no proof" }, "ingress": { "lost": [{ "why": "orders/0 lost 5" }], "trouble": null },
+            "checkpoints_trouble": { "2": "the vault is away" },
+        });
+        let told = [
+            "the record at offset 3 of `definitions` is refused: no proof",
+            "ingress: orders/0 lost 5",
+            "partition 2: the vault is away",
+        ];
+        let look = look(status);
+        assert!(
+            as_line(&look, &none).ends_with(&told.map(|told| format!("; {told}")).concat()),
+            "{}",
+            as_line(&look, &none)
+        );
+        assert_eq!(as_line(&look, &none).matches("no proof").count(), 1);
+        assert_eq!(as_json(&look, &none)["troubles"], json!(told));
+    }
 }

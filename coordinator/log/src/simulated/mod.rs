@@ -175,18 +175,6 @@ impl Simulation {
         Ok(())
     }
 
-    /// Drops a partition's records before `start`, as retention does.
-    ///
-    /// # Errors
-    /// `NoTopic`.
-    pub fn trim(&self, topic: &str, partition: Partition, start: Offset) -> Result<(), LogError> {
-        let mut world = self.world.enter();
-        let topic = world.topics.require_mut(topic)?;
-        topic.check(partition)?;
-        topic.trim(partition, start);
-        Ok(())
-    }
-
     /// Appends to this topic are answered with `error`.
     ///
     /// # Errors

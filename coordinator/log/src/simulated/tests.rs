@@ -166,7 +166,7 @@ fn a_reader_of_a_topic_cut_short_is_told_so() {
     let error = reader.poll(1, Duration::ZERO, &mut Vec::new()).unwrap_err();
     let expected = LogError::OutOfRange { topic: "inbox".to_owned(), partition: 0, offset: 10, start: 0, end: 4 };
     assert_eq!(error, expected);
-    simulation.trim("inbox", 0, 2).unwrap();
+    log.delete_below("inbox", 0, 2).unwrap();
     assert_eq!(reader.bounds().unwrap(), (2, 4));
 
     let before = log.topic("inbox").unwrap().unwrap();

@@ -65,6 +65,8 @@ pub(super) struct NodeStatus {
     wall: i64,
     /// Its partitions.
     partitions: Vec<PartitionStatus>,
+    /// Whether it keeps checkpoints.
+    keeps_checkpoints: bool,
     /// What hinders keeping checkpoints, by partition.
     checkpoints_trouble: BTreeMap<Partition, String>,
     /// What ingress does.
@@ -80,6 +82,7 @@ pub(super) async fn status(State(api): State<Api>) -> Json<NodeStatus> {
         log: api.node.log().name(),
         wall: api.node.log().wall_clock(),
         partitions: api.node.partitions().iter().map(|handle| handle.status()).collect(),
+        keeps_checkpoints: api.node.keeps_checkpoints(),
         checkpoints_trouble: api
             .node
             .partitions()

@@ -331,20 +331,20 @@ fn a_record_that_nobody_can_use_is_shown_as_parked_and_the_partition_goes_on() {
 #[test]
 fn what_was_set_aside_is_shown_also_where_older_records_are_gone() {
     let passing = Passing::begin();
-    let (log, simulation) = (Arc::clone(&passing.log), passing.simulation.clone());
+    let log = Arc::clone(&passing.log);
     let settings = Settings { activation_delay: 0, ..Settings::default() };
-    let stage = staged_on(log, Box::new(passing), |_, _| {}, settings, true);
+    let stage = staged_on(Arc::clone(&log), Box::new(passing), |_, _| {}, settings, true);
     let park = || {
         let garbage = Record { value: b"no record".to_vec(), ..Record::default() };
         stage.node.append_to("t.inbox", 0, garbage).unwrap()
     };
     let offsets = [park(), park(), park()];
     stage.wait_for("/v1/parked", |page| page["total"] == json!(3));
-    simulation.trim("t.parked", 0, 2).unwrap();
+    log.delete_below("t.parked", 0, 2).unwrap();
     let (status, page) = stage.get("/v1/parked");
     let shown: Vec<&Json> = page["parked"].as_array().unwrap().iter().map(|line| &line["offset"]).collect();
     assert_eq!((status, &page["total"], shown), (200, &json!(1), vec![&json!(offsets[2])]), "{page}");
-    simulation.trim("t.parked", 0, 3).unwrap();
+    log.delete_below("t.parked", 0, 3).unwrap();
     assert_eq!(stage.get("/v1/parked"), (200, json!({ "parked": [], "total": 0 })));
     park();
     stage.wait_for("/v1/parked", |page| page["total"] == json!(1));

@@ -12,6 +12,7 @@ use sagaline_store::{RocksStore, Shared, Sidecar, checkpoint};
 use super::CheckpointError;
 use super::manifest::Manifest;
 use super::shelf::{Found, Kept, Shelf, Standing};
+use crate::owner::opening::Identity;
 use crate::{Names, sealed};
 
 /// Makes stores of one partition of one log.
@@ -95,11 +96,14 @@ impl Restorer<'_> {
     }
 
     fn other_log(&self, manifest: &Manifest) -> Result<Option<String>, LogError> {
-        let topic = self.log.topic(&self.names.inbox())?.map(|topic| topic.id.to_string());
-        let here = (self.log.cluster_id()?, topic.unwrap_or_default());
-        let there = (manifest.cluster_id.clone(), manifest.topic_id.clone());
-        Ok((here != there).then(|| {
-            format!("it is of the topic {} in cluster {}, this is {} in {}", there.1, there.0, here.1, here.0)
+        let here = Identity::of(self.log, &self.names.inbox())?;
+        let Manifest { cluster_id, topic_id, .. } = manifest;
+        let same = (cluster_id, topic_id) == (&here.cluster_id, &here.topic_id);
+        Ok((!same).then(|| {
+            format!(
+                "it is of the topic {topic_id} in cluster {cluster_id}, this is {} in {}",
+                here.topic_id, here.cluster_id
+            )
         }))
     }
 

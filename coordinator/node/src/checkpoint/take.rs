@@ -13,14 +13,13 @@ use super::CheckpointError;
 use super::manifest::{Manifest, Part};
 use super::shelf::{Kept, REFRESH, Shelf};
 use super::vault::hash;
+use crate::owner::opening::Identity;
 
 /// What a store does not know of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
-    /// The cluster in which its log lies.
-    pub cluster_id: String,
-    /// The inbox topic there.
-    pub topic_id: String,
+    /// Its log.
+    pub identity: Identity,
     /// The node that takes it.
     pub node: String,
     /// The log's wall clock, after the last record was folded.
@@ -74,6 +73,7 @@ fn describe(place: &Path, about: &About) -> Result<Manifest, CheckpointError> {
     };
     let meta = view::meta(&frozen)?.ok_or_else(begun)?;
     drop(frozen);
+    let Identity { cluster_id, topic_id } = about.identity.clone();
     let mut files = Vec::new();
     for (name, path) in parts(place)? {
         let (hash, bytes) = hash(&path)?;
@@ -81,9 +81,9 @@ fn describe(place: &Path, about: &About) -> Result<Manifest, CheckpointError> {
     }
     Ok(Manifest {
         log_id: meta.log_id,
-        cluster_id: about.cluster_id.clone(),
+        cluster_id,
         topic: meta.topic,
-        topic_id: about.topic_id.clone(),
+        topic_id,
         partition: meta.partition,
         partitions: meta.partitions,
         position: meta.next,

@@ -15,7 +15,7 @@ use sagaline_store::{Memory, RocksStore, Shared};
 use super::manifest::{Manifest, open, seal};
 use super::*;
 use crate::owner::Owner;
-use crate::owner::opening::Origin;
+use crate::owner::opening::{Identity, Origin};
 use crate::stage::{Desk, Stage, ended};
 use crate::{Names, topics};
 
@@ -79,8 +79,7 @@ impl Scene {
 
     fn upload(&self, place: &Path) -> Result<Kept, CheckpointError> {
         let about = About {
-            cluster_id: self.stage.log.cluster_id().unwrap(),
-            topic_id: self.stage.log.topic(&self.stage.names.inbox()).unwrap().unwrap().id.to_string(),
+            identity: Identity::of(&*self.stage.log, &self.stage.names.inbox()).unwrap(),
             node: "one".to_owned(),
             now: self.stage.log.wall_clock(),
         };

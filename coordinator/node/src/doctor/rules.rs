@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use sagaline_log::{Fetched, Log, LogError};
+use sagaline_log::{Fetched, LogError};
 use sagaline_partition::KnownRules;
+use sagaline_schemas::Partition;
 use sagaline_schemas::record::Body;
-use sagaline_schemas::{Offset, Partition};
 
 use super::{Finding, Patient};
 use crate::sealed;
@@ -17,8 +17,6 @@ const WHAT: &str = "version";
 const PIECE: i64 = 100_000;
 /// All partitions together are looked through for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long one piece is waited for between two of its records.
-const WAIT: Duration = Duration::from_millis(250);
 
 /// What a partition's log says.
 struct InForce {
@@ -54,7 +52,7 @@ impl Patient<'_> {
         let (start, mut below) = sealed::bounds(self.log, &topic, partition)?;
         while below > start && Instant::now() < deadline {
             let from = start.max(below - PIECE);
-            let Some(records) = piece(self.log, &topic, partition, (from, below), deadline)? else { break };
+            let Some(records) = sealed::read_by(self.log, &topic, partition, (from, below), deadline)? else { break };
             let raise = |fetched: &Fetched| {
                 let body = sealed::proven(self.key, genesis.log_id, partition, &fetched.record.value)?;
                 if let Body::EngineVersion(change) = body { Some(change.version) } else { None }
@@ -66,27 +64,6 @@ impl Patient<'_> {
             below = from;
         }
         Ok(Some(InForce { version: genesis.rules_version, left: below }))
-    }
-}
-
-/// All records of a stretch; none: they did not come in time.
-fn piece(
-    log: &dyn Log,
-    topic: &str,
-    partition: Partition,
-    (from, below): (Offset, Offset),
-    deadline: Instant,
-) -> Result<Option<Vec<Fetched>>, LogError> {
-    let (mut reader, mut records) = (log.reader(topic, partition, from)?, Vec::new());
-    loop {
-        let next = records.last().map_or(from, |last: &Fetched| last.offset + 1);
-        if next >= below {
-            return Ok(Some(records));
-        }
-        if Instant::now() >= deadline {
-            return Ok(None);
-        }
-        reader.poll((below - next) as usize, WAIT, &mut records)?;
     }
 }
 

@@ -254,7 +254,7 @@ fn events_that_were_deleted_unread_are_counted_and_the_rest_is_read() {
     drop(rested);
     (3..10).for_each(|n| placed(&stage, 0, &format!("o-{n}")));
     placed(&stage, 1, "other");
-    stage.simulation.trim("orders", 0, 8).unwrap();
+    stage.log.delete_below("orders", 0, 8).unwrap();
 
     let mut ingress = ingress(&stage);
     turn_for(&stage, &mut ingress, 3_000);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sagaline_partition::EVENTS;
 use sagaline_partition::store::Reader;
 use sagaline_schemas::settings::{Events, Settings};
-use sagaline_schemas::{Offset, Partition};
+use sagaline_schemas::{Millis, Offset, Partition};
 
 use super::is_opened;
 use crate::owner::stop::Stop;
@@ -99,7 +99,8 @@ impl Board {
         let crowds = |channel: &&ChannelStatus| over(channel.outbox) && !rests(&channel.channel);
         let crowded = status.channels.iter().filter(crowds).map(|channel| channel.channel.clone()).collect();
         self.change(|shown| {
-            shown.status = PartitionStatus { restorable: shown.status.restorable, ..status };
+            let PartitionStatus { restorable, restorable_taken_at, .. } = shown.status;
+            shown.status = PartitionStatus { restorable, restorable_taken_at, ..status };
             shown.crowded = crowded;
             if shown.settings.as_ref() != settings {
                 shown.settings = settings.cloned();
@@ -200,13 +201,14 @@ impl Board {
         self.change(|shown| (shown.wanted, shown.made) = (None, None));
     }
 
-    /// What was found out about its checkpoints.
-    pub fn show_kept(&self, restorable: Restorable, refuted: Option<String>) {
+    /// What was found out about its checkpoints, and when the newest verified one was taken.
+    pub fn show_kept(&self, restorable: Restorable, taken_at: Option<Millis>, refuted: Option<String>) {
         self.change(|shown| {
             shown.status.restorable = match restorable {
                 Restorable::From(offset) => Some(offset),
                 Restorable::Never | Restorable::Unknown => None,
             };
+            shown.status.restorable_taken_at = taken_at;
             (shown.restorable, shown.refuted) = (restorable, refuted);
         });
     }

@@ -1,5 +1,6 @@
 //! Whether the inbox is still a topic that sagas may live by, looked at while the node runs: a setting may be changed under it, a partition added, the
-//! topic made anew. What is found halts every partition until it is mended. Losses of records each partition sees by itself (`owner/fold.rs`).
+//! topic made anew. What is found halts every partition until it is mended. While it is whole, copies of what it began with are kept. Losses of
+//! records each partition sees by itself (`owner/fold.rs`).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -63,8 +64,16 @@ impl Fitness {
 
 /// Looks until the node stops.
 pub fn run(common: &Common) {
-    let mut topic_id = None;
+    let (mut topic_id, mut copied) = (None, false);
     while !common.stopping() {
+        // Before anybody deletes a record, on purpose or not.
+        if !copied {
+            let outcome = common.keep_genesis(0..common.inbox.partitions);
+            copied = outcome.is_ok();
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "no copy is kept of what the inbox began with: tried again a little later");
+            }
+        }
         common.fitness.note(look(common, &mut topic_id));
         thread::park_timeout(LOOK_EVERY);
     }

@@ -8,7 +8,6 @@ use std::sync::PoisonError;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sagaline_log::LogError;
 use sagaline_partition::view;
 use sagaline_schemas::{Offset, Partition};
 use sagaline_store::checkpoint::discard;
@@ -19,6 +18,7 @@ use crate::checkpoint::{
     About, Check, CheckpointError, Found, Keeping, Kept, Place, Restorer, Shelf, Standing as Word, bound, upload,
 };
 use crate::owner::Restorable;
+use crate::owner::opening::Identity;
 use crate::{Standing, sealed};
 
 /// How long the owner of a store may take to leave a checkpoint: it does so between two of its turns.
@@ -101,11 +101,8 @@ impl Common {
     }
 
     fn about(&self) -> Result<About, CheckpointError> {
-        let topic = self.names.inbox();
-        let info = self.log.topic(&topic)?.ok_or(LogError::NoTopic { topic })?;
         Ok(About {
-            cluster_id: self.log.cluster_id()?,
-            topic_id: info.id.to_string(),
+            identity: Identity::of(&*self.log, &self.names.inbox())?,
             node: self.options.name.clone(),
             now: self.log.wall_clock(),
         })
@@ -123,6 +120,11 @@ impl Node {
             return Err(NodeError::Stopping);
         }
         Ok(self.common.take(partition)?)
+    }
+
+    /// Whether this node keeps checkpoints.
+    pub fn keeps_checkpoints(&self) -> bool {
+        self.common.options.checkpoints.is_some()
     }
 
     /// Where checkpoints lie, and those of every partition, by its number.
@@ -144,7 +146,7 @@ pub fn keep(common: &Common) {
     let Some(keeping) = &common.options.checkpoints else { return };
     give_way();
     for board in &common.boards {
-        board.show_kept(Restorable::Unknown, None);
+        board.show_kept(Restorable::Unknown, None, None);
     }
     let began = Instant::now();
     each_round(common, keeping, "keeping", |board| keep_one(common, keeping, board, began));
@@ -217,7 +219,8 @@ fn tell(board: &Board, kept: &[Kept]) {
         )),
         Word::Unverified | Word::Verified(_) => None,
     });
-    board.show_kept(newest.map_or(Restorable::Never, |kept| Restorable::From(kept.position())), refuted);
+    let restorable = newest.map_or(Restorable::Never, |kept| Restorable::From(kept.position()));
+    board.show_kept(restorable, newest.map(|kept| kept.manifest.taken_at), refuted);
 }
 
 /// Of a partition without any, the first is due when the node has run for so long.
@@ -237,7 +240,7 @@ fn trim(common: &Common, keeping: &Keeping, board: &Board, kept: &[Kept]) -> Res
     drop(reader);
     let Some(below) = bound(kept, Place { start, vouched }) else { return Ok(start) };
     if start == 0 {
-        sealed::keep_genesis(&*common.log, &common.names, &common.options.key, board.number)?;
+        common.keep_genesis([board.number])?;
     }
     let start = common.log.delete_below(&inbox, board.number, below)?;
     tracing::info!(partition = board.number, start, "the inbox was trimmed: verified checkpoints hold what was before");

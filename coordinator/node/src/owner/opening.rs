@@ -19,6 +19,32 @@ pub struct Origin {
     pub topic_id: Option<String>,
 }
 
+/// What tells an inbox from every other, whatever they are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster.
+    pub cluster_id: String,
+    /// The topic there: another one after it was deleted and made again.
+    pub topic_id: String,
+}
+
+impl Identity {
+    /// That of the inbox that is there now.
+    ///
+    /// # Errors
+    /// `NoTopic` where none is; or when the log does not say.
+    pub fn of(log: &dyn Log, inbox: &str) -> Result<Self, LogError> {
+        let topic = log.topic(inbox)?.ok_or_else(|| LogError::NoTopic { topic: inbox.to_owned() })?;
+        Ok(Self { cluster_id: log.cluster_id()?, topic_id: topic.id.to_string() })
+    }
+}
+
+impl From<Identity> for Origin {
+    fn from(Identity { cluster_id, topic_id }: Identity) -> Self {
+        Self { cluster_id: Some(cluster_id), topic_id: Some(topic_id) }
+    }
+}
+
 /// Which settings a topic must have: name, value, why it matters.
 const NEEDED: [(&str, &str); 5] = [
     ("retention.ms", "-1"),
@@ -103,8 +129,7 @@ pub fn check_store(
     partition: &Partition,
     known: &Origin,
 ) -> Result<Origin, Stop> {
-    let cluster_id = log.cluster_id().map_err(Stop::Log)?;
-    let origin = Origin { cluster_id: Some(cluster_id), topic_id: Some(info.id.to_string()) };
+    let origin = Origin::from(Identity::of(log, &info.name).map_err(Stop::Log)?);
     check_origin(number, known, &origin)?;
     let (start, end) = log
         .reader(&info.name, number, partition.next())

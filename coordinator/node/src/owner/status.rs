@@ -70,6 +70,8 @@ pub struct PartitionStatus {
     pub position: Offset,
     /// The newest verified checkpoint's position; none: there is none, or none are kept.
     pub restorable: Option<Offset>,
+    /// When that one was taken: milliseconds since 1970.
+    pub restorable_taken_at: Option<Millis>,
     /// First offset that the log does not hold yet, as last heard.
     pub log_end: Offset,
     /// Milliseconds since 1970.
@@ -96,6 +98,7 @@ impl PartitionStatus {
             standing: Standing::Opening,
             position: 0,
             restorable: None,
+            restorable_taken_at: None,
             log_end: 0,
             log_time: 0,
             claim: None,

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 const OPENING: &str = r#"{"proof":""#;
 const MIDDLE: &str = r#"","sealed":"#;
 const CLOSING: &str = "}";
+/// What the keys of entries begin with that keep a Genesis.
+const GENESIS: &str = "genesis/";
 /// Digits of a proof.
 const DIGITS: usize = 32;
 
@@ -117,7 +119,7 @@ impl Entry {
 
 /// The key of the entry that keeps a partition's Genesis.
 fn genesis_key(partition: Partition) -> String {
-    format!("genesis/{partition}")
+    format!("{GENESIS}{partition}")
 }
 
 /// The entry that keeps the first record of a partition; none: it is no Genesis of this partition that the key proves.
@@ -127,22 +129,22 @@ pub fn genesis_entry(key: &Key, partition: Partition, value: &[u8]) -> Option<Re
     Some(Entry::Genesis { partition, record }.record(&Seal { key: key.clone(), log_id: genesis.log_id }))
 }
 
-/// The Genesis that an entry keeps; none: it is another entry, or proves nothing.
-pub fn genesis_of(key: &Key, partition: Partition, record: &Record) -> Option<Genesis> {
-    if record.key != genesis_key(partition).as_bytes() {
+/// The Genesis that an entry keeps, and of which partition; none: it is another entry, or proves nothing.
+pub fn genesis_of(key: &Key, record: &Record) -> Option<(Partition, Genesis)> {
+    if !record.key.starts_with(GENESIS.as_bytes()) {
         return None;
     }
     // Which log it is of stands in what it seals: both proofs must hold for that log.
     let text = std::str::from_utf8(&record.value).ok()?;
     let (_, entry) = text.strip_prefix(OPENING)?.split_at_checked(DIGITS)?;
-    let Ok(Entry::Genesis { record: kept, .. }) =
+    let Ok(Entry::Genesis { partition, record: kept }) =
         serde_json::from_str(entry.strip_prefix(MIDDLE)?.strip_suffix(CLOSING)?)
     else {
         return None;
     };
     let genesis = proven_genesis(key, partition, &bytes_of(&kept)?)?;
     Entry::read(record, &Seal { key: key.clone(), log_id: genesis.log_id }).ok()?;
-    Some(genesis)
+    Some((partition, genesis))
 }
 
 fn bytes_of(hexadecimal: &str) -> Option<Vec<u8>> {

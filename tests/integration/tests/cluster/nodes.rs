@@ -1,6 +1,7 @@
 //! Three nodes on one broker, the last of them behind a proxy, and two instances of each service on one PostgreSQL; who publishes for what, and
 //! whether the world is as it should be. Knows no fault.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -72,6 +73,54 @@ impl Cluster {
     /// Waits until each partition has one node that publishes for it, and each node has some.
     pub fn wait_shared(&mut self) -> Result<()> {
         self.wait_owned("a part for each node", &[0, 1, 2], |parts| parts.iter().all(|part| !part.is_empty()))
+    }
+
+    /// Waits until a node with spoilt stores says so and has left the group, or was given no more than it can do, and each partition has one node that
+    /// publishes for it.
+    pub fn wait_published_without(&mut self, node: usize) -> Result<()> {
+        let spoilt = self.form.partitions as usize - 1;
+        self.stack.wait("a node without stores to leave the others its part", |stack| {
+            let node = &mut stack.coordinators[node];
+            if node.ready()?.is_none() {
+                return Ok(None);
+            }
+            let halted = node.partitions()?.iter().filter(|seen| seen.halted().is_some()).count();
+            let settled =
+                node.log()?.contains("left: this node publishes for no partition") || !node.owned()?.is_empty();
+            Ok((halted == spoilt && settled).then_some(()))
+        })?;
+        self.wait_owned("a node for each partition", &[0, 1, 2], |_| true)
+    }
+
+    /// Stores of a node, and where they lie meanwhile: all but that of the last partition, or it would not start.
+    fn stores(&self, node: usize) -> Vec<(PathBuf, PathBuf)> {
+        let data = self.stack.dir().join(&self.stack.coordinators[node].name);
+        let place = |name: &str, number| data.join(format!("{name}-{number}"));
+        (0..self.form.partitions - 1).map(|number| (place("partition", number), place("aside", number))).collect()
+    }
+
+    /// Has files lie where the folders of stores should.
+    pub fn spoil_stores(&self, node: usize) -> Result<()> {
+        for (store, aside) in self.stores(node) {
+            // After an earlier time it lies aside still.
+            if !store.is_symlink() {
+                std::fs::rename(&store, &aside)?;
+            }
+            let file = aside.with_extension("file");
+            std::fs::write(&file, "no folder")?;
+            std::fs::rename(&file, &store)?;
+        }
+        Ok(())
+    }
+
+    /// At once, for each: the node looks again and again, and would make a new store where there is none.
+    pub fn mend_stores(&self, node: usize) -> Result<()> {
+        for (store, aside) in self.stores(node) {
+            let link = aside.with_extension("link");
+            std::os::unix::fs::symlink(&aside, &link)?;
+            std::fs::rename(&link, &store)?;
+        }
+        Ok(())
     }
 
     /// Waits until these nodes have all partitions among themselves, each one once.

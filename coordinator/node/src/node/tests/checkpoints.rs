@@ -13,7 +13,7 @@ use super::{PARTITIONS, PATIENCE, answer_until_ended, key, order, started_as};
 use crate::checkpoint::{Keeping, Vault};
 use crate::owner::stop::Stop;
 use crate::verify::Refold;
-use crate::{Names, Node, NodeError, NodeOptions};
+use crate::{Names, Node, NodeError, NodeOptions, registry};
 
 fn keeping(dir: &Path, trim: bool) -> Keeping {
     let vault = Arc::new(Vault::open(&format!("file://{}/vault", dir.display())).unwrap());
@@ -87,6 +87,34 @@ fn a_node_that_lost_its_disk_goes_on_from_verified_checkpoints_of_a_trimmed_log(
         let verified = refold.verify(&store, &mut base).unwrap();
         assert!(verified.same(), "{verified:?}");
     }
+}
+
+#[test]
+fn a_log_that_somebody_trimmed_below_its_checkpoints_is_opened_and_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, log) = started_as(dir.path(), Some(keeping(dir.path(), false)));
+    (0..5).for_each(|n| order(&node, &format!("a-{n}")));
+    answer_until_ended(&node, &log, 5);
+    let restorable = || node.partitions().iter().map(|partition| partition.status().restorable).collect::<Vec<_>>();
+    wait("verified checkpoints", || restorable().iter().all(Option::is_some));
+    let taken_at = node.partitions()[0].status().restorable_taken_at.unwrap();
+    let age = log.wall_clock() - taken_at;
+    assert!((0..60_000).contains(&age), "{age} ms");
+    let below: Vec<i64> = restorable().into_iter().flatten().collect();
+    wait("copies of its beginnings", || {
+        registry::kept_geneses(&*log, node.names(), &key()).unwrap().len() == PARTITIONS as usize
+    });
+    node.stop().unwrap();
+    for (partition, below) in (0..).zip(below) {
+        assert_eq!(log.delete_below("t.inbox", partition, below).unwrap(), below);
+    }
+    fs::remove_dir_all(dir.path().join("data")).unwrap();
+
+    let node = start(dir.path(), &log, Some(keeping(dir.path(), false))).unwrap();
+    (0..5).for_each(|n| order(&node, &format!("b-{n}")));
+    answer_until_ended(&node, &log, 10);
+    assert!(node.partitions().iter().all(|partition| partition.status().trouble.is_none()));
+    node.stop().unwrap();
 }
 
 #[test]
