@@ -2,56 +2,110 @@
 //! In the reduced search also where they differ only in the order in which effects of parallel branches were decided: what can follow is
 //! then the same but for the order of undoing, and that is held against the path on which the scene was met first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 
 use sagaline_definition::model::{Compensate, Definition, Step, Verb};
 use sagaline_engine::{
-    Asking, Cause, Direction, Effect, Goal, Outcome, Phase, PlaceState, Saga, StepState, Stuck, TimerKind, TimerStart,
-    Tries,
+    Asking, Cause, Direction, Effect, Goal, Outcome, Phase, PlaceState, Probing, Saga, StepState, Stuck, TimerKind,
+    TimerStart, Tries, Undo,
 };
 use sagaline_schemas::wire::{Bytes, Wire};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::moves::Search;
-use crate::scene::{Scene, Setting};
-use crate::world::{Deed, Open, Row};
+use crate::scene::{Scene, Setting, place_of};
+use crate::world::{Deed, Open, Row, World};
 
 /// What a scene is known by.
 pub type Key = u128;
 
 /// The key of a scene.
 pub fn key(setting: &Setting, scene: &Scene, search: Search) -> Key {
-    let mut saga = scene.saga.clone();
-    let order = order(&saga, search);
-    let reduced = search == Search::Reduced;
+    let (mut saga, mut world) = (scene.saga.clone(), scene.world.clone());
     forget_times(&mut saga);
     forget_words(&mut saga);
-    let over = reduced && is_past_its_steps(&saga);
-    if over && !looks_back(setting.definition) {
-        forget_steps(&mut saga);
+    let mut order: Vec<usize> = (0..saga.effects.len()).collect();
+    if search == Search::Reduced {
+        reduce(setting, &mut saga, &mut world);
+        order.retain(|effect| !is_gone(&saga, *effect));
+        order.sort_by_key(|effect| {
+            let of = &saga.effects[*effect];
+            (of.step, of.items.clone(), of.round)
+        });
     }
-    let unread = if reduced { setting.live.forget(&mut saga) } else { BTreeSet::new() };
     renumber(&mut saga, &order);
     let mut bytes = Vec::with_capacity(1024);
     saga.encode(&mut bytes);
     let mut hash = Xxh3::new();
     hash.update(&bytes);
-    for effect in order {
-        let mut deed = scene.world.deeds[effect];
-        if reduced {
-            forget_echoes(&mut deed);
-            if let (Row::Done(_), true) = (deed.row, unread.contains(&scene.saga.effects[effect].step)) {
-                deed.row = Row::Done(0);
+    order.iter().for_each(|effect| world.deeds[*effect].hash(&mut hash));
+    world.decided.iter().for_each(|spot| hash.update(&spot.to_bytes()));
+    hash.update(&[u8::from(world.cancelled)]);
+    hash.digest128()
+}
+
+/// Takes out what makes no difference any more.
+fn reduce(setting: &Setting, saga: &mut Saga, world: &mut World) {
+    if is_past_its_steps(saga) {
+        world.decided.clear();
+        if !looks_back(setting.definition) {
+            forget_steps(saga);
+        }
+    }
+    let unread = setting.live.forget(saga);
+    forget_inputs(saga);
+    world.decided.retain(|spot| place_of(saga, spot).is_some_and(|place| place.round == spot.round));
+    for (effect, deed) in saga.effects.iter().zip(&mut world.deeds) {
+        forget_echoes(deed);
+        if let (Row::Done(_), true) = (deed.row, unread.contains(&effect.step)) {
+            deed.row = Row::Done(0);
+        }
+    }
+    count_rounds_anew(saga, world);
+}
+
+/// Whether an effect is undone and has no place any more, since its step was done again: nobody reads it, and what still comes for it decides
+/// nothing.
+fn is_gone(saga: &Saga, effect: usize) -> bool {
+    let of = &saga.effects[effect];
+    let undone = matches!(of.undo, Undo::Compensated { .. } | Undo::NothingThere) && of.probing == Probing::No;
+    let places = || saga.steps.iter().flat_map(|run| run.state.places());
+    let number = effect as u32;
+    undone && !saga.is_newest(number) && !places().any(|place| effect_of(&place.state) == Some(number))
+}
+
+/// Rounds only tell one run of a place from another: how many there were is counted by the loops, as long as that matters.
+fn count_rounds_anew(saga: &mut Saga, world: &mut World) {
+    let mut rounds: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+    let gone: Vec<bool> = (0..saga.effects.len()).map(|effect| is_gone(saga, effect)).collect();
+    for (effect, _) in saga.effects.iter().zip(&gone).filter(|(_, gone)| !**gone) {
+        rounds.entry(effect.step).or_default().insert(effect.round);
+    }
+    for (step, run) in (0..).zip(&saga.steps) {
+        let of_places = run.state.places().iter().map(|place| place.round);
+        rounds.entry(step).or_default().extend(of_places);
+    }
+    let anew = |step: u32, round: &mut u32| {
+        *round = rounds.get(&step).map_or(0, |rounds| rounds.range(..*round).count() as u32);
+    };
+    saga.effects.iter_mut().for_each(|effect| anew(effect.step, &mut effect.round));
+    for (step, run) in (0..).zip(&mut saga.steps) {
+        if let StepState::Begun { places } = &mut run.state {
+            places.iter_mut().for_each(|place| anew(step, &mut place.round));
+        }
+    }
+    saga.timers.iter_mut().filter_map(|timer| timer.at.as_mut()).for_each(|at| anew(at.step, &mut at.round));
+    world.decided.iter_mut().for_each(|spot| anew(spot.step, &mut spot.round));
+    match &mut saga.phase {
+        Phase::Stuck { stuck: Stuck::Step { spot, .. }, .. } => anew(spot.step, &mut spot.round),
+        Phase::Running { direction } | Phase::Stuck { direction, .. } => {
+            if let Direction::Aside { goal: Goal::Void { spots } } = direction {
+                spots.iter_mut().for_each(|spot| anew(spot.step, &mut spot.round));
             }
         }
-        deed.hash(&mut hash);
+        Phase::Ended { .. } => {}
     }
-    if !over {
-        scene.world.decided.iter().for_each(|spot| hash.update(&spot.to_bytes()));
-    }
-    hash.update(&[u8::from(scene.world.cancelled)]);
-    hash.digest128()
 }
 
 /// Whether nothing that it does from here on depends on where its steps were, but for what the definition reads on the way back.
@@ -87,23 +141,34 @@ fn forget_steps(saga: &mut Saga) {
     }
 }
 
+/// What a command carries decides nothing: it was evaluated when the effect was decided, and participants answer as they like.
+fn forget_inputs(saga: &mut Saga) {
+    for effect in &mut saga.effects {
+        effect.input = Bytes::from("");
+        effect.undo_input = None;
+    }
+}
+
+fn effect_of(state: &PlaceState) -> Option<u32> {
+    match state {
+        PlaceState::Active { effect } | PlaceState::Done { effect } => Some(*effect),
+        PlaceState::Owed { effect, .. } | PlaceState::Held { effect, .. } => *effect,
+        PlaceState::Waiting
+        | PlaceState::Guarded
+        | PlaceState::Queued
+        | PlaceState::Awaiting { .. }
+        | PlaceState::Asking { .. }
+        | PlaceState::Skipped
+        | PlaceState::Continued
+        | PlaceState::Known { .. } => None,
+    }
+}
+
 /// What is under way of an effect whose answer has come can only be answered with the same once more.
 fn forget_echoes(deed: &mut Deed) {
     if deed.row != Row::Empty && (deed.told_done || deed.told_refused || deed.told_void) {
         deed.open[0] = Open::default();
     }
-}
-
-/// Numbers of the effects in the order in which the key has them.
-fn order(saga: &Saga, search: Search) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..saga.effects.len()).collect();
-    if search == Search::Reduced {
-        order.sort_by_key(|effect| {
-            let of = &saga.effects[*effect];
-            (of.step, of.items.clone(), of.round)
-        });
-    }
-    order
 }
 
 fn forget_times(saga: &mut Saga) {
@@ -166,11 +231,12 @@ fn forget_words(saga: &mut Saga) {
     }
 }
 
+/// The effects of that order only, and their numbers everywhere.
 fn renumber(saga: &mut Saga, order: &[usize]) {
-    if order.is_sorted() {
+    if order.len() == saga.effects.len() && order.is_sorted() {
         return;
     }
-    let mut number = vec![0; order.len()];
+    let mut number = vec![0; saga.effects.len()];
     order.iter().enumerate().for_each(|(new, old)| number[*old] = new as u32);
     let effects: Vec<Effect> = order.iter().map(|old| saga.effects[*old].clone()).collect();
     saga.effects = effects;

@@ -3,69 +3,115 @@
 use std::collections::BTreeSet;
 
 use sagaline_definition::Expr;
-use sagaline_definition::model::{Compensate, Definition, Sleep, Step, Template, Verb, Word};
-use sagaline_engine::{Outcome, PlaceState, Saga, StepState};
+use sagaline_definition::model::{BackTo, Compensate, Definition, Sleep, Step, Template, Verb, Word};
+use sagaline_engine::{Direction, Goal, Loop, LoopFrom, Outcome, PlaceState, Saga, StepState};
 use sagaline_schemas::wire::Bytes;
 
 /// Who reads a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Readers {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reader {
     /// Something that may be looked at at any time.
-    Always,
-    /// These steps, while they are not settled.
-    Steps(BTreeSet<usize>),
+    Anything,
+    /// A step, until it is settled.
+    Step(usize),
+    /// An approval, until what it decides about has begun: is what was shown still true?
+    Approval(usize),
+    /// A reaction.
+    Rule(usize),
 }
 
-/// Who reads what.
+/// Who sends work back.
+#[derive(Clone, Copy, Debug)]
+struct Back {
+    /// A step, by one of its words, or a reaction.
+    by: Reader,
+    /// The step at which work begins again.
+    to: usize,
+}
+
+type Readers = BTreeSet<Reader>;
+
+/// Who reads what, and who sends back where.
 #[derive(Clone, Debug)]
 pub struct Live {
     input: Readers,
     steps: Vec<Readers>,
+    /// What probes find, by step.
+    probes: Vec<Readers>,
     facts: Vec<Readers>,
+    backs: Vec<Back>,
+    /// By reaction: the step before whose beginning it is looked at; none: at any time.
+    rules: Vec<Option<usize>>,
+    /// By step: itself and all that stand after it.
+    onwards: Vec<BTreeSet<usize>>,
+    /// By step: those that stand right after it.
+    next: Vec<Vec<usize>>,
 }
 
 impl Live {
-    /// Looks through all expressions of a definition. Where work may go back, everything may be read again.
+    /// Looks through all expressions and words of a definition.
     pub fn of(definition: &Definition) -> Self {
-        let first = if goes_back(definition) { Readers::Always } else { Readers::Steps(BTreeSet::new()) };
+        let count = definition.steps.len();
+        let next = |step: usize| (0..count).filter(|after| definition.steps[*after].after.contains(&step)).collect();
+        let next: Vec<Vec<usize>> = (0..count).map(next).collect();
         let mut live = Self {
-            input: first.clone(),
-            steps: vec![first.clone(); definition.steps.len()],
-            facts: vec![first; definition.facts.len()],
+            input: Readers::new(),
+            steps: vec![Readers::new(); count],
+            probes: vec![Readers::new(); count],
+            facts: vec![Readers::new(); definition.facts.len()],
+            backs: backs(definition),
+            rules: definition.react.iter().map(|rule| rule.between.map(|(_, last)| last)).collect(),
+            onwards: (0..count).map(|step| onwards(step, &next)).collect(),
+            next,
         };
-        for rule in &definition.react {
-            live.read(definition, None, &rule.condition);
+        for (number, rule) in definition.react.iter().enumerate() {
+            live.read(definition, Reader::Rule(number), &rule.condition);
         }
         for check in definition.ensure.completed.iter().chain(&definition.ensure.compensated) {
-            live.read(definition, None, &check.condition);
+            live.read(definition, Reader::Anything, &check.condition);
         }
         for fact in &definition.facts {
             let asked = fact.ask.iter().flat_map(|ask| ask.with.exprs());
-            fact.of.iter().chain(asked).for_each(|expr| live.read(definition, None, expr));
+            fact.of.iter().chain(asked).for_each(|expr| live.read(definition, Reader::Anything, expr));
         }
         for (number, step) in definition.steps.iter().enumerate() {
-            exprs_of(step).into_iter().for_each(|expr| live.read(definition, Some(number), expr));
-            later_exprs_of(step).into_iter().for_each(|expr| live.read(definition, None, expr));
+            exprs_of(step).into_iter().for_each(|expr| live.read(definition, Reader::Step(number), expr));
+            undo_exprs_of(step).into_iter().for_each(|expr| live.read(definition, Reader::Anything, expr));
+            if let Verb::Approve(approve) = &step.verb
+                && let Some(void_if) = &approve.void_if
+            {
+                let shown = approve.show.exprs();
+                shown.into_iter().chain([void_if]).for_each(|expr| {
+                    live.read(definition, Reader::Approval(number), expr);
+                });
+            }
         }
         live
     }
 
-    fn read(&mut self, definition: &Definition, by: Option<usize>, expr: &Expr) {
+    fn read(&mut self, definition: &Definition, by: Reader, expr: &Expr) {
         for name in expr.names() {
             match name.as_str() {
-                "input" => note(&mut self.input, by),
+                "input" => _ = self.input.insert(by),
                 "facts" => {
                     let members = expr.members("facts");
                     for (fact, readers) in definition.facts.iter().zip(&mut self.facts) {
                         if members.as_ref().is_none_or(|members| members.contains(&fact.fact)) {
-                            note(readers, by);
+                            readers.insert(by);
                         }
                     }
                 }
-                "probe" => self.steps.iter_mut().for_each(|readers| note(readers, by)),
+                "probe" => {
+                    let members = expr.members("probe");
+                    for (step, readers) in definition.steps.iter().zip(&mut self.probes) {
+                        if members.as_ref().is_none_or(|members| members.contains(&step.step)) {
+                            readers.insert(by);
+                        }
+                    }
+                }
                 step => {
                     if let Some(step) = definition.step_index(step) {
-                        note(&mut self.steps[step], by);
+                        self.steps[step].insert(by);
                     }
                 }
             }
@@ -74,11 +120,8 @@ impl Live {
 
     /// Takes out of the saga what nobody reads any more. Gives the steps whose results were taken out.
     pub fn forget(&self, saga: &mut Saga) -> BTreeSet<u32> {
-        let settled: Vec<bool> = saga.steps.iter().map(|run| run.state.is_settled()).collect();
-        let dead = |readers: &Readers| match readers {
-            Readers::Always => false,
-            Readers::Steps(steps) => steps.iter().all(|step| settled.get(*step) == Some(&true)),
-        };
+        let ahead = self.ahead(saga);
+        let dead = |readers: &Readers| !readers.iter().any(|reader| ahead.may_read(self, *reader));
         if dead(&self.input) {
             saga.input = Bytes::from("");
         }
@@ -93,7 +136,15 @@ impl Live {
             if let (true, Outcome::Succeeded { result }) = (forgotten.contains(&effect.step), &mut effect.outcome) {
                 *result = Bytes::from("");
             }
+            if self.probes.get(effect.step as usize).is_some_and(dead) {
+                effect.probed = None;
+            }
         }
+        let goes_back = |loops: &Loop| match loops.from {
+            LoopFrom::Step { step, .. } => ahead.may_read(self, Reader::Step(step as usize)),
+            LoopFrom::Reaction { rule } => ahead.may_read(self, Reader::Rule(rule as usize)),
+        };
+        saga.loops.retain(goes_back);
         for step in &forgotten {
             let Some(StepState::Begun { places }) = saga.steps.get_mut(*step as usize).map(|run| &mut run.state) else {
                 continue;
@@ -106,19 +157,95 @@ impl Live {
         }
         forgotten
     }
-}
 
-fn note(readers: &mut Readers, by: Option<usize>) {
-    match (readers, by) {
-        (readers, None) => *readers = Readers::Always,
-        (Readers::Steps(steps), Some(by)) => drop(steps.insert(by)),
-        (Readers::Always, Some(_)) => {}
+    /// What may still run. Whoever sends work back lets everything from there on run again, those who send back included.
+    fn ahead(&self, saga: &Saga) -> Ahead {
+        let steps = || saga.steps.iter().map(|run| &run.state);
+        let mut ahead = Ahead {
+            open: steps().map(|state| !state.is_settled()).collect(),
+            waiting: steps().map(|state| matches!(state, StepState::Waiting)).collect(),
+        };
+        match saga.direction() {
+            Some(Direction::Forward) => {}
+            Some(Direction::Aside { goal: Goal::Again { step, .. } }) => ahead.again(&self.onwards[*step as usize]),
+            Some(Direction::Aside { goal: Goal::Void { .. } }) => {}
+            Some(Direction::Ensure { cause: None, .. }) => {}
+            Some(Direction::Back { .. } | Direction::Ensure { .. } | Direction::Over { .. }) | None => {
+                return Ahead::default();
+            }
+        }
+        for _ in &self.backs {
+            for back in &self.backs {
+                if ahead.may_read(self, back.by) {
+                    ahead.again(&self.onwards[back.to]);
+                }
+            }
+        }
+        ahead
     }
 }
 
-fn goes_back(definition: &Definition) -> bool {
-    let back = |word: &Word| matches!(word, Word::BackTo(_));
-    definition.react.iter().any(|rule| back(&rule.then)) || definition.steps.iter().flat_map(words_of).any(back)
+/// What may still run of a saga: by step. Nothing of one that undoes or has ended.
+#[derive(Default)]
+struct Ahead {
+    /// It is not settled, or may run again.
+    open: Vec<bool>,
+    /// It has not begun, or may begin again.
+    waiting: Vec<bool>,
+}
+
+impl Ahead {
+    fn again(&mut self, steps: &BTreeSet<usize>) {
+        for step in steps {
+            for of in [&mut self.open, &mut self.waiting] {
+                if let Some(of) = of.get_mut(*step) {
+                    *of = true;
+                }
+            }
+        }
+    }
+
+    fn may_read(&self, live: &Live, reader: Reader) -> bool {
+        let is = |of: &[bool], step: usize| of.get(step) == Some(&true);
+        let goes_on = !self.open.is_empty();
+        match reader {
+            Reader::Anything => true,
+            Reader::Step(step) => is(&self.open, step),
+            Reader::Approval(step) => {
+                let next = &live.next[step];
+                is(&self.open, step) || goes_on && next.iter().all(|next| is(&self.waiting, *next))
+            }
+            Reader::Rule(rule) => goes_on && live.rules[rule].is_none_or(|last| is(&self.waiting, last)),
+        }
+    }
+}
+
+fn onwards(first: usize, next: &[Vec<usize>]) -> BTreeSet<usize> {
+    let mut found = BTreeSet::from([first]);
+    let mut ahead = vec![first];
+    while let Some(step) = ahead.pop() {
+        ahead.extend(next[step].iter().filter(|next| found.insert(**next)));
+    }
+    found
+}
+
+fn backs(definition: &Definition) -> Vec<Back> {
+    let to = |word: &Word| match word {
+        Word::BackTo(BackTo { step, .. }) => Some(*step),
+        Word::Continue | Word::Skip | Word::Compensate | Word::Hold | Word::Stuck => None,
+    };
+    let of_step = |(number, step)| {
+        words_of(step)
+            .into_iter()
+            .filter_map(to)
+            .map(move |to| Back { by: Reader::Step(number), to })
+            .collect::<Vec<_>>()
+    };
+    let of_rules = definition.react.iter().enumerate().flat_map(|(number, rule)| {
+        let words = [&rule.then, &rule.after_pivot].into_iter().filter_map(to);
+        words.map(move |to| Back { by: Reader::Rule(number), to })
+    });
+    definition.steps.iter().enumerate().flat_map(of_step).chain(of_rules).collect()
 }
 
 fn words_of(step: &Step) -> Vec<&Word> {
@@ -152,18 +279,14 @@ fn exprs_of(step: &Step) -> Vec<&Expr> {
     exprs
 }
 
-/// What a step reads when it is settled already: to be undone, or to see whether what was approved is still true.
-fn later_exprs_of(step: &Step) -> Vec<&Expr> {
+/// What a step reads to be undone.
+fn undo_exprs_of(step: &Step) -> Vec<&Expr> {
     match &step.verb {
         Verb::Call(call) => match &call.compensate {
             Compensate::By { with, .. } => with.iter().flat_map(Template::exprs).collect(),
             Compensate::Never | Compensate::Reads => Vec::new(),
         },
         Verb::Saga(child) => child.key.iter().flat_map(Template::exprs).collect(),
-        Verb::Approve(approve) => match approve.void_if {
-            Some(ref void_if) => approve.show.exprs().into_iter().chain([void_if]).collect(),
-            None => Vec::new(),
-        },
-        Verb::Sleep(_) | Verb::Wait(_) | Verb::Until(_) | Verb::Decide(_) => Vec::new(),
+        Verb::Sleep(_) | Verb::Wait(_) | Verb::Until(_) | Verb::Approve(_) | Verb::Decide(_) => Vec::new(),
     }
 }

@@ -173,7 +173,7 @@ fn at_rest_something_is_awaited(saga: &Saga) -> Result<(), Violation> {
         Phase::Running { direction: Direction::Over { .. } } => false,
         Phase::Running { direction: Direction::Ensure { .. } } => {
             let probes = saga.effects.iter().any(|effect| effect.probing != Probing::No);
-            probes || saga.timers.iter().any(|timer| timer.kind == TimerKind::Ensure)
+            saga.held.is_some() || probes || saga.timers.iter().any(|timer| timer.kind == TimerKind::Ensure)
         }
         Phase::Stuck { .. } | Phase::Ended { .. } => true,
     };

@@ -1,7 +1,7 @@
 //! Probes: what became of an effect that nobody answered for, and whether the world is as it should be before an end.
 
 use expect_test::expect;
-use sagaline_definition::model::{Check, Definition, Word};
+use sagaline_definition::model::{Check, Definition, Reaction, Word};
 use sagaline_schemas::Value;
 
 use super::stage::{back_to, call_mut, chain, check, expr, fact};
@@ -275,6 +275,29 @@ fn what_was_found_of_an_earlier_round_is_no_answer() {
             time a       -> stuck: what must hold before its end does not: probe.a.sum == 0: no member `sum` in null
             retry        -> goes on, probe-a@1#3
             probed a no {"sum":0} -> Compensated
+        "#]],
+    );
+}
+
+/// Held by a reaction, it waits for people also once the time for the end is up; then all is looked at anew.
+// shows: react.after_pivot x timeout
+#[test]
+fn a_reaction_may_hold_it_before_its_end() {
+    let mut made = ensured(20_000);
+    let condition = expr("facts.n > 1");
+    made.react = vec![Reaction { condition, between: None, then: Word::Hold, after_pivot: Word::Hold }];
+    check(
+        &made,
+        "ok a; ok b; probed a yes {\"sum\":5}; told n 2; ensure; release; probed a yes {\"sum\":2}",
+        &expect![[r#"
+            start        -> a
+            ok a         -> b
+            ok b         -> probe-a
+            probed a yes {"sum":5} ->
+            told n 2     ->
+            ensure       ->
+            release      -> probe-a#2
+            probed a yes {"sum":2} -> Completed
         "#]],
     );
 }
