@@ -157,7 +157,11 @@ impl Partition {
 
     /// A start beside a saga that goes forward is a repeat. Beside one that does not it is another one, where the definition takes another at
     /// all, and it is taken from nobody's hand later: it is set aside, where a person sees it and it can be sent again.
-    fn why_too_early(&mut self, definition: &Definition, holder: SagaId) -> Result<Option<&'static str>, Halt> {
+    pub(crate) fn why_too_early(
+        &mut self,
+        definition: &Definition,
+        holder: SagaId,
+    ) -> Result<Option<&'static str>, Halt> {
         if definition.start.again == Again::Never {
             return Ok(None);
         }

@@ -364,6 +364,23 @@ fn a_start_that_comes_too_early_is_set_aside_as_it_came() {
     }
 }
 
+// shows: start.again x late success
+#[test]
+fn a_start_beside_one_that_ended_and_waits_for_a_person_is_set_aside() {
+    let (mut definition, contract) = chain(&["a"]);
+    definition.start.again = Again::Ended;
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    stage.start("k");
+    let (first, wanted) = (stage.saga("k").id, stage.command("a"));
+    stage.cancel(1, "k");
+    stage.answer("un-a", Answer::NothingThere(NothingThere {}));
+    stage.raw(reply(&wanted, Answer::Succeeded(Succeeded { result: Bytes::from("{}") })));
+    stage.start("k");
+    let why = "has ended and waits for a person: a start is taken again when it is settled";
+    assert_eq!(refused(&stage), format!("Refused: the saga {first} of the key \"k\" {why}\n"));
+    stage.refolds_alike();
+}
+
 /// What is done after all is the business of the saga that wanted it, not of the key's next one.
 // shows: start.again x late success
 #[test]
