@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use sagaline_definition::Definition;
-use sagaline_definition::model::{FactClause, Verb};
-use sagaline_engine::{Input, told};
+use sagaline_definition::model::{Again, FactClause, Verb};
+use sagaline_engine::{Direction, Input, told};
 use sagaline_schemas::hash::{Preimage, alias_home};
 use sagaline_schemas::output::ParkedReason;
 use sagaline_schemas::record::{ClauseKind, Event, EventOrigin, Target};
@@ -143,9 +143,41 @@ impl Partition {
         let traceparent = told.event.traceparent.clone();
         let knock = Knock { definition: target.definition, key: target.key.clone(), traceparent, parent: None, index };
         Ok(match self.knock(definition, knock, || input_of(definition, told.data))? {
-            Opened::Begun(_) | Opened::Exists(_) => Ok(()),
+            Opened::Begun(_) => Ok(()),
+            Opened::Exists(holder) => match self.why_too_early(definition, holder)? {
+                Some(why) => {
+                    let detail = format!("the saga {holder} of the key {:?} {why}", target.key);
+                    Err((ParkedReason::Refused, detail))
+                }
+                None => Ok(()),
+            },
             Opened::Refused(unfit) => Err(unfit),
         })
+    }
+
+    /// A start beside a saga that goes forward is a repeat. Beside one that does not it is another one, where the definition takes another at
+    /// all, and it is taken from nobody's hand later: it is set aside, where a person sees it and it can be sent again.
+    pub(crate) fn why_too_early(
+        &mut self,
+        definition: &Definition,
+        holder: SagaId,
+    ) -> Result<Option<&'static str>, Halt> {
+        if definition.start.again == Again::Never {
+            return Ok(None);
+        }
+        Ok(self.over.saga(holder)?.and_then(|saga| match saga.direction() {
+            Some(Direction::Forward | Direction::Aside { .. }) => None,
+            Some(Direction::Back { .. } | Direction::Ensure { cause: Some(_), .. }) => {
+                Some("is still going back: a start is taken again when it has ended")
+            }
+            Some(Direction::Ensure { cause: None, .. }) => {
+                Some("has not ended yet: a start is taken again when it has ended")
+            }
+            Some(Direction::Over { .. }) => {
+                Some("has ended and waits for a person: a start is taken again when it is settled")
+            }
+            None => Some("has ended and is kept for its parent: a start is taken again when the parent has ended"),
+        }))
     }
 
     /// For one saga, which may live, or not yet.

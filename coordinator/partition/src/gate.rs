@@ -22,8 +22,10 @@ pub const FIRST_WAIT: Millis = 1_000;
 pub const LAST_WAIT: Millis = 60_000;
 /// Longest wait that a participant's own word may ask for, milliseconds: an hour. A wrong word must not close a door for days.
 pub const LONGEST_WISH: Millis = 3_600_000;
-/// Thousandths of a command: what the bucket counts.
-const ONE: i64 = 1_000;
+/// Milliseconds in which the rate's commands may go.
+const SECOND: Millis = 1_000;
+/// How late it may be looked at a full bucket, where a second's worth is hardly a command, without losing what came in meanwhile.
+const LATE: Millis = 100;
 
 wire_struct! {
     /// What stands before a participant, a definition's sagas, or all sagas.
@@ -38,7 +40,7 @@ wire_struct! {
         pub limits: GateLimits,
         /// Commands without an answer, of sagas whose contract limits them.
         pub in_flight: u32,
-        /// What may go at once by the rate, thousandths of a command.
+        /// What may go at once by the rate, in parts of a command: `GateLimits::one` of them are one.
         pub bucket: i64,
         /// Log time up to which the bucket is filled.
         pub filled_at: Millis,
@@ -84,13 +86,29 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// What a contract allows; none: no limit.
+    /// What of a contract's limits is this partition's; none: no limit.
     #[derive(Default, Copy)]
     pub struct GateLimits {
-        /// Commands without an answer.
+        /// Commands without an answer, of this partition.
         pub in_flight: Option<u32>,
-        /// Commands a second.
+        /// Commands a second, of all partitions together.
         pub rate: Option<u32>,
+        /// How many partitions the rate is shared by. Each counts in its own small parts: nothing is lost by rounding.
+        pub among: u32,
+    }
+}
+
+impl GateLimits {
+    /// What one of so many partitions may take of a contract's limits: the shares add up to the whole, but each takes one command at least.
+    pub fn share(in_flight: Option<u32>, rate: Option<u32>, partition: u32, among: u32) -> Self {
+        let among = among.max(1);
+        let share = |whole: u32| (whole / among + u32::from(partition < whole % among)).max(1);
+        Self { in_flight: in_flight.map(share), rate, among }
+    }
+
+    /// A command as the bucket counts it: in a millisecond, `rate` parts come in.
+    fn one(&self) -> i64 {
+        SECOND * i64::from(self.among.max(1))
     }
 }
 
@@ -166,9 +184,9 @@ impl Gate {
         if let Circuit::Open { next, wait, .. } = &mut self.circuit {
             (*next, *wait) = (now.saturating_add(*wait), wait.saturating_mul(2).min(LAST_WAIT));
         }
-        self.fill(now);
         if self.limits.rate.is_some() {
-            self.bucket -= ONE;
+            self.bucket = self.filled(now) - self.limits.one();
+            self.filled_at = now;
         }
         if self.limits.in_flight.is_some() {
             self.in_flight += 1;
@@ -183,7 +201,8 @@ impl Gate {
             Circuit::Open { next, .. } => return self.paused.is_none() && now >= next,
             Circuit::Closed { .. } => self.paused.is_none(),
         };
-        open && self.limits.in_flight.is_none_or(|most| self.in_flight < most.max(1)) && self.filled(now) >= ONE
+        open && self.limits.in_flight.is_none_or(|most| self.in_flight < most.max(1))
+            && self.filled(now) >= self.limits.one()
     }
 
     /// Whether anybody waits before it.
@@ -284,7 +303,7 @@ impl Gate {
             Circuit::Open { next, .. } => Some(next.max(soon)),
             Circuit::Closed { .. } if self.limits.in_flight.is_some_and(|most| self.in_flight >= most.max(1)) => None,
             Circuit::Closed { .. } => {
-                let missing = (ONE - self.filled(now)).max(0);
+                let missing = (self.limits.one() - self.filled(now)).max(0);
                 let rate = i64::from(self.limits.rate.unwrap_or(1).max(1));
                 Some(soon.max(now.saturating_add((missing + rate - 1) / rate)))
             }
@@ -298,16 +317,12 @@ impl Gate {
         *self == silent && self.limits.rate.is_none()
     }
 
-    /// The bucket holds a second's worth at most.
+    /// The bucket holds a second's worth at most, or one command and a little where that is more.
     fn filled(&self, now: Millis) -> i64 {
-        let Some(rate) = self.limits.rate.map(|rate| i64::from(rate.max(1))) else { return ONE };
-        let elapsed = now.saturating_sub(self.filled_at).clamp(0, ONE);
-        (self.bucket + rate * elapsed).min(rate * ONE)
-    }
-
-    fn fill(&mut self, now: Millis) {
-        self.bucket = self.filled(now);
-        self.filled_at = now;
+        let one = self.limits.one();
+        let Some(rate) = self.limits.rate.map(|rate| i64::from(rate.max(1))) else { return one };
+        let elapsed = now.saturating_sub(self.filled_at).max(0);
+        self.bucket.saturating_add(rate.saturating_mul(elapsed)).min((rate * SECOND).max(one + rate * LATE))
     }
 }
 
@@ -316,6 +331,8 @@ mod tests {
     //! The table, cell by cell.
 
     use super::*;
+
+    const HOUR: Millis = 3_600_000;
 
     fn down(now: Millis) -> Gate {
         let mut gate = Gate::default();
@@ -326,7 +343,11 @@ mod tests {
     }
 
     fn limited(in_flight: Option<u32>, rate: Option<u32>) -> Gate {
-        Gate { limits: GateLimits { in_flight, rate }, ..Gate::default() }
+        shared(in_flight, rate, 0, 1)
+    }
+
+    fn shared(in_flight: Option<u32>, rate: Option<u32>, partition: u32, among: u32) -> Gate {
+        Gate { limits: GateLimits::share(in_flight, rate, partition, among), ..Gate::default() }
     }
 
     #[test]
@@ -408,6 +429,51 @@ mod tests {
         assert_eq!([went(1_000), went(1_000), went(1_250), went(1_600), went(9_000_000)], [4, 0, 1, 1, 4]);
         gate.held = 3;
         assert_eq!(gate.next_call(9_000_000), Some(9_000_250));
+    }
+
+    #[test]
+    fn shares_of_what_is_in_flight_add_up_to_the_whole_and_are_one_at_least() {
+        for (whole, among) in [(200, 16), (7, 3), (16, 16), (3, 1), (u32::MAX, 5), (17, 16)] {
+            let share = |partition| GateLimits::share(Some(whole), None, partition, among).in_flight.unwrap();
+            let shares: Vec<u32> = (0..among).map(share).collect();
+            assert_eq!(shares.iter().map(|share| u64::from(*share)).sum::<u64>(), u64::from(whole), "{shares:?}");
+            assert!(shares.is_sorted_by(|a, b| a == b || *a == b + 1), "the first take what is left over: {shares:?}");
+        }
+        let few = |partition| GateLimits::share(Some(2), None, partition, 16).in_flight;
+        assert!(
+            (0..16).all(|partition| few(partition) == Some(1)),
+            "a partition that may send nothing would stand still"
+        );
+    }
+
+    #[test]
+    fn shares_of_a_rate_add_up_to_the_whole_to_the_last_command() {
+        for (rate, among) in [(50, 16), (7, 3), (1, 16), (3, 7)] {
+            let went = (0..among).map(|partition| {
+                let mut gate = shared(None, Some(rate), partition, among);
+                (1..=336_000).filter(|now| gate.admit(*now, true)).count()
+            });
+            assert_eq!(went.sum::<usize>(), rate as usize * 336, "{rate} a second among {among}, 336 seconds");
+        }
+    }
+
+    #[test]
+    fn who_has_less_than_one_a_second_saves_up_for_one_and_no_more() {
+        let mut gate = shared(None, Some(1), 3, 16);
+        assert!(gate.admit(HOUR, true) && !gate.admit(HOUR, true));
+        gate.held = 1;
+        assert_eq!(gate.next_call(HOUR), Some(HOUR + 16_000 - LATE));
+        assert!(!gate.admit(HOUR + 15_899, true) && gate.admit(HOUR + 15_900, true));
+        assert!(gate.admit(i64::MAX, true) && !gate.admit(i64::MAX, true));
+    }
+
+    #[test]
+    fn who_is_not_limited_takes_nothing_of_the_rate() {
+        let mut gate = shared(None, Some(2), 0, 4);
+        let limits = std::mem::take(&mut gate.limits);
+        assert!((0..100).all(|_| gate.admit(1_000, true)));
+        gate.limits = limits;
+        assert!(gate.admit(2_000, true) && !gate.admit(2_000, true), "half a command a second: one in two");
     }
 
     #[test]

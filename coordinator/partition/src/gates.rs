@@ -23,7 +23,7 @@ use crate::store::{Family, Read, StoreError};
 /// Sagas called at once, where no limit of a contract says less.
 const CALLED_AT_ONCE: usize = 50;
 
-/// Limits of the participants that a definition uses and whose contracts limit them.
+/// This partition's share in the limits of the participants that a definition uses and whose contracts limit them.
 pub(crate) type Limited = Arc<BTreeMap<String, GateLimits>>;
 
 /// What stands before a participant.
@@ -186,8 +186,8 @@ impl Partition {
             let limits = Contract::from_normal_form(&known.normal_form).map(|contract| contract.limits);
             let limits = limits.map_err(|_| corrupt("contracts"))?;
             if limits.in_flight.is_some() || limits.rate.is_some() {
-                let limits = GateLimits { in_flight: limits.in_flight, rate: limits.rate };
-                limited.insert(participant.clone(), limits);
+                let share = GateLimits::share(limits.in_flight, limits.rate, self.number, self.begun().partitions);
+                limited.insert(participant.clone(), share);
             }
         }
         let limited = Arc::new(limited);

@@ -91,7 +91,9 @@ impl Partition {
         match self.knock(&definition, knock, || Ok(input.into()))? {
             Opened::Begun(_) => Ok(()),
             Opened::Exists(holder) => {
-                let reason = format!("the key {key:?} of {} belongs to the saga {holder}", definition.saga);
+                let why = self.why_too_early(&definition, holder)?.map(|why| format!(", which {why}"));
+                let of = &definition.saga;
+                let reason = format!("the key {key:?} of {of} belongs to the saga {holder}{}", why.unwrap_or_default());
                 self.not_started(parent_partition, parent, reason)
             }
             Opened::Refused((_, detail)) => self.not_started(parent_partition, parent, detail),

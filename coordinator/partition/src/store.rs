@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// The version of the keys and values that the fold writes. Raised with every change to one of them: a store of another version is
 /// rebuilt from the log, never misread.
-pub const FORMAT: u32 = 8;
+pub const FORMAT: u32 = 9;
 
 /// The families of keys. The discriminant is part of the state digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -1,7 +1,7 @@
 //! `for_each`: items at once, enough of them, one that fails, the way back over items and branches.
 
 use expect_test::expect;
-use sagaline_definition::model::{Compensate, Definition, ForEach, Word};
+use sagaline_definition::model::{Compensate, Definition, ForEach, Guard, Word};
 
 use super::stage::{back_to, call_mut, chain, check, child, definition, expr, fact};
 
@@ -181,6 +181,45 @@ fn enough_is_enough() {
         undone b/0   -> un-a
         undone a     -> Cancelled
     "#]],
+    );
+}
+
+/// The word of the step says what becomes of an item, and nothing counts again at the end: a guard behind it does, where somebody wants it.
+// shows: for_each.enough x refusal, timeout
+#[test]
+fn fewer_than_enough_are_what_there_is() {
+    let mut made = each("[1, 2, 3]", 3, Some(2));
+    call_mut(&mut made, 1).refused_else = Word::Skip;
+    call_mut(&mut made, 1).failed = Word::Continue;
+    let condition = expr("b.filter(done, done != null).size() >= 2");
+    made.steps[2].guard = Some(Guard { condition, otherwise: Word::Compensate });
+    check(
+        &made,
+        "ok a; no b/0; silence b/1; ok b/2; undone b/2; undone b/1; undone a",
+        &expect![[r#"
+            start        -> a
+            ok a         -> b/0(10), b/1(20), b/2(30)
+            no b/0       -> skips b/0
+            sent b/1     ->
+            time b/1     ->
+            wait b/1     -> b/1#2(20)
+            sent b/1     ->
+            time b/1     -> continues b/1
+            ok b/2       -> turns back, un-b/2(30)
+            undone b/2   -> un-b/1(20)
+            undone b/1   -> un-a
+            undone a     -> Compensated
+        "#]],
+    );
+    check(
+        &each("[1]", 3, Some(2)),
+        "ok a; ok b/0; ok c",
+        &expect![[r#"
+            start        -> a
+            ok a         -> b/0(10)
+            ok b/0       -> c([1])
+            ok c         -> Completed
+        "#]],
     );
 }
 

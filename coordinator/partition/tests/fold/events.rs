@@ -321,10 +321,15 @@ fn a_key_begins_again_after_any_end() {
         stage.start("k");
         let first = stage.saga("k").id;
         for happens in way {
+            let (phase, parked) = (stage.phase("k"), stage.parked().len());
             stage.start("k");
-            assert_eq!(stage.saga("k").id, first, "it is not over: {}", stage.phase("k"));
+            assert_eq!(stage.saga("k").id, first, "it is not over: {phase}");
+            assert_eq!(stage.parked().len() - parked, usize::from(!phase.contains("Forward")), "{phase}");
             happens(&mut stage);
         }
+        let too_early =
+            format!("the saga {first} of the key \"k\" is still going back: a start is taken again when it has ended");
+        assert!(stage.parked().iter().all(|parked| parked.detail == too_early), "{}", refused(&stage));
         assert!(stage.phase("k").contains(&format!("Ended {{ end: {end}")), "{}", stage.phase("k"));
         stage.start("k");
         assert_ne!(stage.saga("k").id, first, "after {end}");
@@ -332,6 +337,48 @@ fn a_key_begins_again_after_any_end() {
         assert_eq!(stage.partition.meta().unwrap().counters.repeated_starts, way.len() as i64);
         stage.refolds_alike();
     }
+}
+
+/// It is no repeat: what nobody takes later must not be lost without a word. Sent again when the last one is over, it begins another one.
+// shows: start.again x cancel
+#[test]
+fn a_start_that_comes_too_early_is_set_aside_as_it_came() {
+    for again in [Again::Never, Again::Ended] {
+        let (mut definition, contract) = chain(&["a"]);
+        definition.start.again = again;
+        let mut stage = Stage::of(genesis(), &[definition], &contract);
+        stage.start("k");
+        stage.start("k");
+        assert!(stage.parked().is_empty(), "beside one that goes forward it is a repeat");
+        stage.cancel(1, "k");
+        let at = stage.start("k");
+        let parked = stage.parked();
+        match again {
+            Again::Never => assert!(parked.is_empty(), "one saga for a key: it will never begin"),
+            Again::Ended => {
+                assert_eq!(parked.len(), 1);
+                assert_eq!((parked[0].offset, parked[0].body.as_ref()), (at, &stage.log[at as usize].1[..]));
+            }
+        }
+        stage.refolds_alike();
+    }
+}
+
+// shows: start.again x late success
+#[test]
+fn a_start_beside_one_that_ended_and_waits_for_a_person_is_set_aside() {
+    let (mut definition, contract) = chain(&["a"]);
+    definition.start.again = Again::Ended;
+    let mut stage = Stage::of(genesis(), &[definition], &contract);
+    stage.start("k");
+    let (first, wanted) = (stage.saga("k").id, stage.command("a"));
+    stage.cancel(1, "k");
+    stage.answer("un-a", Answer::NothingThere(NothingThere {}));
+    stage.raw(reply(&wanted, Answer::Succeeded(Succeeded { result: Bytes::from("{}") })));
+    stage.start("k");
+    let why = "has ended and waits for a person: a start is taken again when it is settled";
+    assert_eq!(refused(&stage), format!("Refused: the saga {first} of the key \"k\" {why}\n"));
+    stage.refolds_alike();
 }
 
 /// What is done after all is the business of the saga that wanted it, not of the key's next one.

@@ -9,10 +9,12 @@ use sagaline_definition::{Contract, Definition};
 use sagaline_engine::{Cause, Phase, Saga};
 use sagaline_partition::view;
 use sagaline_schemas::command::Command;
+use sagaline_schemas::hash::partition_of;
 use sagaline_schemas::record::{Answer, Compensated, End, Failed, Genesis, Kind, Succeeded};
 use sagaline_schemas::request::{PauseRequest, RequestBody, RequestTarget, ResumeRequest, ScopeTarget};
 use sagaline_schemas::wire::Bytes;
 
+use crate::mail::Post;
 use crate::stage::{Stage, chain, genesis, reply};
 
 const HOUR: i64 = 3_600_000;
@@ -367,6 +369,72 @@ fn no_more_in_flight_than_the_contract_allows() {
     assert!(gate(&mut stage, "participant/p").is_none());
     assert_eq!(ended(&mut stage).len(), 1, "{:?}", ended(&mut stage));
     stage.refolds_alike();
+}
+
+/// Sagas of all partitions of an inbox, twenty in each, before a participant with these limits; and how many commands each has sent.
+fn shared_out(partitions: u32, limits: Limits) -> (Post, Vec<usize>) {
+    let (mut definition, mut contract) = chain(&["a", "b"]);
+    contract.limits = limits;
+    definition.contracts.insert("p".to_owned(), contract.digest());
+    let mut post = Post::new(partitions, &[definition], &contract);
+    post.stages.iter_mut().for_each(|stage| _ = stage.progress());
+    let mut begun = vec![0; partitions as usize];
+    let keys: Vec<String> = (0..1_000).map(|number| format!("k{number}")).collect();
+    for key in &keys {
+        let begun = &mut begun[partition_of(key, partitions) as usize];
+        if *begun < 20 {
+            *begun += 1;
+            post.home(key).start(key);
+        }
+    }
+    let sent = sent(&post);
+    (post, sent)
+}
+
+fn sent(post: &Post) -> Vec<usize> {
+    post.stages.iter().map(|stage| stage.commands().len()).collect()
+}
+
+// shows: limits.in_flight x success
+#[test]
+fn all_partitions_together_have_no_more_in_flight_than_the_contract_allows() {
+    let (mut post, first) = shared_out(2, Limits { in_flight: Some(5), rate: None });
+    assert_eq!(first, [3, 2]);
+    let mut answered = [0, 0];
+    while answered != [40, 40] {
+        for (stage, answered) in post.stages.iter_mut().zip(&mut answered) {
+            let Some(command) = stage.commands().get(*answered).cloned() else { continue };
+            *answered += 1;
+            stage.raw(reply(&command, Answer::Succeeded(Succeeded { result: Bytes::from("{}") })));
+        }
+        let sent: usize = sent(&post).iter().sum();
+        assert!(sent - answered.iter().sum::<usize>() <= 5, "{sent} sent, {answered:?} answered");
+    }
+    for stage in &mut post.stages {
+        assert_eq!(format!("{:?}", ended(stage)), r#"{"Ended  end: Completed": 20}"#);
+        stage.refolds_alike();
+    }
+}
+
+/// One each: a partition that might send nothing would stand still for ever.
+#[test]
+fn each_partition_has_one_in_flight_where_the_contract_allows_fewer_than_there_are() {
+    let (_, sent) = shared_out(4, Limits { in_flight: Some(2), rate: None });
+    assert_eq!(sent, [1, 1, 1, 1]);
+}
+
+// shows: limits.rate x success
+#[test]
+fn all_partitions_together_send_no_more_a_second_than_the_contract_allows() {
+    let (mut post, first) = shared_out(2, Limits { in_flight: None, rate: Some(5) });
+    assert_eq!(first, [2, 2], "no half commands");
+    let mut together = Vec::new();
+    for _ in 0..6 {
+        post.stages.iter_mut().for_each(|stage| stage.pass(1_000, 100));
+        together.push(sent(&post).iter().sum::<usize>());
+    }
+    assert_eq!(together, [10, 14, 20, 24, 30, 34], "two and a half a second in each");
+    post.stages.iter_mut().for_each(Stage::refolds_alike);
 }
 
 #[test]

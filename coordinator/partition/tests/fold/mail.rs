@@ -331,6 +331,50 @@ fn a_second_run_takes_over_the_names_of_the_first() {
     assert!(sagas.contains("k: Ended { end: Completed"), "{sagas}");
 }
 
+/// A completed child is kept while its parent may go back: its key is not free, and whoever wants it hears why.
+// shows: start.again x success, cancel
+#[test]
+fn a_start_beside_a_child_that_may_be_undone_yet_is_set_aside() {
+    let (mut parent, mut child, contract) = family();
+    child.start.again = sagaline_definition::model::Again::Ended;
+    let definition = child.digest();
+    let Verb::Saga(of) = &mut parent.steps[1].verb else { unreachable!() };
+    of.definition = definition;
+    let mut post = Post::new(2, &[parent, child], &contract);
+    post.home("k").start("k");
+    ["a", "c", "d"].into_iter().for_each(|operation| post.ok(operation));
+    let key = "k/child".to_owned();
+    let start = Target { definition, clause: ClauseKind::Start, name: String::new(), key, via: None };
+    let told = |post: &mut Post| {
+        let home = post.home("k/child");
+        home.tell("orders", "{}", std::slice::from_ref(&start));
+        home.parked().last().unwrap().detail.split("\" ").last().unwrap().to_owned()
+    };
+    let kept = "has ended and is kept for its parent: a start is taken again when the parent has ended";
+    assert_eq!(told(&mut post), kept);
+    post.refused("b");
+    assert_eq!(told(&mut post), "is still going back: a start is taken again when it has ended");
+}
+
+/// A parent whose child's key is not free yet is told so: its history says what to wait for.
+// shows: start.again x cancel
+#[test]
+fn a_child_that_begins_too_early_tells_its_parent_why() {
+    let (mut parent, mut child, contract) = family();
+    child.start.again = sagaline_definition::model::Again::Ended;
+    let Verb::Saga(of) = &mut parent.steps[1].verb else { unreachable!() };
+    (of.definition, of.key) = (child.digest(), Some(Template::Expr(expr("'shared'"))));
+    let mut post = Post::new(1, &[parent, child], &contract);
+    post.home("k").start("k");
+    post.ok("a");
+    post.home("k").cancel(1, "k");
+    post.arrive();
+    post.home("l").start("l");
+    post.ok("a");
+    let told = post.home("l").phase("l");
+    assert!(told.contains(", which is still going back: a start is taken again when it has ended"), "{told}");
+}
+
 #[test]
 fn a_message_that_is_passed_over_leaves_no_hole_and_makes_its_saga_stuck() {
     let mut post = begun(1);
