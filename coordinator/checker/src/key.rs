@@ -72,7 +72,9 @@ fn is_gone(saga: &Saga, effect: usize) -> bool {
     let undone = matches!(of.undo, Undo::Compensated { .. } | Undo::NothingThere) && of.probing == Probing::No;
     let places = || saga.steps.iter().flat_map(|run| run.state.places());
     let number = effect as u32;
-    undone && !saga.is_newest(number) && !places().any(|place| effect_of(&place.state) == Some(number))
+    let again = saga.effects[effect + 1..].iter().any(|later| later.step == of.step && later.items == of.items);
+    let stuck = matches!(saga.phase, Phase::Stuck { .. });
+    undone && again && !stuck && !places().any(|place| effect_of(&place.state) == Some(number))
 }
 
 /// Rounds only tell one run of a place from another: how many there were is counted by the loops, as long as that matters.
@@ -84,13 +86,14 @@ fn count_rounds_anew(saga: &mut Saga, world: &mut World) {
     }
     for (step, run) in (0..).zip(&saga.steps) {
         let of_places = run.state.places().iter().map(|place| place.round);
-        rounds.entry(step).or_default().extend(of_places);
+        rounds.entry(step).or_default().extend(of_places.chain([run.round]));
     }
     let anew = |step: u32, round: &mut u32| {
         *round = rounds.get(&step).map_or(0, |rounds| rounds.range(..*round).count() as u32);
     };
     saga.effects.iter_mut().for_each(|effect| anew(effect.step, &mut effect.round));
     for (step, run) in (0..).zip(&mut saga.steps) {
+        anew(step, &mut run.round);
         if let StepState::Begun { places } = &mut run.state {
             places.iter_mut().for_each(|place| anew(step, &mut place.round));
         }

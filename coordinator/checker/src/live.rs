@@ -42,6 +42,8 @@ pub struct Live {
     backs: Vec<Back>,
     /// By reaction: the step before whose beginning it is looked at; none: at any time.
     rules: Vec<Option<usize>>,
+    /// By step: an approval that may be asked for anew when it is settled already.
+    voidable: Vec<bool>,
     /// By step: itself and all that stand after it.
     onwards: Vec<BTreeSet<usize>>,
     /// By step: those that stand right after it.
@@ -61,6 +63,7 @@ impl Live {
             facts: vec![Readers::new(); definition.facts.len()],
             backs: backs(definition),
             rules: definition.react.iter().map(|rule| rule.between.map(|(_, last)| last)).collect(),
+            voidable: vec![false; count],
             onwards: (0..count).map(|step| onwards(step, &next)).collect(),
             next,
         };
@@ -70,16 +73,24 @@ impl Live {
         for check in definition.ensure.completed.iter().chain(&definition.ensure.compensated) {
             live.read(definition, Reader::Anything, &check.condition);
         }
+        for expr in definition.result.iter().flat_map(Template::exprs) {
+            live.read(definition, Reader::Anything, expr);
+        }
         for fact in &definition.facts {
             let asked = fact.ask.iter().flat_map(|ask| ask.with.exprs());
             fact.of.iter().chain(asked).for_each(|expr| live.read(definition, Reader::Anything, expr));
         }
         for (number, step) in definition.steps.iter().enumerate() {
             exprs_of(step).into_iter().for_each(|expr| live.read(definition, Reader::Step(number), expr));
-            undo_exprs_of(step).into_iter().for_each(|expr| live.read(definition, Reader::Anything, expr));
+            // Each event that comes by an alias is held against what the step is known by.
+            let later = undo_exprs_of(step).into_iter().chain(step.alias.values());
+            later.for_each(|expr| live.read(definition, Reader::Anything, expr));
             if let Verb::Approve(approve) = &step.verb
                 && let Some(void_if) = &approve.void_if
             {
+                // It compares with what was shown, which is part of its own result.
+                live.steps[number].insert(Reader::Approval(number));
+                live.voidable[number] = true;
                 let shown = approve.show.exprs();
                 shown.into_iter().chain([void_if]).for_each(|expr| {
                     live.read(definition, Reader::Approval(number), expr);
@@ -210,8 +221,8 @@ impl Ahead {
         let goes_on = !self.open.is_empty();
         match reader {
             Reader::Anything => true,
-            Reader::Step(step) => is(&self.open, step),
-            Reader::Approval(step) => {
+            Reader::Step(step) if !live.voidable[step] => is(&self.open, step),
+            Reader::Step(step) | Reader::Approval(step) => {
                 let next = &live.next[step];
                 is(&self.open, step) || goes_on && next.iter().all(|next| is(&self.waiting, *next))
             }
@@ -263,7 +274,7 @@ fn words_of(step: &Step) -> Vec<&Word> {
 
 /// What a step reads until it is settled.
 fn exprs_of(step: &Step) -> Vec<&Expr> {
-    let mut exprs: Vec<&Expr> = step.condition.iter().chain(step.alias.values()).collect();
+    let mut exprs: Vec<&Expr> = step.condition.iter().collect();
     exprs.extend(step.for_each.iter().map(|each| &each.list));
     exprs.extend(step.guard.iter().map(|guard| &guard.condition));
     match &step.verb {

@@ -176,10 +176,25 @@ fn reading() -> Vec<(String, Definition)> {
     let mut undoes = soft("b", 0);
     let with = Some(Template::Expr(expr("a.sum > 1")));
     call_of(&mut undoes).compensate = Compensate::By { operation: "un-b".to_owned(), retry: POLICY, with };
-    let mut shows = approve("b");
-    let Verb::Approve(approval) = &mut shows.verb else { panic!("an approval") };
-    approval.show = Template::Expr(expr("facts.n"));
-    approval.void_if = Some(expr("shown != facts.n"));
+    let shows = |name: &str, reject: Word| {
+        let mut step = approve(name);
+        let Verb::Approve(approval) = &mut step.verb else { panic!("an approval") };
+        approval.show = Template::Expr(expr("facts.n"));
+        approval.void_if = Some(expr("shown != facts.n"));
+        approval.choices.insert("reject".to_owned(), reject);
+        step
+    };
+    let beside = |mut definition: Definition, approval: usize| {
+        definition.steps[approval + 1].after = definition.steps[approval].after.clone();
+        definition.steps[approval + 2].after = vec![approval, approval + 1];
+        definition
+    };
+    let waits = || wait("w", Word::Compensate);
+    let approved = beside(numbered(vec![shows("b", Word::Compensate), waits(), call("c")]), 0);
+    let decides = vec![decide("d", "input.big && facts.n > 1"), shows("b", back_to(0)), waits()];
+    let mut decided = call("c");
+    decided.condition = Some(expr("d == 'yes'"));
+    let sent_back = beside(numbered(decides.into_iter().chain([decided]).collect()), 1);
     let mut guarded = call("c");
     guarded.guard = guard("facts.n > 1 || a.sum > 1", Word::Hold);
     let mut conditional = call("b");
@@ -190,7 +205,9 @@ fn reading() -> Vec<(String, Definition)> {
         ("an end is looked at", probed(vec![call("a"), call("b")])),
         ("an end is looked at after a second round", probed(vec![call("a"), soft("b", 0)])),
         ("a result is read to undo", numbered(vec![call("a"), undoes, call("c")])),
-        ("what was approved must stay true", numbered(vec![call("a"), shows, call("c")])),
+        ("what was approved must stay true", numbered(vec![call("a"), shows("b", Word::Compensate), call("c")])),
+        ("what was approved may become void beside a wait", approved),
+        ("an approval sends back", sent_back),
         ("a guard reads both", numbered(vec![call("a"), soft("b", 1), guarded])),
         ("a decision is read later", numbered(vec![call("a"), decide("d", "a.sum > 1"), conditional, soft("c", 1)])),
         ("a wait in a loop", numbered(vec![wait("a", Word::Compensate), until("b", "a.sum == facts.n", back_to(0))])),

@@ -10,7 +10,7 @@ use sagaline_definition::model::Definition;
 use sagaline_schemas::{Millis, Value};
 
 use crate::ledger::Outcome;
-use crate::saga::{Effect, Place, PlaceState, Saga, StepState};
+use crate::saga::{Place, PlaceState, Saga, StepState};
 use crate::turn::{At, Turn};
 
 /// A saga as its expressions see it. Payloads are decoded when they are named.
@@ -78,20 +78,16 @@ impl<'a> SagaNames<'a> {
     fn probes(&self) -> Value {
         let mut found = BTreeMap::new();
         for (number, step) in self.definition.steps.iter().enumerate() {
-            let effects = self.saga.effects.iter().filter(|effect| effect.step as usize == number);
-            let probed = |effect: &Effect| effect.probed.as_ref().map(|it| Value::parse(it).unwrap_or_default());
-            let value = match self.saga.steps.get(number).map(|run| &run.state) {
-                Some(StepState::Begun { places }) if step.for_each.is_some() => {
-                    let mut items = vec![Value::Null; places.len()];
-                    for effect in effects {
-                        let item = effect.items.first().and_then(|item| items.get_mut(*item as usize));
-                        if let Some(item) = item {
-                            *item = probed(effect).unwrap_or_default();
-                        }
-                    }
-                    Value::List(items)
-                }
-                _ => effects.last().and_then(probed).unwrap_or_default(),
+            let newest = self.saga.newest_effects(number as u32, step.for_each.is_some());
+            let probed = |effect: Option<u32>| {
+                let of = self.saga.effects.get(effect? as usize)?;
+                of.probed.as_ref().map(|it| Value::parse(it).unwrap_or_default())
+            };
+            let mut values: Vec<Value> = newest.iter().map(|effect| probed(*effect).unwrap_or_default()).collect();
+            let value = match step.for_each {
+                Some(_) if newest.is_empty() && self.result(number).is_none() => Value::Null,
+                Some(_) => Value::List(values),
+                None => values.pop().unwrap_or_default(),
             };
             found.insert(step.step.clone(), value);
         }

@@ -94,11 +94,13 @@ impl<'a> Turn<'a> {
 
     /// Every effect of the steps that the check names is asked after anew: where a step ran more than once, its newest, which is what the check sees.
     fn probe_for_end(&mut self, check: &Check) {
-        for effect in 0..self.saga.effects.len() as u32 {
-            let named = check.probes.contains(&(self.effect(effect).step as usize));
-            if named && self.saga.is_newest(effect) && self.effect(effect).tries.count > 0 && self.can_probe(effect) {
-                self.effect(effect).probed = None;
-                self.probe(effect, Probing::Ensure);
+        for step in &check.probes {
+            let repeated = self.definition.steps[*step].for_each.is_some();
+            for effect in self.saga.newest_effects(*step as u32, repeated).into_iter().flatten() {
+                if self.effect(effect).tries.count > 0 && self.can_probe(effect) {
+                    self.effect(effect).probed = None;
+                    self.probe(effect, Probing::Ensure);
+                }
             }
         }
     }

@@ -355,11 +355,27 @@ impl Saga {
         u32::try_from(at).ok()
     }
 
-    /// Whether its place has no effect of a later round.
-    pub fn is_newest(&self, effect: u32) -> bool {
-        let at = effect as usize;
-        let later = |of: &Effect, than: &Effect| of.step == than.step && of.items == than.items;
-        self.effects.get(at).is_some_and(|than| !self.effects[at + 1..].iter().any(|of| later(of, than)))
+    /// The newest effect of a step; of one that goes through a list, of each of its places: those of the list as it is now, or as it was, where
+    /// the step has not begun anew.
+    pub fn newest_effects(&self, step: u32, goes_through_a_list: bool) -> Vec<Option<u32>> {
+        let all = || (0..).zip(&self.effects).filter(|(_, effect)| effect.step == step);
+        if !goes_through_a_list {
+            return all().last().map(|(number, _)| Some(number)).into_iter().collect();
+        }
+        let item = |effect: &Effect| effect.items.first().map_or(0, |item| *item as usize);
+        let count = match self.steps.get(step as usize).map(|run| &run.state) {
+            Some(StepState::Begun { places }) => places.len(),
+            Some(StepState::Waiting | StepState::Skipped) | None => {
+                all().map(|(_, effect)| item(effect) + 1).max().unwrap_or(0)
+            }
+        };
+        let mut newest = vec![None; count];
+        for (number, effect) in all() {
+            if let Some(place) = newest.get_mut(item(effect)) {
+                *place = Some(number);
+            }
+        }
+        newest
     }
 
     /// The effect that people mean: of the round that they name, or the newest.

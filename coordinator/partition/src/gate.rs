@@ -185,7 +185,8 @@ impl Gate {
             (*next, *wait) = (now.saturating_add(*wait), wait.saturating_mul(2).min(LAST_WAIT));
         }
         if self.limits.rate.is_some() {
-            self.bucket = self.filled(now) - self.limits.one();
+            // A try while it is down goes whatever the bucket holds, and leaves no debt for when it is back.
+            self.bucket = (self.filled(now) - self.limits.one()).max(0);
             self.filled_at = now;
         }
         if self.limits.in_flight.is_some() {
@@ -372,6 +373,16 @@ mod tests {
             }
         }
         assert_eq!(tried, [1_000, 3_000, 7_000, 15_000, 31_000, 63_000, 123_000, 183_000]);
+    }
+
+    #[test]
+    fn tries_during_an_outage_are_not_owed_afterwards() {
+        let mut gate = Gate { limits: GateLimits::share(None, Some(1), 0, 100), held: 1, ..down(0) };
+        let tries = (0..60 * 60_000).filter(|now| gate.admit(*now, true)).count();
+        assert!(tries > 50, "{tries}");
+        gate.answered();
+        let back = 60 * 60_000;
+        assert!(gate.next_call(back).is_some_and(|next| next <= back + 100_000), "a hundredth of a command a second");
     }
 
     #[test]

@@ -76,10 +76,11 @@ fn probes(from: From<'_>, plan: &Plan<'_>, world: &World<'_>) -> BTreeMap<String
         let called = step.verb.filter(|verb| *verb == VerbName::Call).and_then(|verb| step.fields.get(verb.name()));
         let target = called.and_then(super::plan::scalar).and_then(|written| world.used.find(written));
         let Some(probe) = target.and_then(|target| target.probe()) else { continue };
-        let item = probe_item(&probe, result.item_may_miss);
+        // On the way back any item may be one that was never begun.
+        let goes_back = matches!(from, From::Compensated(_));
+        let item = probe_item(&probe, result.item_may_miss || goes_back);
         let whole = if result.repeated { Type::List(Box::new(item)) } else { item };
-        let may_miss = result.may_be_skipped || matches!(from, From::Compensated(_));
-        found.insert(step.name.to_owned(), if may_miss { whole.or_null() } else { whole });
+        found.insert(step.name.to_owned(), if result.may_be_skipped || goes_back { whole.or_null() } else { whole });
     }
     found
 }

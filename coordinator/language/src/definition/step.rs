@@ -99,7 +99,7 @@ fn aliases(node: &Node, reading: &Reading<'_>, problems: &mut Problems) -> Optio
     let own = &reading.plan.results[reading.index];
     let item = own.item.clone();
     let result = if own.repeated { Type::List(Box::new(item)) } else { item };
-    let view = reading.outside().with(reading.raw().name, result);
+    let view = reading.outside().with(reading.raw().name, result).without_change();
     let mut read = BTreeMap::new();
     let mut complete = true;
     for entry in fields::map(node, "`alias`", problems)? {

@@ -46,6 +46,7 @@ pub struct View<'a> {
     /// Names of this place alone: items, `event`, `shown`; the step itself, once it has a result.
     own: Vec<(&'a str, Type)>,
     now: bool,
+    changes: bool,
     /// Steps whose results are there: the step that sees them runs only then.
     present: BTreeSet<String>,
 }
@@ -57,7 +58,7 @@ impl<'a> View<'a> {
             From::Start | From::Event | From::Fact => false,
             From::Step(..) | From::Anywhere(_) | From::Completed(_) | From::Compensated(_) => true,
         };
-        Self { world, from, own: Vec::new(), now, present: BTreeSet::new() }
+        Self { world, from, own: Vec::new(), now, changes: true, present: BTreeSet::new() }
     }
 
     /// This name, too.
@@ -78,6 +79,14 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn without_now(mut self) -> Self {
         self.now = false;
+        self
+    }
+
+    /// Only what stays as it is: no clock, and no facts.
+    #[must_use]
+    pub fn without_change(mut self) -> Self {
+        self.now = false;
+        self.changes = false;
         self
     }
 
@@ -129,6 +138,12 @@ impl<'a> View<'a> {
     }
 
     fn facts(&self) -> Sight {
+        if !self.changes {
+            return hidden(
+                "`facts` is not seen here: what a saga is known by must not change with them",
+                "read `input`, or a step's result",
+            );
+        }
         match self.from {
             From::Start | From::Event => {
                 hidden("`facts` is not seen here: an event is judged before its saga is known", "read `event`")
