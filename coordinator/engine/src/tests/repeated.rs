@@ -1,7 +1,7 @@
 //! `for_each`: items at once, enough of them, one that fails, the way back over items and branches.
 
 use expect_test::expect;
-use sagaline_definition::model::{Compensate, Definition, ForEach, Guard, Word};
+use sagaline_definition::model::{Check, Compensate, Definition, ForEach, Guard, Word};
 
 use super::stage::{back_to, call_mut, chain, check, child, definition, expr, fact};
 
@@ -266,6 +266,34 @@ fn an_item_of_another_round_is_undone_as_what_it_was() {
             undone b/0@0 -> goes on
             ok b/0       -> c@1([1])
             ok c         -> Completed
+        "#]],
+    );
+}
+
+/// The list was begun in a round before, and not again: its probes are a list all the same.
+// shows: ensure.compensated x success
+#[test]
+fn what_is_found_of_a_list_is_a_list_on_the_way_back() {
+    let mut made = each("[1, 2]", 5, None);
+    call_mut(&mut made, 1).probe = Some("status".to_owned());
+    call_mut(&mut made, 2).refused.insert("Soft".to_owned(), back_to(0, 1, Word::Compensate));
+    let condition = expr("probe.b == null || probe.b.all(it, it == 0)");
+    made.ensure.compensated = Some(Check { condition, within: 0, probes: vec![1] });
+    check(
+        &made,
+        "ok a; ok b/0; ok b/1; no c Soft; undone b/1; undone b/0; undone a; no a; probed b/0 no 0; probed b/1 no 0",
+        &expect![[r#"
+            start        -> a
+            ok a         -> b/0(10), b/1(20)
+            ok b/0       ->
+            ok b/1       -> c([1,1])
+            no c Soft    -> steps aside, un-b/1(20)
+            undone b/1   -> un-b/0(10)
+            undone b/0   -> un-a
+            undone a     -> goes on, a@1
+            no a         -> turns back, probe-b/0(10), probe-b/1(20)
+            probed b/0 no 0 ->
+            probed b/1 no 0 -> Compensated
         "#]],
     );
 }

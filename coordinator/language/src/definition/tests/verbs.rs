@@ -492,6 +492,14 @@ fn an_alias_is_text_of_the_result() {
         "#]],
     );
     check_steps(
+        "  - { step: a, call: payment.hold, alias: { ref: facts.status + a.reference } }
+  - { step: b, wait: { topic: t, via: ref, key: event.ref, within: 1d, else: stuck } }",
+        expect![[r#"
+            a.yaml:2:50: error: `facts` is not seen here: what a saga is known by must not change with them
+                help: read `input`, or a step's result
+        "#]],
+    );
+    check_steps(
         "  - { step: a, call: payment.hold, alias: { ref: a.reference } }",
         expect![[r#"
         ok
