@@ -123,12 +123,26 @@ fn next_of(reader: &mut dyn Reader, topic: &str) -> Result<Fetched, LogError> {
     Err(LogError::Io { place: topic.to_owned(), detail: "a record that is there did not come in time".to_owned() })
 }
 
-/// The Genesis with which an inbox partition began, also where it was trimmed away; none: the partition is empty, or began with something else.
-/// A copy is believed only with this key's proof.
+/// What an inbox partition began with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beginning {
+    /// Its first record.
+    pub genesis: Genesis,
+    /// The log has deleted that, and a copy says what it was: of a log of this key, which need not be the one that is there.
+    pub is_copy: bool,
+}
+
+/// What an inbox partition began with, also where that was trimmed away; none: the partition is empty, or began with something else. A copy is
+/// believed only with this key's proof.
 ///
 /// # Errors
 /// When the log can't be read, or its beginning is gone and no copy was kept.
-pub fn begun_with(log: &dyn Log, names: &Names, key: &Key, partition: Partition) -> Result<Option<Genesis>, LogError> {
+pub fn begun_with(
+    log: &dyn Log,
+    names: &Names,
+    key: &Key,
+    partition: Partition,
+) -> Result<Option<Beginning>, LogError> {
     match genesis(log, &names.inbox(), partition) {
         Err(LogError::OutOfRange { start, .. }) => {
             let detail = format!(
@@ -136,9 +150,10 @@ pub fn begun_with(log: &dyn Log, names: &Names, key: &Key, partition: Partition)
                 names.definitions()
             );
             let lost = LogError::Corrupt { place: format!("{}/{partition}", names.inbox()), detail };
-            registry::kept_geneses(log, names, key)?.remove(&partition).map(Some).ok_or(lost)
+            let copy = registry::kept_geneses(log, names, key)?.remove(&partition).ok_or(lost)?;
+            Ok(Some(Beginning { genesis: copy, is_copy: true }))
         }
-        begun => begun,
+        begun => Ok(begun?.map(|genesis| Beginning { genesis, is_copy: false })),
     }
 }
 

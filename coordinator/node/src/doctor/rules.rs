@@ -48,7 +48,8 @@ impl Patient<'_> {
     /// None: the partition does not begin with its Genesis.
     fn in_force(&self, partition: Partition, deadline: Instant) -> Result<Option<InForce>, LogError> {
         let topic = self.names.inbox();
-        let Some(genesis) = sealed::begun_with(self.log, self.names, self.key, partition)? else { return Ok(None) };
+        let Some(begun) = sealed::begun_with(self.log, self.names, self.key, partition)? else { return Ok(None) };
+        let genesis = begun.genesis;
         let (start, mut below) = sealed::bounds(self.log, &topic, partition)?;
         while below > start && Instant::now() < deadline {
             let from = start.max(below - PIECE);

@@ -260,6 +260,7 @@ impl Seat {
             partition: self.board.number,
             names: self.common.names.clone(),
             key: self.common.options.key.clone(),
+            log_id: self.common.inbox.log_id,
             node: self.common.options.name.clone(),
             single_broker: self.common.options.single_broker,
             faults: self.faults.clone(),
