@@ -303,11 +303,25 @@ pub(crate) fn append_and_wait(
     record: &Record,
     answers: &mut Vec<Acknowledgement>,
 ) -> Result<i64, LogError> {
+    append_while(producer, (topic, partition), record, answers, &|| true)
+}
+
+/// The same, and the acknowledgement is waited for no longer than `goes_on` says.
+pub(crate) fn append_while(
+    producer: &mut dyn sagaline_log::Producer,
+    (topic, partition): (&str, Partition),
+    record: &Record,
+    answers: &mut Vec<Acknowledgement>,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<i64, LogError> {
     producer.append(topic, partition, record, 0)?;
     for _ in 0..TRIES {
         producer.poll(PATIENCE, answers);
         if let Some(answer) = answers.pop() {
             return answer.outcome;
+        }
+        if !goes_on() {
+            break;
         }
     }
     Err(LogError::OutcomeUnknown { detail: format!("{topic}/{partition} did not answer in time") })

@@ -240,7 +240,7 @@ fn trim(common: &Common, keeping: &Keeping, board: &Board, kept: &[Kept]) -> Res
     drop(reader);
     let Some(below) = bound(kept, Place { start, vouched }) else { return Ok(start) };
     if start == 0 {
-        common.keep_genesis([board.number])?;
+        common.keep_genesis(board.number)?;
     }
     let start = common.log.delete_below(&inbox, board.number, below)?;
     tracing::info!(partition = board.number, start, "the inbox was trimmed: verified checkpoints hold what was before");

@@ -1,16 +1,18 @@
 //! Stretches that come in small pieces, as from Kafka, and what an inbox began with when somebody has trimmed it.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sagaline_log::{Fetched, GroupReader, Log, LogError, NewTopic, Producer, Reader, TopicInfo};
+use sagaline_log::{Fetched, GroupReader, Log, LogError, NewTopic, Producer, Reader, Record, TopicInfo};
 use sagaline_schemas::record::{Body, Genesis};
 use sagaline_schemas::{LogId, Millis, Offset};
 
-use super::{begun_with, bounds, keep_genesis, read, read_by, record};
+use super::{begun_with, bounds, copy_geneses, keep_genesis, read, read_by, record};
 use crate::owner::opening::Origin;
 use crate::owner::stop::Stop;
+use crate::registry::kept_geneses;
 use crate::stage::{Disk, Stage, wanted};
 use crate::topics::{self, TopicsError};
 
@@ -136,8 +138,35 @@ fn copies_are_of_the_log_that_is_there_and_outlive_its_beginning() {
         assert_eq!(begun_with(log, names, key, partition).unwrap().unwrap().genesis.log_id, anew.log_id);
     }
     assert_eq!(check().unwrap(), anew);
-    keep(anew.log_id);
-    assert_eq!(copies(), 4, "and of what is trimmed nothing more is kept");
+    assert_eq!(copy_geneses(log, names, key, 0..2, &|| true), Ok(()));
+    assert_eq!(copies(), 4, "of what is trimmed nothing more is kept");
+}
+
+#[test]
+fn a_partition_without_a_beginning_keeps_no_other_from_being_copied() {
+    let stage = Stage::bare(3);
+    let (log, names, key) = (&*stage.log, &stage.names, &stage.key);
+    stage.simulation.truncate(&names.inbox(), 0, 0).unwrap();
+    stage.simulation.put(&names.inbox(), 0, Record::default()).unwrap();
+    let error = copy_geneses(log, names, key, 0..3, &|| true).unwrap_err();
+    assert!(error.to_string().contains("t.inbox/0 at offset 0"), "{error}");
+    assert!(kept_geneses(log, names, key).unwrap().keys().eq(&[1, 2]));
+}
+
+#[test]
+fn who_is_stopped_copies_nothing_more_and_waits_for_no_answer() {
+    let stage = Stage::bare(3);
+    let (log, names, key) = (&*stage.log, &stage.names, &stage.key);
+    stage.simulation.stall(&names.definitions()).unwrap();
+    let asked = Cell::new(0);
+    let goes_on = || asked.replace(asked.get() + 1) == 0;
+    let unanswered = copy_geneses(log, names, key, 0..3, &goes_on).unwrap_err();
+    assert!(matches!(unanswered, LogError::OutcomeUnknown { .. }), "{unanswered}");
+    assert_eq!(asked.get(), 2, "before the first, and while its answer does not come");
+    assert_eq!(copy_geneses(log, names, key, 0..3, &|| false), Ok(()));
+    stage.simulation.mend(&names.definitions()).unwrap();
+    stage.simulation.advance(1_000);
+    assert!(kept_geneses(log, names, key).unwrap().keys().eq(&[0]));
 }
 
 /// Begins an empty partition as one of any log.
