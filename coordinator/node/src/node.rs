@@ -34,6 +34,7 @@ use sagaline_store::{Memory, Shared};
 
 use crate::checkpoint::{CheckpointError, Keeping};
 use crate::ingress::{Ingress, IngressOptions, IngressStatus};
+use crate::owner::Restorable;
 use crate::owner::stop::Stop;
 use crate::registry::{ApplyError, Registry};
 use crate::topics::{self, Inbox, TopicsError};
@@ -203,7 +204,9 @@ impl Node {
     pub fn start(options: NodeOptions, log: Arc<dyn Log>) -> Result<Self, NodeError> {
         let names = Names::new(options.prefix.clone());
         let inbox = topics::check(&*log, &names, &options.key, options.single_broker)?;
-        let boards = (0..inbox.partitions).map(|number| Arc::new(Board::new(number))).collect();
+        // Until somebody has looked into the vault.
+        let restorable = options.checkpoints.as_ref().map_or(Restorable::Never, |_| Restorable::Unknown);
+        let boards = (0..inbox.partitions).map(|number| Arc::new(Board::new(number, restorable))).collect();
         let common = Arc::new(Common {
             names,
             inbox,

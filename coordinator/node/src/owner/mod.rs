@@ -25,6 +25,7 @@ use sagaline_schemas::proof::Key;
 use sagaline_schemas::settings::Settings;
 use sagaline_schemas::{LogId, Millis, Offset};
 use sagaline_store::Trail;
+use serde::Serialize;
 
 use crate::owner::opening::{Expected, Origin};
 use crate::owner::seek::Seeking;
@@ -140,15 +141,21 @@ struct Failure {
 }
 
 /// What is known of a partition's verified checkpoints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
 pub enum Restorable {
     /// None are kept, or there is none.
     #[default]
     Never,
     /// Nobody has looked yet.
     Unknown,
-    /// Stores can be made anew that go on at this offset.
-    From(Offset),
+    /// Stores can be made anew from the newest verified one.
+    From {
+        /// They go on at this offset.
+        position: Offset,
+        /// When it was taken: milliseconds since 1970.
+        taken_at: Millis,
+    },
 }
 
 impl Owner {
@@ -407,7 +414,7 @@ impl Owner {
         let in_order = match self.restorable {
             Restorable::Never => start == 0,
             Restorable::Unknown => true,
-            Restorable::From(offset) => start <= offset,
+            Restorable::From { position, .. } => start <= position,
         };
         (!in_order).then(|| {
             format!(
