@@ -1,6 +1,7 @@
-//! What the doctor says of the rules' version, on a simulated log.
+//! What the doctor says of the rules' version and of the logs' last records, on a simulated log.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use sagaline_partition::{KnownRules, RULES_VERSION};
 use sagaline_schemas::proof::Key;
@@ -61,4 +62,15 @@ fn what_is_not_looked_at_in_time_is_told() {
     assert_eq!((found.version, found.left), (RULES_VERSION, 2));
     let told = super::told(KnownRules::up_to(NEXT), &[found]);
     assert!(told.says.contains("The first 2 records were not looked at, or are gone"), "{told:?}");
+}
+
+#[test]
+fn the_last_records_of_all_partitions_have_one_deadline_and_what_does_not_come_by_then_is_told() {
+    let stage = Stage::bare(2);
+    let patient = patient(&stage, KnownRules::OWN);
+    let (records, clocks) = patient.partitions(&stage.inbox, &BTreeMap::new(), Instant::now());
+    assert_eq!((records.verdict, clocks.verdict), (Verdict::Look, Verdict::Well));
+    assert!(records.says.starts_with("the last records of 2 of 2 logs did not come in"), "{records:?}");
+    let in_time = Instant::now() + Duration::from_secs(60);
+    assert_eq!(patient.partitions(&stage.inbox, &BTreeMap::new(), in_time).0.verdict, Verdict::Well);
 }
