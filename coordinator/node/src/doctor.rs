@@ -8,6 +8,7 @@ use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use sagaline_log::{Fetched, Log, LogError};
 use sagaline_partition::KnownRules;
@@ -26,6 +27,8 @@ use crate::{Names, sealed};
 const LITTLE_ROOM: u64 = 2 << 30;
 /// Clocks that lie further apart than this are told; at a minute no time can pass.
 const CLOCKS_APART: u64 = 5_000;
+/// The last records of all partitions together are waited for so long.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// So many records from the end of a partition are looked through for a node's last word.
 const LAST_RECORDS: i64 = 200;
 
@@ -67,6 +70,16 @@ impl Finding {
     pub fn wrong(what: &'static str, says: impl Into<String>) -> Self {
         Self { what, verdict: Verdict::Wrong, says: says.into() }
     }
+}
+
+/// What an owner said last in a partition.
+enum LastWord {
+    /// The records did not come in time.
+    Unread,
+    /// Nothing lately.
+    Silent,
+    /// This, at the time that the broker gave it.
+    Said(Millis, Progress),
 }
 
 /// What is looked at.
@@ -152,7 +165,7 @@ impl Patient<'_> {
         findings.push(Finding::well("topics", says));
         findings.push(self.rules_in_force(inbox.partitions));
         let (checkpoints, restorable) = self.checkpoints(&inbox);
-        let (records, clocks) = self.partitions(&inbox, &restorable);
+        let (records, clocks) = self.partitions(&inbox, &restorable, Instant::now() + PATIENCE);
         findings.extend([records, clocks, self.stores(&inbox)]);
         findings.extend(checkpoints);
         findings
@@ -199,24 +212,39 @@ impl Patient<'_> {
     }
 
     /// Whether the logs are whole, and how far the clocks of nodes and brokers lay apart when a node last spoke.
-    fn partitions(&self, inbox: &Inbox, restorable: &BTreeMap<Partition, Offset>) -> (Finding, Finding) {
-        let mut trimmed = 0;
+    fn partitions(
+        &self,
+        inbox: &Inbox,
+        restorable: &BTreeMap<Partition, Offset>,
+        deadline: Instant,
+    ) -> (Finding, Finding) {
+        let (mut trimmed, mut unread) = (0, 0);
         let (mut begin_late, mut unreadable, mut apart) = (Vec::new(), Vec::new(), Vec::new());
         for partition in 0..inbox.partitions {
-            match self.last_word(partition) {
-                Ok((start, progress)) => {
+            match self.last_word(partition, deadline) {
+                Ok((start, heard)) => {
                     if start > 0 && restorable.get(&partition).is_some_and(|position| *position >= start) {
                         trimmed += 1;
                     } else if start > 0 {
                         begin_late.push(format!("partition {partition} at offset {start}"));
                     }
-                    apart.extend(progress);
+                    match heard {
+                        LastWord::Unread => unread += 1,
+                        LastWord::Silent => {}
+                        LastWord::Said(at, progress) => apart.push((at, progress)),
+                    }
                 }
                 Err(error) => unreadable.push(error.to_string()),
             }
         }
         let records = if let Some(error) = unreadable.first() {
             Finding::wrong("records", error.clone())
+        } else if unread > 0 {
+            let says = format!(
+                "the last records of {unread} of {} logs did not come in {PATIENCE:?}: look at the brokers, and at the way to them",
+                inbox.partitions
+            );
+            Finding::look("records", says)
         } else if begin_late.is_empty() && trimmed > 0 {
             let says = format!(
                 "{trimmed} of {} logs were trimmed; verified checkpoints hold what was before",
@@ -235,17 +263,20 @@ impl Patient<'_> {
         (records, clocks(apart))
     }
 
-    /// Where a partition's log begins, and the newest word of an owner with the time that the broker gave it.
-    fn last_word(&self, partition: Partition) -> Result<(i64, Option<(Millis, Progress)>), LogError> {
+    /// Where a partition's log begins, and the newest word of an owner.
+    fn last_word(&self, partition: Partition, deadline: Instant) -> Result<(Offset, LastWord), LogError> {
         let topic = self.names.inbox();
         let (start, end) = sealed::bounds(self.log, &topic, partition)?;
-        let records = sealed::read(self.log, &topic, partition, start.max(end - LAST_RECORDS), end)?;
+        let stretch = (start.max(end - LAST_RECORDS), end);
+        let Some(records) = sealed::read_by(self.log, &topic, partition, stretch, deadline)? else {
+            return Ok((start, LastWord::Unread));
+        };
         let word = |fetched: &Fetched| {
             let opened = proof::open(schema::INBOX.fingerprint, &fetched.record.value).ok()?;
             let Body::Progress(progress) = opened.inbox.body else { return None };
-            Some((fetched.timestamp, progress))
+            Some(LastWord::Said(fetched.timestamp, progress))
         };
-        Ok((start, records.iter().rev().find_map(word)))
+        Ok((start, records.iter().rev().find_map(word).unwrap_or(LastWord::Silent)))
     }
 
     /// Whether the stores that are there were folded from this log, by a program of this form.

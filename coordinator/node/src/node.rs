@@ -34,6 +34,7 @@ use sagaline_store::{Memory, Shared};
 
 use crate::checkpoint::{CheckpointError, Keeping};
 use crate::ingress::{Ingress, IngressOptions, IngressStatus};
+use crate::owner::Restorable;
 use crate::owner::stop::Stop;
 use crate::registry::{ApplyError, Registry};
 use crate::topics::{self, Inbox, TopicsError};
@@ -158,6 +159,7 @@ struct Common {
     /// What hinders this node's membership among the coordinators.
     membership: Mutex<Option<String>>,
     fitness: Fitness,
+    registry: Registry,
     /// One checkpoint of this node's at a time is taken.
     taking: Mutex<()>,
     stopping: AtomicBool,
@@ -172,15 +174,15 @@ impl Common {
         self.boards.iter().flat_map(|board| board.crowded()).collect()
     }
 
-    fn keep_genesis(&self, partitions: impl IntoIterator<Item = Partition>) -> Result<(), LogError> {
-        sealed::keep_genesis(&*self.log, &self.names, &self.options.key, self.inbox.log_id, partitions)
+    /// Before the first trim of a partition. What is kept is read anew: afterwards it is too late.
+    fn keep_genesis(&self, partition: Partition) -> Result<(), LogError> {
+        sealed::keep_genesis(&*self.log, &self.names, &self.options.key, self.inbox.log_id, [partition])
     }
 }
 
 /// A running node.
 pub struct Node {
     common: Arc<Common>,
-    registry: Registry,
     appender: Appender,
     /// One change of the settings or the rules at a time.
     setting: Mutex<()>,
@@ -202,7 +204,9 @@ impl Node {
     pub fn start(options: NodeOptions, log: Arc<dyn Log>) -> Result<Self, NodeError> {
         let names = Names::new(options.prefix.clone());
         let inbox = topics::check(&*log, &names, &options.key, options.single_broker)?;
-        let boards = (0..inbox.partitions).map(|number| Arc::new(Board::new(number))).collect();
+        // Until somebody has looked into the vault.
+        let restorable = options.checkpoints.as_ref().map_or(Restorable::Never, |_| Restorable::Unknown);
+        let boards = (0..inbox.partitions).map(|number| Arc::new(Board::new(number, restorable))).collect();
         let common = Arc::new(Common {
             names,
             inbox,
@@ -210,15 +214,14 @@ impl Node {
             ingress: Mutex::default(),
             membership: Mutex::default(),
             fitness: Fitness::default(),
+            registry: Registry::default(),
             taking: Mutex::default(),
             stopping: AtomicBool::new(false),
             log: Arc::clone(&log),
             options,
         });
-        let registry = Registry::default();
         let mut node = Self {
             appender: Appender::start(log.producer()?)?,
-            registry: registry.clone(),
             setting: Mutex::default(),
             reconciling: Mutex::default(),
             remembering: Mutex::default(),
@@ -234,7 +237,7 @@ impl Node {
         // Only now, for who is given a partition is to be able to fold it.
         node.spawn("membership", run_membership)?;
         node.spawn("fitness", fitness::run)?;
-        node.start_ingress(registry)?;
+        node.start_ingress()?;
         if node.common.options.checkpoints.is_some() {
             node.spawn("checkpoints", keeper::keep)?;
             node.spawn("verifier", keeper::verify)?;
@@ -269,7 +272,7 @@ impl Node {
         Ok(())
     }
 
-    fn start_ingress(&mut self, registry: Registry) -> Result<(), NodeError> {
+    fn start_ingress(&mut self) -> Result<(), NodeError> {
         let common = Arc::clone(&self.common);
         let options = IngressOptions {
             names: common.names.clone(),
@@ -277,7 +280,7 @@ impl Node {
             inbox: common.inbox.clone(),
             member: common.options.name.clone(),
         };
-        let ingress = Ingress::new(options, registry, Arc::clone(&common.log))?;
+        let ingress = Ingress::new(options, common.registry.clone(), Arc::clone(&common.log))?;
         self.spawn("ingress", move |common| run_ingress(common, ingress))
     }
 
@@ -313,7 +316,7 @@ impl Node {
 
     /// What is known and active.
     pub fn registry(&self) -> &Registry {
-        &self.registry
+        &self.common.registry
     }
 
     /// What ingress does.

@@ -4,7 +4,7 @@
 mod apply;
 mod entry;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use sagaline_schemas::{Digest, Millis, Offset, Partition};
 
 use crate::{BootTime, Names, sealed};
 pub use apply::{Applied, Apply, ApplyError, ApplyOptions, Took};
-use entry::genesis_of;
 pub use entry::{Entry, Seal, genesis_entry};
+use entry::{genesis_of, genesis_partition};
 
 /// How often the end of the registry is asked for.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -55,6 +55,8 @@ pub struct Catalogue {
     pub definitions: BTreeMap<Digest, KnownDefinition>,
     /// By name: the digest that a new start names.
     pub active: BTreeMap<String, Digest>,
+    /// Partitions of this inbox of whose beginning a copy lies there.
+    pub begun: BTreeSet<Partition>,
     /// Records of the topic that changed nothing, since they prove nothing or can't be read: the newest, offset and why.
     pub refused: BTreeMap<Offset, String>,
 }
@@ -74,7 +76,7 @@ impl Catalogue {
     /// The domain topics that any known definition reads.
     pub fn topics(&self) -> Vec<String> {
         let topics = self.definitions.values().flat_map(|known| topics_of(&known.definition));
-        topics.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+        topics.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn take(&mut self, record: &Fetched, seal: &Seal) {
@@ -89,9 +91,14 @@ impl Catalogue {
             Ok(Entry::Active { name, digest }) => {
                 self.active.insert(name, digest);
             }
-            // For whoever opens the log, not for who uses definitions.
-            Ok(Entry::Genesis { .. }) => {}
+            Ok(Entry::Genesis { partition, .. }) => {
+                self.begun.insert(partition);
+            }
             Err(detail) => {
+                // Of the same key only the newest record stays: a copy that it replaces is lost.
+                if let Some(partition) = genesis_partition(&record.record.key) {
+                    self.begun.remove(&partition);
+                }
                 tracing::error!(offset = record.offset, detail, "a record of the registry is refused");
                 self.refused.insert(record.offset, detail);
                 while self.refused.len() > MOST_REFUSED {

@@ -8,7 +8,7 @@ use sagaline_schemas::proof::{self, Key};
 use sagaline_schemas::record::{Body, Genesis};
 use sagaline_schemas::{Digest, LogId, Offset, Partition, schema};
 
-use crate::topics::append_and_wait;
+use crate::topics::append_while;
 use crate::{Names, registry};
 
 /// How often, and how long each time, a record that is there is asked for.
@@ -123,12 +123,26 @@ fn next_of(reader: &mut dyn Reader, topic: &str) -> Result<Fetched, LogError> {
     Err(LogError::Io { place: topic.to_owned(), detail: "a record that is there did not come in time".to_owned() })
 }
 
-/// The Genesis with which an inbox partition began, also where it was trimmed away; none: the partition is empty, or began with something else.
-/// A copy is believed only with this key's proof.
+/// What an inbox partition began with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beginning {
+    /// Its first record.
+    pub genesis: Genesis,
+    /// The log has deleted that, and a copy says what it was: of a log of this key, which need not be the one that is there.
+    pub is_copy: bool,
+}
+
+/// What an inbox partition began with, also where that was trimmed away; none: the partition is empty, or began with something else. A copy is
+/// believed only with this key's proof.
 ///
 /// # Errors
 /// When the log can't be read, or its beginning is gone and no copy was kept.
-pub fn begun_with(log: &dyn Log, names: &Names, key: &Key, partition: Partition) -> Result<Option<Genesis>, LogError> {
+pub fn begun_with(
+    log: &dyn Log,
+    names: &Names,
+    key: &Key,
+    partition: Partition,
+) -> Result<Option<Beginning>, LogError> {
     match genesis(log, &names.inbox(), partition) {
         Err(LogError::OutOfRange { start, .. }) => {
             let detail = format!(
@@ -136,14 +150,15 @@ pub fn begun_with(log: &dyn Log, names: &Names, key: &Key, partition: Partition)
                 names.definitions()
             );
             let lost = LogError::Corrupt { place: format!("{}/{partition}", names.inbox()), detail };
-            registry::kept_geneses(log, names, key)?.remove(&partition).map(Some).ok_or(lost)
+            let copy = registry::kept_geneses(log, names, key)?.remove(&partition).ok_or(lost)?;
+            Ok(Some(Beginning { genesis: copy, is_copy: true }))
         }
-        begun => begun,
+        begun => Ok(begun?.map(|genesis| Beginning { genesis, is_copy: false })),
     }
 }
 
 /// Keeps copies of what partitions of this log began with in the registry, while they still begin so: whoever trims them, even by hand, leaves a log
-/// that can be opened. Nothing happens where there is one already.
+/// that can be opened. Nothing happens where there is one already, as the registry read to its end says.
 ///
 /// # Errors
 /// When the log can't be read, or does not take them.
@@ -157,24 +172,53 @@ pub fn keep_genesis(
     let kept = registry::kept_geneses(log, names, key)?;
     // An inbox that was made anew has other beginnings than the one of which copies may lie there.
     let is_missing = |partition: &Partition| kept.get(partition).is_none_or(|kept| kept.log_id != log_id);
-    let missing: Vec<Partition> = partitions.into_iter().filter(is_missing).collect();
-    if missing.is_empty() {
-        return Ok(());
+    copy_geneses(log, names, key, partitions.into_iter().filter(is_missing), &|| true)
+}
+
+/// Copies what these partitions begin with into the registry. One that can't be read keeps no other from being copied; of one that begins later nothing is
+/// left to be copied. Ends early where `goes_on` says so.
+///
+/// # Errors
+/// The first partition's that could not be copied.
+pub fn copy_geneses(
+    log: &dyn Log,
+    names: &Names,
+    key: &Key,
+    partitions: impl IntoIterator<Item = Partition>,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<(), LogError> {
+    let (mut producer, mut answers, mut outcome) = (None, Vec::new(), Ok(()));
+    for partition in partitions {
+        if !goes_on() {
+            break;
+        }
+        match first_record(log, names, key, partition) {
+            Ok(None) => {}
+            Ok(Some(copy)) => {
+                let producer = match &mut producer {
+                    Some(producer) => producer,
+                    None => producer.insert(log.producer()?),
+                };
+                // What the topic does not take of one partition it takes of none.
+                append_while(producer.as_mut(), (&names.definitions(), 0), &copy, &mut answers, goes_on)?;
+            }
+            Err(error) => outcome = outcome.and(Err(error)),
+        }
     }
-    let (mut producer, mut answers) = (log.producer()?, Vec::new());
-    for partition in missing {
-        let first = match read_one(log, &names.inbox(), partition, 0) {
-            Err(LogError::OutOfRange { .. }) => continue,
-            first => first?,
-        };
-        let copy = registry::genesis_entry(key, partition, &first.record.value).ok_or_else(|| LogError::Corrupt {
-            place: format!("{}/{partition} at offset 0", names.inbox()),
-            detail: "its first record is no Genesis that this key proves: no copy is kept, nothing is trimmed"
-                .to_owned(),
-        })?;
-        append_and_wait(producer.as_mut(), &names.definitions(), 0, &copy, &mut answers)?;
-    }
-    Ok(())
+    outcome
+}
+
+/// The copy of what a partition begins with; none: it begins later.
+fn first_record(log: &dyn Log, names: &Names, key: &Key, partition: Partition) -> Result<Option<Record>, LogError> {
+    let first = match read_one(log, &names.inbox(), partition, 0) {
+        Err(LogError::OutOfRange { .. }) => return Ok(None),
+        first => first?,
+    };
+    let copy = registry::genesis_entry(key, partition, &first.record.value).ok_or_else(|| LogError::Corrupt {
+        place: format!("{}/{partition} at offset 0", names.inbox()),
+        detail: "its first record is no Genesis that this key proves: no copy is kept, nothing is trimmed".to_owned(),
+    })?;
+    Ok(Some(copy))
 }
 
 /// The Genesis of an inbox partition that has all its records, whatever key proves it; none: the partition is empty, or begins with something else.

@@ -118,6 +118,7 @@ impl Stage {
             partition: 0,
             names: self.names.clone(),
             key: self.key.clone(),
+            log_id: self.inbox.log_id,
             node: node.to_owned(),
             single_broker: true,
             faults: Faults::new(),

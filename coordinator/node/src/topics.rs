@@ -12,6 +12,7 @@ use sagaline_schemas::{Fingerprint, LogId, Partition};
 
 use crate::owner::opening::{check_inbox, check_size, max_message_bytes};
 use crate::owner::stop::Stop;
+use crate::sealed::Beginning;
 use crate::{Names, sealed};
 
 /// How long an append may take here.
@@ -88,16 +89,33 @@ pub enum TopicsError {
         partition: Partition,
     },
     /// Two partitions belong to different logs.
-    #[error(
-        "the partitions of {topic} have different log ids, {one} and {other}: two `topics create` ran at once. Nothing can have run on it: \
-         delete the topic and run `sagaline topics create` again"
-    )]
+    #[error("the partitions of {topic} have different log ids, {one} and {other}: {way_out}")]
     Mixed {
         /// The inbox.
         topic: String,
         /// Log id of one partition.
         one: LogId,
         /// Log id of another.
+        other: LogId,
+        /// What a person can do.
+        way_out: &'static str,
+    },
+    /// The beginning of a partition is gone, and the copy of it is another log's.
+    #[error(
+        "the copy in {definitions} of what {topic}/{partition} began with is of another log, {copy}, than the other partitions, {other}: it was written late, \
+         or again, by somebody who has this key or an old copy. Nothing speaks against {topic}: leave it as it is. A node that runs on it goes on; \
+         write the record `genesis/{partition}` of {definitions} again from a copy of that topic in which it is of {other}"
+    )]
+    OtherCopy {
+        /// The inbox.
+        topic: String,
+        /// Where copies lie.
+        definitions: String,
+        /// The partition of which the copy is said to be.
+        partition: Partition,
+        /// Log id of the copy.
+        copy: LogId,
+        /// Log id of the other partitions.
         other: LogId,
     },
     /// The inbox was made with another key.
@@ -171,22 +189,39 @@ pub fn check(log: &dyn Log, names: &Names, key: &Key, single_broker: bool) -> Re
     for topic in [names.of_channel("events"), names.of_channel("parked"), names.definitions()] {
         log.topic(&topic)?.ok_or(LogError::NoTopic { topic })?;
     }
-    let mut inbox: Option<Inbox> = None;
+    let mut begun = Vec::new();
     for partition in 0..info.partitions {
-        let genesis = sealed::begun_with(log, names, key, partition)?
-            .ok_or_else(|| TopicsError::NoGenesis { topic: info.name.clone(), partition })?;
-        check_genesis(&info, key, &genesis)?;
-        check_size(&info, &genesis.settings).map_err(TopicsError::Unsafe)?;
-        let one = inbox.get_or_insert(Inbox {
-            log_id: genesis.log_id,
-            partitions: genesis.partitions,
-            settings: genesis.settings,
-        });
-        if one.log_id != genesis.log_id {
-            return Err(TopicsError::Mixed { topic: info.name, one: one.log_id, other: genesis.log_id });
-        }
+        let beginning = sealed::begun_with(log, names, key, partition)?;
+        begun.push(beginning.ok_or_else(|| TopicsError::NoGenesis { topic: info.name.clone(), partition })?);
     }
-    inbox.ok_or(TopicsError::NoGenesis { topic: info.name, partition: 0 })
+    check_one_log(names, &begun)?;
+    for Beginning { genesis, .. } in &begun {
+        check_genesis(&info, key, genesis)?;
+        check_size(&info, &genesis.settings).map_err(TopicsError::Unsafe)?;
+    }
+    let first = begun.into_iter().next().ok_or(TopicsError::NoGenesis { topic: info.name, partition: 0 })?;
+    let Genesis { log_id, partitions, settings, .. } = first.genesis;
+    Ok(Inbox { log_id, partitions, settings })
+}
+
+/// All partitions are of one log. What the log itself says is believed before any copy.
+fn check_one_log(names: &Names, begun: &[Beginning]) -> Result<(), TopicsError> {
+    let Some(first) = begun.iter().find(|begun| !begun.is_copy).or(begun.first()) else { return Ok(()) };
+    let one = first.genesis.log_id;
+    let Some(another) = begun.iter().find(|begun| begun.genesis.log_id != one) else { return Ok(()) };
+    let (topic, Genesis { log_id: other, partition, .. }) = (names.inbox(), &another.genesis);
+    if another.is_copy {
+        let (definitions, partition) = (names.definitions(), *partition);
+        return Err(TopicsError::OtherCopy { topic, definitions, partition, copy: *other, other: one });
+    }
+    // Nothing is trimmed of a log on which nothing ran.
+    let way_out = if begun.iter().any(|begun| begun.is_copy) {
+        "one of them was lost and begun anew. Sagas have run on it, for records of other partitions were deleted: don't delete it. Find out which \
+         partition is not what it was, and look for its records at the brokers"
+    } else {
+        "two `topics create` ran at once. Nothing can have run on it: delete the topic and run `sagaline topics create` again"
+    };
+    Err(TopicsError::Mixed { topic, one, other: *other, way_out })
 }
 
 fn check_genesis(info: &TopicInfo, key: &Key, genesis: &Genesis) -> Result<(), TopicsError> {
@@ -222,15 +257,16 @@ fn make(log: &dyn Log, topic: &NewTopic) -> Result<TopicInfo, LogError> {
 
 fn write_genesis(log: &dyn Log, names: &Names, key: &Key, wanted: &Wanted) -> Result<(), TopicsError> {
     let inbox = names.inbox();
-    let mut missing = Vec::new();
-    let mut log_id = None;
+    let (mut missing, mut begun) = (Vec::new(), Vec::new());
     for partition in 0..wanted.partitions {
         match sealed::begun_with(log, names, key, partition)? {
-            Some(genesis) => log_id = log_id.or(Some(genesis.log_id)),
+            Some(beginning) => begun.push(beginning),
             None => missing.push(partition),
         }
     }
-    let log_id = log_id.map_or_else(random_log_id, Ok)?;
+    // Before another partition is begun by what a copy says that is of another log.
+    check_one_log(names, &begun)?;
+    let log_id = begun.first().map_or_else(random_log_id, |begun| Ok(begun.genesis.log_id))?;
     let mut producer = log.producer()?;
     let mut answers = Vec::new();
     for partition in missing {
@@ -267,11 +303,25 @@ pub(crate) fn append_and_wait(
     record: &Record,
     answers: &mut Vec<Acknowledgement>,
 ) -> Result<i64, LogError> {
+    append_while(producer, (topic, partition), record, answers, &|| true)
+}
+
+/// The same, and the acknowledgement is waited for no longer than `goes_on` says.
+pub(crate) fn append_while(
+    producer: &mut dyn sagaline_log::Producer,
+    (topic, partition): (&str, Partition),
+    record: &Record,
+    answers: &mut Vec<Acknowledgement>,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<i64, LogError> {
     producer.append(topic, partition, record, 0)?;
     for _ in 0..TRIES {
         producer.poll(PATIENCE, answers);
         if let Some(answer) = answers.pop() {
             return answer.outcome;
+        }
+        if !goes_on() {
+            break;
         }
     }
     Err(LogError::OutcomeUnknown { detail: format!("{topic}/{partition} did not answer in time") })

@@ -89,6 +89,7 @@ fn suffer(cluster: &mut Cluster, fault: Fault, round: usize) -> Result<()> {
             cluster.stack.coordinators[node].start(None)?;
             cluster.wait_published_without(node)?;
             cluster.mend_stores(node)?;
+            cluster.wait_opened(node)?;
         }
         Fault::BrokerKilled => {
             cluster.broker.kill()?;

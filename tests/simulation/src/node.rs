@@ -173,6 +173,7 @@ impl Node {
             partition: seat.partition,
             names: Names::new(""),
             key: self.key.clone(),
+            log_id: self.inbox.log_id,
             node: self.name.clone(),
             single_broker: true,
             faults: Faults::new(),

@@ -84,14 +84,29 @@ fn node(config: &Config) -> Vec<Finding> {
     if TcpStream::connect((Ipv4Addr::LOCALHOST, config.api_port)).is_err() {
         return vec![Finding::well(WHAT, format!("none runs at {at}"))];
     }
-    let answers = Client::new(&at).and_then(|client| {
-        let health: Json = client.get("/v1/health", &[])?;
-        Ok((health, client.get::<Json>("/v1/status", &[])?))
-    });
-    match answers {
-        Err(failure) => vec![Finding::look(WHAT, format!("what answers at {at} is no node: {}", failure.message))],
-        Ok((health, status)) => vec![healthy(&at, &health), ingress(&status)],
-    }
+    let client = match Client::new(&at) {
+        Ok(client) => client,
+        Err(failure) => return vec![Finding::look(WHAT, failure.message)],
+    };
+    told(&at, client.get("/v1/health", &[]), || client.get("/v1/status", &[]))
+}
+
+/// What the node says of itself: its health counts whether or not it tells more.
+fn told(at: &str, health: Result<Json, Failure>, status: impl FnOnce() -> Result<Json, Failure>) -> Vec<Finding> {
+    let health = match health {
+        Ok(health) => health,
+        Err(failure) => {
+            return vec![Finding::look("node", format!("what answers at {at} is no node: {}", failure.message))];
+        }
+    };
+    let ingress = match status() {
+        Ok(status) => ingress(&status),
+        Err(failure) => Finding::look(
+            "ingress",
+            format!("the node at {at} does not tell what domain topics lost: {}", failure.message),
+        ),
+    };
+    vec![healthy(at, &health), ingress]
 }
 
 fn healthy(at: &str, health: &Json) -> Finding {
@@ -110,12 +125,15 @@ fn ingress(status: &Json) -> Finding {
     let Some(newest) = lost.last() else {
         return Finding::well(WHAT, "no domain topic has lost events before they were read, since the node began");
     };
+    // The list is of the newest ones only.
+    let in_all = |name: &str| status["ingress"]["lost_in_all"][name].as_u64().unwrap_or(0);
+    let (events, more) =
+        (in_all("events"), if in_all("uncounted") == 0 { "" } else { " and more that nobody can count" });
     let places: BTreeSet<&str> = lost.iter().filter_map(|lost| lost["place"].as_str()).collect();
-    let events: u64 = lost.iter().filter_map(|lost| lost["events"].as_u64()).sum();
-    let more = if lost.iter().all(|lost| lost["events"].is_u64()) { "" } else { " and more that nobody can count" };
+    let others = if in_all("losses") > lost.len() as u64 { " and, before, maybe others" } else { "" };
     let when = newest["at"].as_i64().map_or_else(String::new, |at| format!(", at {}", print::time(at)));
     let says = format!(
-        "{events} events{more} were lost before they were read, since the node began, of {}: send again what is known elsewhere. The newest{when}: {}",
+        "{events} events{more} were lost before they were read, since the node began, of {}{others}: send again what is known elsewhere. The newest{when}: {}",
         places.into_iter().collect::<Vec<_>>().join(", "),
         newest["why"].as_str().unwrap_or_default()
     );
@@ -128,20 +146,38 @@ mod tests {
 
     use super::*;
 
+    fn lost(losses: u64, events: u64, uncounted: u64, newest: &[(&str, &str)]) -> Json {
+        let newest: Vec<Json> =
+            newest.iter().map(|(place, why)| json!({ "place": place, "events": 1, "at": 0, "why": why })).collect();
+        let in_all = json!({ "losses": losses, "events": events, "uncounted": uncounted });
+        json!({ "ingress": { "lost": newest, "lost_in_all": in_all } })
+    }
+
     #[test]
-    fn what_ingress_lost_is_summed_and_the_newest_is_told() {
-        let none = ingress(&json!({ "ingress": { "lost": [] } }));
+    fn what_ingress_lost_is_told_in_all_with_the_newest() {
+        let none = ingress(&lost(0, 0, 0, &[]));
         assert_eq!((none.verdict, none.what), (Verdict::Well, "ingress"));
-        let loss = |place: &str, events: Option<u64>, why: &str| json!({ "place": place, "events": events, "at": 0, "why": why });
-        let counted =
-            [loss("orders/1", Some(5), "once"), loss("orders/0", Some(2), "again"), loss("orders/1", Some(1), "late")];
-        let told = ingress(&json!({ "ingress": { "lost": counted } }));
+        let counted = [("orders/1", "once"), ("orders/0", "again"), ("orders/1", "late")];
         let says = "8 events were lost before they were read, since the node began, of orders/0, orders/1: send again what is known elsewhere. \
                     The newest, at 1970-01-01 00:00:00.000: late";
-        assert_eq!(told, Finding::look("ingress", says));
-        let anew = ingress(
-            &json!({ "ingress": { "lost": [loss("orders/1", Some(5), "once"), loss("orders/0", None, "made anew")] } }),
+        assert_eq!(ingress(&lost(3, 8, 0, &counted)), Finding::look("ingress", says));
+        // Of more than are remembered, one could not be counted.
+        let many = ingress(&lost(200, 900, 1, &counted)).says;
+        assert!(many.starts_with("900 events and more that nobody can count were lost"), "{many}");
+        assert!(many.contains("of orders/0, orders/1 and, before, maybe others: "), "{many}");
+    }
+
+    #[test]
+    fn the_health_of_a_node_counts_though_it_tells_no_more() {
+        let health = json!({ "healthy": false, "why": ["partition 1 is halted: why"] });
+        let silent = || Err(Failure::new(Exit::Timeout, "did not answer in time"));
+        let found = told("http://here", Ok(health), silent);
+        assert_eq!(
+            found[0],
+            Finding::wrong("node", "the node at http://here is not healthy: partition 1 is halted: why")
         );
-        assert!(anew.says.starts_with("5 events and more that nobody can count were lost"), "{anew:?}");
+        assert!(found[1].verdict == Verdict::Look && found[1].says.ends_with("did not answer in time"), "{found:?}");
+        let stranger = told("http://here", Err(Failure::new(Exit::Unreachable, "no API")), || panic!("not asked"));
+        assert!(stranger.len() == 1 && stranger[0].says.contains("is no node"), "{stranger:?}");
     }
 }

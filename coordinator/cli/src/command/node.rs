@@ -320,6 +320,7 @@ impl From<Given> for Failure {
             )
             | Given::Unsafe { .. }
             | Given::OtherLog { .. }
+            | Given::OtherCopy { .. }
             | Given::AheadOfLog { .. }
             | Given::Beheaded { .. }
             | Given::Rewritten { .. }

@@ -95,9 +95,10 @@ impl From<TopicsError> for Failure {
             TopicsError::Log(error) => error.into(),
             TopicsError::WrongKey { .. } | TopicsError::Partitions { .. } => Self::usage(error),
             TopicsError::Unsafe(stop) => stop.into(),
-            TopicsError::NoGenesis { .. } | TopicsError::Mixed { .. } | TopicsError::Random(_) => {
-                Self::new(Exit::Halted, error)
-            }
+            TopicsError::NoGenesis { .. }
+            | TopicsError::Mixed { .. }
+            | TopicsError::OtherCopy { .. }
+            | TopicsError::Random(_) => Self::new(Exit::Halted, error),
         }
     }
 }

@@ -91,13 +91,9 @@ impl Look {
     /// By partition, the newest verified checkpoint; none: this node keeps none.
     fn checkpoints(&self) -> Option<Vec<Newest>> {
         let wall = self.status["wall"].as_i64()?;
-        let newest = |partition: &Json| {
-            let taken_at = partition["restorable_taken_at"].as_i64();
-            let held = partition["restorable"].as_i64().zip(taken_at);
-            Newest {
-                partition: partition["partition"].as_i64().unwrap_or(0),
-                held: held.map(|(position, taken_at)| Held { position, taken_at, age: (wall - taken_at).max(0) }),
-            }
+        let newest = |partition: &Json| Newest {
+            partition: partition["partition"].as_i64().unwrap_or(0),
+            held: Held::read(&partition["restorable"], wall),
         };
         self.status["keeps_checkpoints"].as_bool()?.then(|| self.partitions().map(newest).collect())
     }
@@ -122,43 +118,77 @@ impl Look {
 /// The newest verified checkpoint of a partition.
 struct Newest {
     partition: i64,
-    /// None: there is none.
-    held: Option<Held>,
+    held: Held,
 }
 
-struct Held {
-    position: i64,
-    /// Milliseconds since 1970.
-    taken_at: i64,
-    /// Milliseconds.
-    age: i64,
+enum Held {
+    /// The node has not looked yet.
+    Unknown,
+    Nothing,
+    Checkpoint {
+        position: i64,
+        /// Milliseconds since 1970.
+        taken_at: i64,
+        /// Milliseconds.
+        age: i64,
+    },
+}
+
+impl Held {
+    /// As the status tells it; `wall`: milliseconds since 1970.
+    fn read(restorable: &Json, wall: i64) -> Self {
+        let number = |name: &str| restorable[name].as_i64();
+        match (restorable["is"].as_str(), number("position").zip(number("taken_at"))) {
+            (Some("never"), _) => Self::Nothing,
+            (Some("from"), Some((position, taken_at))) => {
+                Self::Checkpoint { position, taken_at, age: (wall - taken_at).max(0) }
+            }
+            _ => Self::Unknown,
+        }
+    }
 }
 
 impl Newest {
     fn cell(&self) -> String {
-        self.held.as_ref().map_or_else(
-            || print::red("none verified"),
-            |held| format!("{}, {} old", held.position, print::span(held.age)),
-        )
+        match &self.held {
+            Held::Unknown => print::dim("not looked yet"),
+            Held::Nothing => print::red("none verified"),
+            Held::Checkpoint { position, age, .. } => format!("{position}, {} old", print::span(*age)),
+        }
     }
 
     fn json(&self) -> Json {
         let Self { partition, held } = self;
-        let held = held.as_ref();
+        let (is, checkpoint) = match held {
+            Held::Unknown => ("unknown", None),
+            Held::Nothing => ("none", None),
+            Held::Checkpoint { position, taken_at, age } => ("verified", Some((position, taken_at, age))),
+        };
         json!({
-            "partition": partition, "position": held.map(|held| held.position), "taken_at": held.map(|held| held.taken_at),
-            "age_ms": held.map(|held| held.age),
+            "partition": partition, "is": is, "position": checkpoint.map(|(position, ..)| position),
+            "taken_at": checkpoint.map(|(_, taken_at, _)| taken_at), "age_ms": checkpoint.map(|(.., age)| age),
         })
     }
 }
 
-/// The oldest of them counts: as far back as that a lost disk throws somebody.
+/// The oldest of those that are known counts: as far back as that a lost disk throws somebody.
 fn oldest(newest: &[Newest]) -> String {
-    let missing: Vec<String> =
-        newest.iter().filter(|newest| newest.held.is_none()).map(|newest| newest.partition.to_string()).collect();
-    match newest.iter().filter_map(|newest| newest.held.as_ref()).map(|held| held.age).max() {
-        Some(age) if missing.is_empty() => format!("checkpoints {} old at most", print::span(age)),
-        _ => format!("no verified checkpoint of partition {}", missing.join(", ")),
+    let (mut ages, mut missing, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for Newest { partition, held } in newest {
+        match held {
+            Held::Unknown => unknown.push(partition.to_string()),
+            Held::Nothing => missing.push(partition.to_string()),
+            Held::Checkpoint { age, .. } => ages.push(*age),
+        }
+    }
+    let known = match ages.into_iter().max() {
+        _ if !missing.is_empty() => format!("no verified checkpoint of partition {}", missing.join(", ")),
+        Some(age) => format!("checkpoints {} old at most", print::span(age)),
+        None => return "checkpoints not looked at yet".to_owned(),
+    };
+    match unknown.is_empty() {
+        true => known,
+        false => format!("{known}, those of partition {} not looked at yet", unknown.join(", ")),
     }
 }
 
@@ -294,10 +324,14 @@ mod tests {
         Look { at: Instant::now(), counts: None, status }
     }
 
+    fn verified(position: i64, taken_at: i64) -> Json {
+        json!({ "is": "from", "position": position, "taken_at": taken_at })
+    }
+
     /// Of two partitions, at a wall clock of 100 s.
     fn kept(second: &Json) -> Look {
-        let first = json!({ "partition": 0, "restorable": 1204, "restorable_taken_at": 40_000 });
-        let second = json!({ "partition": 1, "restorable": second[0], "restorable_taken_at": second[1] });
+        let first = json!({ "partition": 0, "restorable": verified(1204, 40_000) });
+        let second = json!({ "partition": 1, "restorable": second });
         look(json!({ "wall": 100_000, "keeps_checkpoints": true, "partitions": [first, second] }))
     }
 
@@ -308,20 +342,36 @@ mod tests {
     #[test]
     fn the_newest_verified_checkpoint_of_each_partition_is_told_with_its_age() {
         let none = rates(None, &look(json!({})));
-        let all = kept(&json!([7, 99_500]));
+        let all = kept(&verified(7, 99_500));
         assert!(as_line(&all, &none).ends_with("; lag 0; checkpoints 60 s old at most"), "{}", as_line(&all, &none));
         let drawn = plain(&drawing(&all, &none));
         assert!(drawn.contains("CHECKPOINT\n") && drawn.contains("1204, 60 s old") && drawn.contains("7, 500 ms old"));
-        let first = json!({ "partition": 0, "position": 1204, "taken_at": 40_000, "age_ms": 60_000 });
-        let second = json!({ "partition": 1, "position": 7, "taken_at": 99_500, "age_ms": 500 });
+        let first = json!({ "partition": 0, "is": "verified", "position": 1204, "taken_at": 40_000, "age_ms": 60_000 });
+        let second = json!({ "partition": 1, "is": "verified", "position": 7, "taken_at": 99_500, "age_ms": 500 });
         assert_eq!(as_json(&all, &none)["checkpoints"], json!([first, second]));
 
-        let missing = kept(&json!([null, null]));
+        let missing = kept(&json!({ "is": "never" }));
         let line = as_line(&missing, &none);
         assert!(line.ends_with("; no verified checkpoint of partition 1"), "{line}");
         assert!(plain(&drawing(&missing, &none)).contains("none verified"));
-        let nothing = json!({ "partition": 1, "position": null, "taken_at": null, "age_ms": null });
+        let nothing = json!({ "partition": 1, "is": "none", "position": null, "taken_at": null, "age_ms": null });
         assert_eq!(as_json(&missing, &none)["checkpoints"][1], nothing);
+    }
+
+    #[test]
+    fn what_nobody_has_looked_at_yet_is_not_missing() {
+        let none = rates(None, &look(json!({})));
+        let unknown = kept(&json!({ "is": "unknown" }));
+        let line = as_line(&unknown, &none);
+        assert!(line.ends_with("; checkpoints 60 s old at most, those of partition 1 not looked at yet"), "{line}");
+        let drawn = plain(&drawing(&unknown, &none));
+        assert!(drawn.contains("not looked yet") && !drawn.contains("none verified"), "{drawn}");
+        let json = json!({ "partition": 1, "is": "unknown", "position": null, "taken_at": null, "age_ms": null });
+        assert_eq!(as_json(&unknown, &none)["checkpoints"][1], json);
+
+        let partitions = json!([{ "partition": 0, "restorable": { "is": "unknown" } }]);
+        let all = look(json!({ "wall": 1, "keeps_checkpoints": true, "partitions": partitions }));
+        assert!(as_line(&all, &none).ends_with("; checkpoints not looked at yet"), "{}", as_line(&all, &none));
     }
 
     #[test]

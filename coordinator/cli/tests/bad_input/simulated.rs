@@ -127,6 +127,7 @@ impl Stage {
             partition: 0,
             names: Names::new(""),
             key: self.key.clone(),
+            log_id: self.inbox.log_id,
             node: "one".to_owned(),
             single_broker: true,
             faults: Faults::new(),

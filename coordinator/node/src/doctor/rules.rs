@@ -48,7 +48,8 @@ impl Patient<'_> {
     /// None: the partition does not begin with its Genesis.
     fn in_force(&self, partition: Partition, deadline: Instant) -> Result<Option<InForce>, LogError> {
         let topic = self.names.inbox();
-        let Some(genesis) = sealed::begun_with(self.log, self.names, self.key, partition)? else { return Ok(None) };
+        let Some(begun) = sealed::begun_with(self.log, self.names, self.key, partition)? else { return Ok(None) };
+        let genesis = begun.genesis;
         let (start, mut below) = sealed::bounds(self.log, &topic, partition)?;
         while below > start && Instant::now() < deadline {
             let from = start.max(below - PIECE);
@@ -67,18 +68,22 @@ impl Patient<'_> {
     }
 }
 
+/// What was not looked at may hold a raise: the version of such a partition is the lowest that can be in force there.
 fn told(known: KnownRules, found: &[InForce]) -> Finding {
-    let mut by_version: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    let mut by_version: BTreeMap<(bool, u32), Vec<String>> = BTreeMap::new();
     for (partition, in_force) in found.iter().enumerate() {
-        by_version.entry(in_force.version).or_default().push(partition.to_string());
+        by_version.entry((in_force.left > 0, in_force.version)).or_default().push(partition.to_string());
     }
-    let says: Vec<String> = match by_version.len() {
-        1 => by_version.keys().map(|version| format!("version {version} in every inbox partition")).collect(),
-        _ => by_version
-            .iter()
-            .map(|(version, partitions)| format!("version {version} in inbox partitions {}", partitions.join(", ")))
-            .collect(),
-    };
+    let says: Vec<String> = by_version
+        .iter()
+        .map(|((at_least, version), partitions)| {
+            let version = format!("{}version {version}", if *at_least { "at least " } else { "" });
+            match by_version.len() {
+                1 => format!("{version} in every inbox partition"),
+                _ => format!("{version} in inbox partitions {}", partitions.join(", ")),
+            }
+        })
+        .collect();
     let KnownRules { oldest, newest } = known;
     let knows = if oldest == newest { format!("version {newest}") } else { format!("versions {oldest} to {newest}") };
     let mut says = format!("the rules in force have {}; this program knows {knows}", says.join(", "));
@@ -88,9 +93,11 @@ fn told(known: KnownRules, found: &[InForce]) -> Finding {
             ". The first {left} records were not looked at, or are gone: should the rules have been raised there, `sagaline upgrade status` says so"
         ));
     }
-    match by_version.keys().find(|version| !known.knows(**version)) {
-        Some(version) => Finding::wrong(WHAT, format!("{says}: run a build that knows version {version}")),
-        None if by_version.len() > 1 => {
+    let unknown =
+        |(at_least, version): &&(bool, u32)| if *at_least { *version > newest } else { !known.knows(*version) };
+    match by_version.keys().find(unknown) {
+        Some((_, version)) => Finding::wrong(WHAT, format!("{says}: run a build that knows version {version}")),
+        None if by_version.keys().filter(|(at_least, _)| !at_least).count() > 1 => {
             Finding::look(WHAT, format!("{says}: a raise was cut off, `sagaline upgrade raise` goes on with it"))
         }
         None => Finding::well(WHAT, says),

@@ -28,6 +28,27 @@ pub struct Lost {
     pub why: String,
 }
 
+/// All losses since the start, also those that are remembered no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LostInAll {
+    /// How often something was lost.
+    pub losses: u64,
+    /// Events that were never read, of the losses where that can be told.
+    pub events: u64,
+    /// Losses of which nobody can tell how many events they were.
+    pub uncounted: u64,
+}
+
+impl LostInAll {
+    fn add(&mut self, events: Option<u64>) {
+        self.losses += 1;
+        match events {
+            Some(events) => self.events = self.events.saturating_add(events),
+            None => self.uncounted += 1,
+        }
+    }
+}
+
 impl Ingress {
     /// The topic does not hold what comes next there: it is gone on from where the topic begins or ends.
     pub(super) fn find_place(
@@ -76,6 +97,7 @@ impl Ingress {
     pub(super) fn note_loss(&mut self, place: String, events: Option<u64>, why: String, now: BootTime) {
         tracing::error!(place, events, why, "ingress: events are lost");
         self.lost_at = Some(now);
+        self.status.lost_in_all.add(events);
         self.status.lost.push(Lost { place, events, at: self.log.wall_clock(), why });
         let over = self.status.lost.len().saturating_sub(REMEMBERED);
         self.status.lost.drain(..over);
@@ -85,5 +107,28 @@ impl Ingress {
     pub(super) fn fresh_loss(&self, now: BootTime) -> Option<String> {
         self.lost_at.filter(|at| now.saturating_sub(*at) < TROUBLE)?;
         self.status.lost.last().map(|lost| lost.why.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingress::IngressOptions;
+    use crate::registry::Registry;
+    use crate::stage::Stage;
+
+    #[test]
+    fn the_newest_losses_are_remembered_and_all_are_counted() {
+        let stage = Stage::bare(1);
+        let (names, key, inbox) = (stage.names.clone(), stage.key.clone(), stage.inbox.clone());
+        let options = IngressOptions { names, key, inbox, member: "one".to_owned() };
+        let mut ingress = Ingress::new(options, Registry::default(), stage.log.clone()).unwrap();
+        ingress.note_loss("orders/0".to_owned(), None, "made anew".to_owned(), Duration::ZERO);
+        for events in 0..200 {
+            ingress.note_loss("orders/0".to_owned(), Some(events), "deleted".to_owned(), Duration::ZERO);
+        }
+        let status = ingress.status();
+        assert_eq!((status.lost.len(), status.lost[0].events), (REMEMBERED, Some(100)));
+        assert_eq!(status.lost_in_all, LostInAll { losses: 201, events: 19_900, uncounted: 1 });
     }
 }

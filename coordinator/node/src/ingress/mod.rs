@@ -26,7 +26,7 @@ use crate::registry::{Catalogue, Registry, RegistryReader, Seal};
 use crate::topics::Inbox;
 use crate::window::{lane_and_number, ticket};
 use crate::{BootTime, Names, crowd, sealed};
-pub use lost::Lost;
+pub use lost::{Lost, LostInAll};
 use source::Source;
 use target::{Letter, Sorter};
 
@@ -69,8 +69,10 @@ pub struct IngressStatus {
     pub unjudged: u64,
     /// Topics that wait for a channel's outbox to shrink.
     pub waiting: Vec<String>,
-    /// What was lost of domain topics before it was read, since the start.
+    /// The newest losses of domain topics: what was gone before it was read.
     pub lost: Vec<Lost>,
+    /// All of them since the start.
+    pub lost_in_all: LostInAll,
     /// What hinders it at the moment.
     pub trouble: Option<String>,
 }

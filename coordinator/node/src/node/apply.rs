@@ -29,7 +29,8 @@ impl Node {
         self.refuse_if_outdated()?;
         let Common { log, names, options: own, .. } = &*self.common;
         let (inbox, options) = self.as_settings_say(options);
-        let mut apply = Apply::begin(Arc::clone(log), names, &own.key, &inbox, &self.registry.catalogue(), &options)?;
+        let mut apply =
+            Apply::begin(Arc::clone(log), names, &own.key, &inbox, &self.common.registry.catalogue(), &options)?;
         let mut watched = Watched::default();
         let applied = loop {
             if self.common.stopping() {
@@ -42,7 +43,7 @@ impl Node {
             }
         };
         let deadline = Instant::now() + LEARN;
-        let knows = |(name, digest): &(String, _)| self.registry.catalogue().active.get(name) == Some(digest);
+        let knows = |(name, digest): &(String, _)| self.common.registry.catalogue().active.get(name) == Some(digest);
         while !applied.definitions.iter().all(knows) && Instant::now() < deadline {
             thread::park_timeout(Duration::from_millis(5));
         }

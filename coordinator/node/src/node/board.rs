@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sagaline_partition::EVENTS;
 use sagaline_partition::store::Reader;
 use sagaline_schemas::settings::{Events, Settings};
-use sagaline_schemas::{Millis, Offset, Partition};
+use sagaline_schemas::{Offset, Partition};
 
 use super::is_opened;
 use crate::owner::stop::Stop;
@@ -34,7 +34,6 @@ struct Shown {
     wanted: Option<PathBuf>,
     /// What came of that.
     made: Option<Result<Offset, String>>,
-    restorable: Restorable,
     /// What is wrong with its checkpoints: a person must look.
     refuted: Option<String>,
     /// What hinders keeping them, by the thread that is hindered.
@@ -49,8 +48,8 @@ pub struct Board {
 }
 
 impl Board {
-    pub fn new(number: Partition) -> Self {
-        let status = PartitionStatus::opening(number);
+    pub fn new(number: Partition, restorable: Restorable) -> Self {
+        let status = PartitionStatus { restorable, ..PartitionStatus::opening(number) };
         let shown = Shown {
             status,
             reader: None,
@@ -63,7 +62,6 @@ impl Board {
             role: Role::Standby,
             wanted: None,
             made: None,
-            restorable: Restorable::default(),
             refuted: None,
             keeping: BTreeMap::new(),
         };
@@ -99,8 +97,8 @@ impl Board {
         let crowds = |channel: &&ChannelStatus| over(channel.outbox) && !rests(&channel.channel);
         let crowded = status.channels.iter().filter(crowds).map(|channel| channel.channel.clone()).collect();
         self.change(|shown| {
-            let PartitionStatus { restorable, restorable_taken_at, .. } = shown.status;
-            shown.status = PartitionStatus { restorable, restorable_taken_at, ..status };
+            let restorable = shown.status.restorable;
+            shown.status = PartitionStatus { restorable, ..status };
             shown.crowded = crowded;
             if shown.settings.as_ref() != settings {
                 shown.settings = settings.cloned();
@@ -201,16 +199,9 @@ impl Board {
         self.change(|shown| (shown.wanted, shown.made) = (None, None));
     }
 
-    /// What was found out about its checkpoints, and when the newest verified one was taken.
-    pub fn show_kept(&self, restorable: Restorable, taken_at: Option<Millis>, refuted: Option<String>) {
-        self.change(|shown| {
-            shown.status.restorable = match restorable {
-                Restorable::From(offset) => Some(offset),
-                Restorable::Never | Restorable::Unknown => None,
-            };
-            shown.status.restorable_taken_at = taken_at;
-            (shown.restorable, shown.refuted) = (restorable, refuted);
-        });
+    /// What was found out about its checkpoints.
+    pub fn show_kept(&self, restorable: Restorable, refuted: Option<String>) {
+        self.change(|shown| (shown.status.restorable, shown.refuted) = (restorable, refuted));
     }
 
     /// What hinders one of the threads that keep checkpoints.
@@ -225,7 +216,7 @@ impl Board {
 
     /// From where on stores can be made anew, as last found.
     pub fn restorable(&self) -> Restorable {
-        self.shown().restorable
+        self.shown().status.restorable
     }
 
     pub fn crowded(&self) -> BTreeSet<String> {

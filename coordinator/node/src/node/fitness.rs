@@ -4,11 +4,15 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::Common;
+use sagaline_log::LogError;
+use sagaline_log::clock::{Clock, SystemClock};
+
+use super::{Common, IDLE};
 use crate::owner::opening::{check_count, check_inbox, check_size};
 use crate::owner::stop::Stop;
+use crate::sealed;
 
 /// A broker deletes what its settings no longer keep after some minutes: they are looked at more often than that.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -64,19 +68,36 @@ impl Fitness {
 
 /// Looks until the node stops.
 pub fn run(common: &Common) {
-    let (mut topic_id, mut copied) = (None, false);
+    let mut topic_id = None;
     while !common.stopping() {
-        // Before anybody deletes a record, on purpose or not.
-        if !copied {
-            let outcome = common.keep_genesis(0..common.inbox.partitions);
-            copied = outcome.is_ok();
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "no copy is kept of what the inbox began with: tried again a little later");
-            }
+        let outcome = look(common, &mut topic_id);
+        let is_fit = outcome.is_ok();
+        common.fitness.note(outcome);
+        let next = Instant::now() + LOOK_EVERY;
+        if is_fit && let Err(error) = keep_copies(common, next) {
+            tracing::warn!(%error, "no copy is kept of what the inbox began with: tried again a little later");
         }
-        common.fitness.note(look(common, &mut topic_id));
-        thread::park_timeout(LOOK_EVERY);
+        while !common.stopping() && Instant::now() < next {
+            thread::park_timeout(next.saturating_duration_since(Instant::now()));
+        }
     }
+}
+
+/// Copies what the inbox began with, of each partition of which no copy lies in the registry: before anybody deletes a record, on purpose or not. The
+/// next look waits for nothing here.
+fn keep_copies(common: &Common, until: Instant) -> Result<(), LogError> {
+    let goes_on = || !common.stopping() && Instant::now() < until;
+    // Who has not read it to its end, and lately, does not know what it lacks.
+    let confirmed = |at| SystemClock.since_boot().saturating_sub(at) < LOOK_EVERY;
+    while !common.registry.confirmed_at().is_some_and(confirmed) {
+        if !goes_on() {
+            return Ok(());
+        }
+        thread::park_timeout(IDLE);
+    }
+    let kept = common.registry.catalogue();
+    let missing = (0..common.inbox.partitions).filter(|partition| !kept.begun.contains(partition));
+    sealed::copy_geneses(&*common.log, &common.names, &common.options.key, missing, &goes_on)
 }
 
 /// `topic_id` is the topic's as it was first seen.

@@ -145,9 +145,6 @@ impl Node {
 pub fn keep(common: &Common) {
     let Some(keeping) = &common.options.checkpoints else { return };
     give_way();
-    for board in &common.boards {
-        board.show_kept(Restorable::Unknown, None, None);
-    }
     let began = Instant::now();
     each_round(common, keeping, "keeping", |board| keep_one(common, keeping, board, began));
 }
@@ -219,8 +216,8 @@ fn tell(board: &Board, kept: &[Kept]) {
         )),
         Word::Unverified | Word::Verified(_) => None,
     });
-    let restorable = newest.map_or(Restorable::Never, |kept| Restorable::From(kept.position()));
-    board.show_kept(restorable, newest.map(|kept| kept.manifest.taken_at), refuted);
+    let from = |kept: &Kept| Restorable::From { position: kept.position(), taken_at: kept.manifest.taken_at };
+    board.show_kept(newest.map_or(Restorable::Never, from), refuted);
 }
 
 /// Of a partition without any, the first is due when the node has run for so long.
@@ -240,7 +237,7 @@ fn trim(common: &Common, keeping: &Keeping, board: &Board, kept: &[Kept]) -> Res
     drop(reader);
     let Some(below) = bound(kept, Place { start, vouched }) else { return Ok(start) };
     if start == 0 {
-        common.keep_genesis([board.number])?;
+        common.keep_genesis(board.number)?;
     }
     let start = common.log.delete_below(&inbox, board.number, below)?;
     tracing::info!(partition = board.number, start, "the inbox was trimmed: verified checkpoints hold what was before");

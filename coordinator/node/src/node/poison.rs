@@ -65,7 +65,8 @@ impl Poison {
         let fault = Fault { offset: *offset, timer: *timer, by: format!("node {}", common.options.name), reason };
         let record = sealed::record(&common.options.key, common.inbox.log_id, *partition, &Body::Fault(fault));
         let (mut producer, inbox) = (common.log.producer()?, common.names.inbox());
-        topics::append_and_wait(producer.as_mut(), &inbox, *partition, &record, &mut Vec::new()).map(Some)
+        let place = (inbox.as_str(), *partition);
+        topics::append_while(producer.as_mut(), place, &record, &mut Vec::new(), &|| !common.stopping()).map(Some)
     }
 }
 

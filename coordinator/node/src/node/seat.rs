@@ -185,6 +185,7 @@ impl Seat {
         let (mut owner, checkpointer) = self.open()?;
         self.board.show_opening();
         owner.take_role(self.board.role(), SystemClock.since_boot());
+        owner.learn_restorable(self.board.restorable());
         self.board.show_reader(Some(owner.reader()));
         self.show(&owner)?;
         let (mut shown_at, mut committed) = (Duration::ZERO, -1);
@@ -260,6 +261,7 @@ impl Seat {
             partition: self.board.number,
             names: self.common.names.clone(),
             key: self.common.options.key.clone(),
+            log_id: self.common.inbox.log_id,
             node: self.common.options.name.clone(),
             single_broker: self.common.options.single_broker,
             faults: self.faults.clone(),

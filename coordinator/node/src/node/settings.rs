@@ -110,7 +110,7 @@ impl Node {
         let names = self.names();
         let mut topics =
             vec![names.inbox(), names.of_channel("events"), names.of_channel("parked"), names.definitions()];
-        let catalogue = self.registry.catalogue();
+        let catalogue = self.common.registry.catalogue();
         let participants = catalogue.contracts.values().map(|known| known.contract.participant.as_str());
         topics.extend(participants.map(|name| names.of_channel(&sagaline_partition::channel_of_commands(name))));
         for topic in topics {

@@ -23,10 +23,11 @@ use sagaline_partition::store::{Reader as StoreReader, Store};
 use sagaline_partition::{Faults, Halt, KnownRules, Partition};
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::settings::Settings;
-use sagaline_schemas::{Millis, Offset};
+use sagaline_schemas::{LogId, Millis, Offset};
 use sagaline_store::Trail;
+use serde::Serialize;
 
-use crate::owner::opening::Origin;
+use crate::owner::opening::{Expected, Origin};
 use crate::owner::seek::Seeking;
 use crate::owner::status::{ChannelStatus, PartitionStatus, Standing};
 use crate::owner::stop::Stop;
@@ -64,6 +65,8 @@ pub struct OwnerOptions {
     pub names: Names,
     /// The log's key.
     pub key: Key,
+    /// The log's identity, by which this node seals what it appends.
+    pub log_id: LogId,
     /// Who this is, for people.
     pub node: String,
     /// One replica is enough: development.
@@ -138,15 +141,21 @@ struct Failure {
 }
 
 /// What is known of a partition's verified checkpoints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
 pub enum Restorable {
     /// None are kept, or there is none.
     #[default]
     Never,
     /// Nobody has looked yet.
     Unknown,
-    /// Stores can be made anew that go on at this offset.
-    From(Offset),
+    /// Stores can be made anew from the newest verified one.
+    From {
+        /// They go on at this offset.
+        position: Offset,
+        /// When it was taken: milliseconds since 1970.
+        taken_at: Millis,
+    },
 }
 
 impl Owner {
@@ -162,9 +171,14 @@ impl Owner {
         log: Arc<dyn Log>,
     ) -> Result<(Self, Origin), Stop> {
         let info = opening::check_inbox(&*log, &options.names, options.single_broker)?;
-        let OwnerOptions { partition, rules, key, faults, .. } = options.clone();
+        let OwnerOptions { partition, rules, key, faults, log_id, .. } = options.clone();
         let partition = Partition::open_as(rules, partition, store, key, faults)?;
-        let origin = opening::check_store(&*log, &info, options.partition, &partition, known)?;
+        let origin = opening::check_store(
+            &*log,
+            &info,
+            &partition,
+            &Expected { partition: options.partition, log_id, origin: known },
+        )?;
         let mut reader = log.reader(&info.name, options.partition, partition.next()).map_err(Stop::Log)?;
         let (log_start, log_end) = reader.bounds().map_err(Stop::Log)?;
         tracing::info!(partition = options.partition, "store at {}, log at {log_end}", partition.next());
@@ -400,7 +414,7 @@ impl Owner {
         let in_order = match self.restorable {
             Restorable::Never => start == 0,
             Restorable::Unknown => true,
-            Restorable::From(offset) => start <= offset,
+            Restorable::From { position, .. } => start <= position,
         };
         (!in_order).then(|| {
             format!(

@@ -4,7 +4,7 @@
 use sagaline_log::{Log, LogError, TopicInfo};
 use sagaline_partition::Partition;
 use sagaline_schemas::settings::Settings;
-use sagaline_schemas::{Digest, Offset};
+use sagaline_schemas::{Digest, LogId, Offset};
 
 use crate::Names;
 use crate::owner::stop::Stop;
@@ -118,19 +118,29 @@ fn set_it(topic: &str, setting: &str, wanted: &str) -> String {
     )
 }
 
+/// Of which log a store is to be.
+pub struct Expected<'a> {
+    /// Inbox partition.
+    pub partition: u32,
+    /// The log that the node takes the inbox for.
+    pub log_id: LogId,
+    /// Where the store's log lay, as is known beside the store.
+    pub origin: &'a Origin,
+}
+
 /// Compares the store with the log; gives what to remember of the log.
 ///
 /// # Errors
-/// `OtherLog`, `AheadOfLog`, `Rewritten`, `Unsafe` for a grown topic; `Log` when it can't be read.
+/// `OtherLog`, `OtherCopy`, `AheadOfLog`, `Rewritten`, `Unsafe` for a grown topic; `Log` when it can't be read.
 pub fn check_store(
     log: &dyn Log,
     info: &TopicInfo,
-    number: u32,
     partition: &Partition,
-    known: &Origin,
+    expected: &Expected<'_>,
 ) -> Result<Origin, Stop> {
+    let number = expected.partition;
     let origin = Origin::from(Identity::of(log, &info.name).map_err(Stop::Log)?);
-    check_origin(number, known, &origin)?;
+    check_origin(number, expected.origin, &origin)?;
     let (start, end) = log
         .reader(&info.name, number, partition.next())
         .and_then(|mut reader| reader.bounds())
@@ -149,12 +159,23 @@ pub fn check_store(
     {
         same(number, "log", Some(&meta.log_id.to_string()), &genesis.log_id.to_string())?;
     }
+    let same_topic = expected.origin.topic_id.is_some() && expected.origin.topic_id == origin.topic_id;
+    check_log(number, meta.log_id, expected.log_id, start > 0 && same_topic)?;
     check_count(info, meta.partitions)?;
     check_size(info, &meta.settings)?;
     if let Some(last) = meta.last_record {
         check_last(log, &info.name, number, meta.next - 1, last)?;
     }
     Ok(origin)
+}
+
+/// What this node appends is sealed for the log that it takes the inbox for: of another one than the store's, nothing of it would count.
+/// `trimmed`: the store was folded from this very topic, whose beginning is gone, so that only a copy tells which log it is.
+fn check_log(partition: u32, stored: LogId, taken_for: LogId, trimmed: bool) -> Result<(), Stop> {
+    if trimmed && stored != taken_for {
+        return Err(Stop::OtherCopy { partition, stored, copy: taken_for });
+    }
+    same(partition, "log", Some(&stored.to_string()), &taken_for.to_string())
 }
 
 /// A store is this log's: what is not known of either side says nothing.

@@ -4,6 +4,8 @@ use sagaline_partition::state::{ClockFault, Counters};
 use sagaline_schemas::{Millis, Offset, Partition};
 use serde::Serialize;
 
+use crate::owner::Restorable;
+
 /// Where the owner of a partition stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
@@ -68,10 +70,8 @@ pub struct PartitionStatus {
     pub standing: Standing,
     /// Every record before it is folded and to be seen.
     pub position: Offset,
-    /// The newest verified checkpoint's position; none: there is none, or none are kept.
-    pub restorable: Option<Offset>,
-    /// When that one was taken: milliseconds since 1970.
-    pub restorable_taken_at: Option<Millis>,
+    /// Its newest verified checkpoint.
+    pub restorable: Restorable,
     /// First offset that the log does not hold yet, as last heard.
     pub log_end: Offset,
     /// Milliseconds since 1970.
@@ -97,8 +97,7 @@ impl PartitionStatus {
             partition,
             standing: Standing::Opening,
             position: 0,
-            restorable: None,
-            restorable_taken_at: None,
+            restorable: Restorable::default(),
             log_end: 0,
             log_time: 0,
             claim: None,

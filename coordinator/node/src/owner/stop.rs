@@ -3,7 +3,7 @@
 use sagaline_log::LogError;
 use sagaline_partition::store::StoreError;
 use sagaline_partition::{FaultNote, Halt};
-use sagaline_schemas::{Offset, Partition};
+use sagaline_schemas::{LogId, Offset, Partition};
 
 /// Why an owner gives its partition up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,20 @@ pub enum Stop {
         stored: String,
         /// What is there.
         found: String,
+    },
+    /// What is known of the log comes from a copy of its beginning, and that is another log's.
+    #[error(
+        "the store of inbox partition {partition} was folded from this inbox, log {stored}, of which the beginning is gone; the copy of it in the topic \
+         `definitions` is of another log, {copy}: it was written late, or again, by somebody who has this key or an old copy. Leave the inbox and the store \
+         as they are: write the records `genesis/...` of `definitions` again from a copy of that topic in which they are of {stored}, and start the node"
+    )]
+    OtherCopy {
+        /// Inbox partition.
+        partition: Partition,
+        /// What the store knows.
+        stored: LogId,
+        /// What the copy says.
+        copy: LogId,
     },
     /// The log ends before the store's position: it has lost records.
     #[error(
@@ -173,6 +187,7 @@ impl Stop {
                 | Halt::PassedOver { .. },
             )
             | Self::Unsafe { .. }
+            | Self::OtherCopy { .. }
             | Self::NoAppendTime { .. }
             | Self::Refold { .. } => false,
         }

@@ -122,6 +122,11 @@ fn genesis_key(partition: Partition) -> String {
     format!("{GENESIS}{partition}")
 }
 
+/// The partition whose Genesis a record of this key keeps, should it prove one; none: it is of another kind.
+pub fn genesis_partition(key: &[u8]) -> Option<Partition> {
+    std::str::from_utf8(key).ok()?.strip_prefix(GENESIS)?.parse().ok()
+}
+
 /// The entry that keeps the first record of a partition; none: it is no Genesis of this partition that the key proves.
 pub fn genesis_entry(key: &Key, partition: Partition, value: &[u8]) -> Option<Record> {
     let genesis = proven_genesis(key, partition, value)?;

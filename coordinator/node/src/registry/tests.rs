@@ -5,6 +5,7 @@ use sagaline_schemas::LogId;
 use sagaline_schemas::proof::Key;
 
 use super::{ApplyError, Entry, Registry, Seal};
+use crate::sealed;
 use crate::stage::{Stage, contract, definition, definition_with};
 
 fn known(stage: &Stage) -> Registry {
@@ -86,6 +87,20 @@ fn what_the_logs_key_did_not_write_activates_nothing_and_is_shown() {
     assert_eq!(catalogue.definitions.len(), 1);
     assert_eq!(catalogue.refused.len(), count, "{:?}", catalogue.refused);
     assert!(catalogue.refused.values().all(|why| why.contains("no proof by the log's key")), "{:?}", catalogue.refused);
+}
+
+#[test]
+fn of_which_beginnings_copies_lie_there_is_known_until_a_record_takes_their_place_that_proves_nothing() {
+    let stage = Stage::bare(3);
+    let begun = || known(&stage).catalogue().begun.clone();
+    assert!(begun().is_empty());
+    sealed::keep_genesis(&*stage.log, &stage.names, &stage.key, stage.inbox.log_id, 0..2).unwrap();
+    assert!(begun().iter().eq(&[0, 1]));
+    let stale = Record { key: b"genesis/1".to_vec(), ..Record::default() };
+    stage.simulation.put(&stage.names.definitions(), 0, stale).unwrap();
+    assert!(begun().iter().eq(&[0]));
+    sealed::copy_geneses(&*stage.log, &stage.names, &stage.key, [1], &|| true).unwrap();
+    assert!(begun().iter().eq(&[0, 1]));
 }
 
 #[test]

@@ -1,15 +1,20 @@
 //! Stretches that come in small pieces, as from Kafka, and what an inbox began with when somebody has trimmed it.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sagaline_log::{Fetched, GroupReader, Log, LogError, NewTopic, Producer, Reader, TopicInfo};
-use sagaline_schemas::{Millis, Offset};
+use sagaline_log::{Fetched, GroupReader, Log, LogError, NewTopic, Producer, Reader, Record, TopicInfo};
+use sagaline_schemas::record::{Body, Genesis};
+use sagaline_schemas::{LogId, Millis, Offset};
 
-use super::{begun_with, bounds, keep_genesis, read, read_by};
-use crate::stage::{Stage, wanted};
-use crate::topics;
+use super::{begun_with, bounds, copy_geneses, keep_genesis, read, read_by, record};
+use crate::owner::opening::Origin;
+use crate::owner::stop::Stop;
+use crate::registry::kept_geneses;
+use crate::stage::{Disk, Stage, wanted};
+use crate::topics::{self, TopicsError};
 
 /// A log that gives one record at a time, nothing at two of three questions, and none of those that compaction has taken.
 #[derive(Debug)]
@@ -130,11 +135,114 @@ fn copies_are_of_the_log_that_is_there_and_outlive_its_beginning() {
     keep(anew.log_id);
     for partition in 0..2 {
         log.delete_below(&inbox, partition, 1).unwrap();
-        assert_eq!(begun_with(log, names, key, partition).unwrap().unwrap().log_id, anew.log_id);
+        assert_eq!(begun_with(log, names, key, partition).unwrap().unwrap().genesis.log_id, anew.log_id);
     }
     assert_eq!(check().unwrap(), anew);
-    keep(anew.log_id);
-    assert_eq!(copies(), 4, "and of what is trimmed nothing more is kept");
+    assert_eq!(copy_geneses(log, names, key, 0..2, &|| true), Ok(()));
+    assert_eq!(copies(), 4, "of what is trimmed nothing more is kept");
+}
+
+#[test]
+fn a_partition_without_a_beginning_keeps_no_other_from_being_copied() {
+    let stage = Stage::bare(3);
+    let (log, names, key) = (&*stage.log, &stage.names, &stage.key);
+    stage.simulation.truncate(&names.inbox(), 0, 0).unwrap();
+    stage.simulation.put(&names.inbox(), 0, Record::default()).unwrap();
+    let error = copy_geneses(log, names, key, 0..3, &|| true).unwrap_err();
+    assert!(error.to_string().contains("t.inbox/0 at offset 0"), "{error}");
+    assert!(kept_geneses(log, names, key).unwrap().keys().eq(&[1, 2]));
+}
+
+#[test]
+fn who_is_stopped_copies_nothing_more_and_waits_for_no_answer() {
+    let stage = Stage::bare(3);
+    let (log, names, key) = (&*stage.log, &stage.names, &stage.key);
+    stage.simulation.stall(&names.definitions()).unwrap();
+    let asked = Cell::new(0);
+    let goes_on = || asked.replace(asked.get() + 1) == 0;
+    let unanswered = copy_geneses(log, names, key, 0..3, &goes_on).unwrap_err();
+    assert!(matches!(unanswered, LogError::OutcomeUnknown { .. }), "{unanswered}");
+    assert_eq!(asked.get(), 2, "before the first, and while its answer does not come");
+    assert_eq!(copy_geneses(log, names, key, 0..3, &|| false), Ok(()));
+    stage.simulation.mend(&names.definitions()).unwrap();
+    stage.simulation.advance(1_000);
+    assert!(kept_geneses(log, names, key).unwrap().keys().eq(&[0]));
+}
+
+/// Begins an empty partition as one of any log.
+fn begin(stage: &Stage, genesis: &Genesis, partition: u32, log_id: LogId) {
+    let genesis = Genesis { partition, log_id, ..genesis.clone() };
+    let record = record(&stage.key, log_id, partition, &Body::Genesis(genesis));
+    stage.simulation.put(&stage.names.inbox(), partition, record).unwrap();
+}
+
+/// An inbox that was made anew, behind which an old log's copies were written again; a store of its partition 0, and the old log's id.
+fn with_stale_copies() -> (Stage, Disk, Origin, LogId) {
+    let mut stage = Stage::bare(3);
+    let keep = |stage: &Stage| keep_genesis(&*stage.log, &stage.names, &stage.key, stage.inbox.log_id, 0..3).unwrap();
+    keep(&stage);
+    let stale = stage.simulation.records(&stage.names.definitions(), 0).unwrap();
+    stage.simulation.recreate(&stage.names.inbox()).unwrap();
+    let anew = topics::create(&*stage.log, &stage.names, &stage.key, &wanted(3)).unwrap();
+    let old = std::mem::replace(&mut stage.inbox, anew).log_id;
+    keep(&stage);
+    let disk = Disk::default();
+    let (mut owner, origin) = stage.try_owner("one", &disk, &Origin::default()).unwrap();
+    owner.turn(stage.now(), Duration::ZERO).unwrap();
+    owner.close().unwrap();
+    for copy in stale {
+        stage.simulation.put(&stage.names.definitions(), 0, copy.record).unwrap();
+    }
+    (stage, disk, origin, old)
+}
+
+#[test]
+fn a_stale_copy_speaks_against_no_inbox_and_begins_no_partition() {
+    let (stage, _, _, old) = with_stale_copies();
+    let (log, names, key, inbox) = (&*stage.log, &stage.names, &stage.key, stage.names.inbox());
+    let check = || topics::check(log, names, key, true);
+    assert_eq!(check().unwrap(), stage.inbox, "whoever has its beginning needs no copy");
+
+    log.delete_below(&inbox, 0, 1).unwrap();
+    let refused = check().unwrap_err();
+    let is_told = |error: &TopicsError| {
+        let (stale, live) = (old, stage.inbox.log_id);
+        matches!(error, TopicsError::OtherCopy { partition: 0, copy, other, .. } if (*copy, *other) == (stale, live))
+    };
+    assert!(is_told(&refused) && !refused.to_string().contains("delete"), "{refused}");
+
+    // Another partition is lost altogether: it is not begun as one of the old log.
+    stage.simulation.truncate(&inbox, 1, 0).unwrap();
+    let refused = topics::create(log, names, key, &wanted(3)).unwrap_err();
+    assert!(is_told(&refused), "{refused}");
+    assert_eq!(bounds(log, &inbox, 1).unwrap(), (0, 0));
+}
+
+#[test]
+fn where_only_stale_copies_are_left_a_store_knows_better() {
+    let (mut stage, disk, origin, old) = with_stale_copies();
+    let live = stage.inbox.log_id;
+    (0..3).for_each(|partition| assert_eq!(stage.log.delete_below(&stage.names.inbox(), partition, 1), Ok(1)));
+    stage.inbox = topics::check(&*stage.log, &stage.names, &stage.key, true).unwrap();
+    assert_eq!(stage.inbox.log_id, old);
+    let refused = stage.try_owner("one", &disk, &origin).err();
+    assert_eq!(refused, Some(Stop::OtherCopy { partition: 0, stored: live, copy: old }));
+    let unknown = stage.try_owner("one", &disk, &Origin::default()).err();
+    assert!(matches!(unknown, Some(Stop::OtherLog { what: "log", .. })), "{unknown:?}");
+}
+
+#[test]
+fn partitions_of_two_logs_are_deleted_only_where_nothing_ran() {
+    let stage = Stage::bare(3);
+    let (log, names, key, inbox) = (&*stage.log, &stage.names, &stage.key, stage.names.inbox());
+    keep_genesis(log, names, key, stage.inbox.log_id, 0..3).unwrap();
+    let genesis = begun_with(log, names, key, 2).unwrap().unwrap().genesis;
+    stage.simulation.truncate(&inbox, 2, 0).unwrap();
+    begin(&stage, &genesis, 2, LogId([9; 16]));
+    let told = |words| topics::check(log, names, key, true).unwrap_err().to_string().contains(words);
+    assert!(told("delete the topic and run"));
+    log.delete_below(&inbox, 1, 1).unwrap();
+    assert!(told("don't delete it") && !told("delete the topic"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use sagaline_integration::coordinator::Seen;
 use sagaline_integration::kafka::Broker;
 use sagaline_integration::orders::Order;
 use sagaline_integration::proxy::Proxy;
@@ -121,6 +122,18 @@ impl Cluster {
             std::fs::rename(&link, &store)?;
         }
         Ok(())
+    }
+
+    /// Waits until a node has all its stores open again, in the life in which it found them unusable.
+    pub fn wait_opened(&mut self, node: usize) -> Result<()> {
+        self.stack.wait("a node with mended stores to open them", |stack| {
+            let node = &mut stack.coordinators[node];
+            if node.ready()?.is_none() {
+                return Ok(None);
+            }
+            let folds = |seen: &Seen| seen.is_live() || seen.stands_by();
+            Ok(node.partitions()?.iter().all(folds).then_some(()))
+        })
     }
 
     /// Waits until these nodes have all partitions among themselves, each one once.

@@ -1,11 +1,13 @@
-//! What the doctor says of the rules' version, on a simulated log.
+//! What the doctor says of the rules' version and of the logs' last records, on a simulated log.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use sagaline_partition::{KnownRules, RULES_VERSION};
 use sagaline_schemas::proof::Key;
 use sagaline_schemas::record::{Body, EngineVersion};
 
+use super::InForce;
 use crate::doctor::{Finding, Patient, Verdict};
 use crate::sealed;
 use crate::stage::Stage;
@@ -61,4 +63,35 @@ fn what_is_not_looked_at_in_time_is_told() {
     assert_eq!((found.version, found.left), (RULES_VERSION, 2));
     let told = super::told(KnownRules::up_to(NEXT), &[found]);
     assert!(told.says.contains("The first 2 records were not looked at, or are gone"), "{told:?}");
+    assert!(told.says.contains("at least version 1 in every inbox partition"), "{told:?}");
+}
+
+#[test]
+fn the_last_records_of_all_partitions_have_one_deadline_and_what_does_not_come_by_then_is_told() {
+    let stage = Stage::bare(2);
+    let patient = patient(&stage, KnownRules::OWN);
+    let (records, clocks) = patient.partitions(&stage.inbox, &BTreeMap::new(), Instant::now());
+    assert_eq!((records.verdict, clocks.verdict), (Verdict::Look, Verdict::Well));
+    assert!(records.says.starts_with("the last records of 2 of 2 logs did not come in"), "{records:?}");
+    let in_time = Instant::now() + Duration::from_secs(60);
+    assert_eq!(patient.partitions(&stage.inbox, &BTreeMap::new(), in_time).0.verdict, Verdict::Well);
+}
+
+#[test]
+fn a_version_that_may_be_higher_is_compared_with_no_other_and_wrong_only_above_what_is_known() {
+    let known = KnownRules { oldest: 2, newest: 3 };
+    let told = |versions: &[(u32, i64)]| {
+        let found: Vec<InForce> =
+            versions.iter().map(|(version, left)| InForce { version: *version, left: *left }).collect();
+        super::told(known, &found)
+    };
+    let partly = told(&[(1, 10), (3, 0)]);
+    assert_eq!(partly.verdict, Verdict::Well, "{partly:?}");
+    assert!(
+        partly.says.contains("version 3 in inbox partitions 1, at least version 1 in inbox partitions 0;"),
+        "{partly:?}"
+    );
+    assert!(told(&[(1, 10), (2, 0), (3, 0)]).says.contains("a raise was cut off"));
+    assert!(told(&[(4, 10), (3, 0)]).says.ends_with("run a build that knows version 4"));
+    assert!(told(&[(1, 0), (3, 0)]).says.ends_with("run a build that knows version 1"));
 }

@@ -11,9 +11,10 @@ use sagaline_store::{Memory, RocksStore, Shared, checkpoint};
 
 use super::{PARTITIONS, PATIENCE, answer_until_ended, key, order, started_as};
 use crate::checkpoint::{Keeping, Vault};
+use crate::owner::Restorable;
 use crate::owner::stop::Stop;
 use crate::verify::Refold;
-use crate::{Names, Node, NodeError, NodeOptions, registry};
+use crate::{Names, Node, NodeError, NodeOptions, PartitionHandle, registry};
 
 fn keeping(dir: &Path, trim: bool) -> Keeping {
     let vault = Arc::new(Vault::open(&format!("file://{}/vault", dir.display())).unwrap());
@@ -28,6 +29,14 @@ fn starts_at(log: &Arc<dyn Log>, partition: u32) -> i64 {
     match log.reader("t.inbox", partition, 0) {
         Err(LogError::OutOfRange { start, .. }) => start,
         _ => 0,
+    }
+}
+
+/// Position of the newest verified checkpoint, and when it was taken.
+fn restorable(partition: &PartitionHandle) -> Option<(i64, i64)> {
+    match partition.status().restorable {
+        Restorable::From { position, taken_at } => Some((position, taken_at)),
+        Restorable::Never | Restorable::Unknown => None,
     }
 }
 
@@ -62,7 +71,7 @@ fn a_node_that_lost_its_disk_goes_on_from_verified_checkpoints_of_a_trimmed_log(
         assert!(orders < 5_000, "never trimmed: {:?}", node.partitions()[0].keeping_trouble());
     }
     wait("no trouble", || node.partitions().iter().all(|partition| partition.status().trouble.is_none()));
-    assert!(node.partitions().iter().all(|partition| partition.status().restorable.is_some()));
+    assert!(node.partitions().iter().all(|partition| restorable(partition).is_some()));
     node.stop().unwrap();
     (0..PARTITIONS).for_each(|partition| copy(dir.path(), partition, "kept"));
     fs::remove_dir_all(dir.path().join("data")).unwrap();
@@ -95,12 +104,12 @@ fn a_log_that_somebody_trimmed_below_its_checkpoints_is_opened_and_gone_on_with(
     let (node, log) = started_as(dir.path(), Some(keeping(dir.path(), false)));
     (0..5).for_each(|n| order(&node, &format!("a-{n}")));
     answer_until_ended(&node, &log, 5);
-    let restorable = || node.partitions().iter().map(|partition| partition.status().restorable).collect::<Vec<_>>();
-    wait("verified checkpoints", || restorable().iter().all(Option::is_some));
-    let taken_at = node.partitions()[0].status().restorable_taken_at.unwrap();
+    let verified = || node.partitions().iter().map(restorable).collect::<Vec<_>>();
+    wait("verified checkpoints", || verified().iter().all(Option::is_some));
+    let (_, taken_at) = verified()[0].unwrap();
     let age = log.wall_clock() - taken_at;
     assert!((0..60_000).contains(&age), "{age} ms");
-    let below: Vec<i64> = restorable().into_iter().flatten().collect();
+    let below: Vec<i64> = verified().into_iter().flatten().map(|(position, _)| position).collect();
     wait("copies of its beginnings", || {
         registry::kept_geneses(&*log, node.names(), &key()).unwrap().len() == PARTITIONS as usize
     });
@@ -175,7 +184,9 @@ fn a_checkpoint_is_taken_when_asked_and_an_unreachable_vault_stops_nothing() {
     assert!(matches!(asked, Some(NodeError::Stopping | NodeError::Checkpoint(_))), "{asked:?}");
     node.stop().unwrap();
     let keeping = Keeping { every: None, ..self::keeping(dir.path(), false) };
+    let keeping_vault = Arc::clone(&keeping.vault);
     let node = start(dir.path(), &log, Some(keeping)).unwrap();
+    wait("a look into the vault", || node.partitions().iter().all(|at| at.status().restorable == Restorable::Never));
     // A file stands where the folder was.
     fs::remove_dir_all(dir.path().join("vault")).unwrap();
     fs::write(dir.path().join("vault"), b"").unwrap();
@@ -184,4 +195,10 @@ fn a_checkpoint_is_taken_when_asked_and_an_unreachable_vault_stops_nothing() {
     answer_until_ended(&node, &log, 10);
     node.stop().unwrap();
     assert!(!dir.path().join("data/checkpoint-0").exists(), "nothing is left behind");
+    // Who can't look does not say that there is none.
+    let keeping = Keeping { vault: Arc::clone(&keeping_vault), every: None, keep: 2, trim: false };
+    let node = start(dir.path(), &log, Some(keeping)).unwrap();
+    wait("a vault that can't be looked into", || node.partitions().iter().all(|at| at.keeping_trouble().is_some()));
+    assert!(node.partitions().iter().all(|at| at.status().restorable == Restorable::Unknown));
+    node.stop().unwrap();
 }
