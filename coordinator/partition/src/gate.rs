@@ -378,11 +378,10 @@ mod tests {
     #[test]
     fn tries_during_an_outage_are_not_owed_afterwards() {
         let mut gate = Gate { limits: GateLimits::share(None, Some(1), 0, 100), held: 1, ..down(0) };
-        let tries = (0..60 * 60_000).filter(|now| gate.admit(*now, true)).count();
+        let tries = (0..HOUR).filter(|now| gate.admit(*now, true)).count();
         assert!(tries > 50, "{tries}");
         gate.answered();
-        let back = 60 * 60_000;
-        assert!(gate.next_call(back).is_some_and(|next| next <= back + 100_000), "a hundredth of a command a second");
+        assert!(gate.next_call(HOUR).is_some_and(|next| next <= HOUR + 100_000), "a hundredth of a command a second");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use sagaline_partition::{Faults, Folded, LogRecord, Partition, Published, view};
 use sagaline_schemas::output::SagaEventKind;
 use sagaline_schemas::record::{End, Kind};
 use sagaline_schemas::wire::Wire;
-use sagaline_schemas::{Digest, EffectId, Offset, SagaId, hash};
+use sagaline_schemas::{Digest, EffectId, Offset, SagaId, hash, proof, schema};
 use sagaline_store::MemoryStore;
 
 use crate::orders::{Decided, Orders};
@@ -31,6 +31,8 @@ pub struct Refold {
     pub records: Vec<Fetched>,
     /// Its outputs, in order.
     pub outputs: Vec<Published>,
+    /// Offsets of records with a mac that is not the log's: forged, or damaged.
+    pub unproven: BTreeSet<Offset>,
     /// Its sagas at the end.
     pub sagas: Vec<Saga>,
     digest: Digest,
@@ -114,7 +116,15 @@ fn refold(world: &World, number: u32) -> Result<Refold, String> {
     }
     let digest = digest(reader.snapshot().as_ref()).map_err(|error| error.to_string())?;
     let sagas = view::sagas(reader.snapshot().as_ref(), None, usize::MAX).map_err(|error| error.to_string())?;
-    Ok(Refold { records, outputs, sagas, digest, changed })
+    let unproven = records.iter().filter(|fetched| is_unproven(world, number, &fetched.record.value));
+    let unproven = unproven.map(|fetched| fetched.offset).collect();
+    Ok(Refold { records, outputs, unproven, sagas, digest, changed })
+}
+
+fn is_unproven(world: &World, partition: u32, value: &[u8]) -> bool {
+    let opened = proof::open(schema::INBOX.fingerprint, value).ok();
+    let mac = opened.and_then(|opened| Some((opened.inbox.mac?, opened.covered)));
+    mac.is_some_and(|(mac, covered)| world.key.mac(world.inbox.log_id, partition, &value[..covered]) != mac)
 }
 
 /// Whether any saga changed; each that did must be sound.

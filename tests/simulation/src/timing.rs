@@ -14,8 +14,10 @@ use crate::orders::commands;
 /// Two clocks further apart let no time pass.
 const TOLERANCE: u64 = 60_000;
 
+/// What the log's key has made, and replies, which another proof stands for.
 fn bodies(refold: &Refold) -> impl Iterator<Item = (Offset, Millis, Body)> {
-    refold.records.iter().filter_map(|fetched| {
+    let taken = refold.records.iter().filter(|fetched| !refold.unproven.contains(&fetched.offset));
+    taken.filter_map(|fetched| {
         let opened = proof::open(schema::INBOX.fingerprint, &fetched.record.value).ok()?;
         Some((fetched.offset, fetched.timestamp, opened.inbox.body))
     })
