@@ -94,9 +94,11 @@ impl Catalogue {
             Ok(Entry::Genesis { partition, .. }) => {
                 self.begun.insert(partition);
             }
+            // What an inbox of old began with, of the same key and name.
+            Err(_) if genesis_of(&seal.key, &record.record).is_some() => {}
             Err(detail) => {
                 // Of the same key only the newest record stays: a copy that it replaces is lost.
-                if let Some(partition) = genesis_partition(&record.record.key) {
+                if let Some(partition) = genesis_partition(seal.log_id, &record.record.key) {
                     self.begun.remove(&partition);
                 }
                 tracing::error!(offset = record.offset, detail, "a record of the registry is refused");
@@ -109,18 +111,22 @@ impl Catalogue {
     }
 }
 
-/// The copies of inbox partitions' beginnings that lie in the topic, by partition: the newest that this key proves.
+/// The copies of inbox partitions' beginnings that lie in the topic, by partition, as far as this key proves them: one of each log, the newest last.
 ///
 /// # Errors
 /// When the topic can't be read.
-pub fn kept_geneses(log: &dyn Log, names: &Names, key: &Key) -> Result<BTreeMap<Partition, Genesis>, LogError> {
+pub fn kept_geneses(log: &dyn Log, names: &Names, key: &Key) -> Result<BTreeMap<Partition, Vec<Genesis>>, LogError> {
     let topic = names.definitions();
     let (mut next, end) = sealed::bounds(log, &topic, 0)?;
-    let mut kept = BTreeMap::new();
+    let mut kept: BTreeMap<Partition, Vec<Genesis>> = BTreeMap::new();
     while next < end {
         let below = end.min(next + AT_ONCE as Offset);
         let records = sealed::read(log, &topic, 0, next, below)?;
-        kept.extend(records.iter().filter_map(|fetched| genesis_of(key, &fetched.record)));
+        for (partition, genesis) in records.iter().filter_map(|fetched| genesis_of(key, &fetched.record)) {
+            let copies = kept.entry(partition).or_default();
+            copies.retain(|copy| copy.log_id != genesis.log_id);
+            copies.push(genesis);
+        }
         next = below;
     }
     Ok(kept)

@@ -14,6 +14,8 @@ use crate::{Names, registry};
 /// How often, and how long each time, a record that is there is asked for.
 const PATIENCE: (u32, Duration) = (20, Duration::from_millis(500));
 
+/// First records of a trimmed partition that tell of which log it is.
+const TELLING: Offset = 1_000;
 /// How long the records of a stretch are waited for, where the caller has no deadline of its own.
 const STRETCH: Duration = Duration::from_secs(30);
 /// How long they are waited for between two looks at the deadline.
@@ -150,11 +152,33 @@ pub fn begun_with(
                 names.definitions()
             );
             let lost = LogError::Corrupt { place: format!("{}/{partition}", names.inbox()), detail };
-            let copy = registry::kept_geneses(log, names, key)?.remove(&partition).ok_or(lost)?;
-            Ok(Some(Beginning { genesis: copy, is_copy: true }))
+            let copies = registry::kept_geneses(log, names, key)?.remove(&partition).unwrap_or_default();
+            let genesis = of_this_log(log, &names.inbox(), key, partition, copies)?.ok_or(lost)?;
+            Ok(Some(Beginning { genesis, is_copy: true }))
         }
         begun => Ok(begun?.map(|genesis| Beginning { genesis, is_copy: false })),
     }
+}
+
+/// Of copies of what a partition began with, that of the log which is there: most of its first records are proved for that one. Where nothing is left
+/// that tells, the newest; none: there is no copy.
+fn of_this_log(
+    log: &dyn Log,
+    inbox: &str,
+    key: &Key,
+    partition: Partition,
+    mut copies: Vec<Genesis>,
+) -> Result<Option<Genesis>, LogError> {
+    if copies.len() < 2 {
+        return Ok(copies.pop());
+    }
+    let (start, end) = bounds(log, inbox, partition)?;
+    let records = read(log, inbox, partition, start, end.min(start + TELLING))?;
+    let proofs = |log_id: LogId| {
+        records.iter().filter(|fetched| proven(key, log_id, partition, &fetched.record.value).is_some()).count()
+    };
+    // Of several that are equal, the last.
+    Ok(copies.into_iter().max_by_key(|copy| proofs(copy.log_id)))
 }
 
 /// Keeps copies of what partitions of this log began with in the registry, while they still begin so: whoever trims them, even by hand, leaves a log
@@ -171,7 +195,9 @@ pub fn keep_genesis(
 ) -> Result<(), LogError> {
     let kept = registry::kept_geneses(log, names, key)?;
     // An inbox that was made anew has other beginnings than the one of which copies may lie there.
-    let is_missing = |partition: &Partition| kept.get(partition).is_none_or(|kept| kept.log_id != log_id);
+    let is_missing = |partition: &Partition| {
+        kept.get(partition).is_none_or(|copies| copies.iter().all(|copy| copy.log_id != log_id))
+    };
     copy_geneses(log, names, key, partitions.into_iter().filter(is_missing), &|| true)
 }
 

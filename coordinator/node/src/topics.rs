@@ -104,7 +104,7 @@ pub enum TopicsError {
     #[error(
         "the copy in {definitions} of what {topic}/{partition} began with is of another log, {copy}, than the other partitions, {other}: it was written late, \
          or again, by somebody who has this key or an old copy. Nothing speaks against {topic}: leave it as it is. A node that runs on it goes on; \
-         write the record `genesis/{partition}` of {definitions} again from a copy of that topic in which it is of {other}"
+         write the record `genesis/{other}/{partition}` of {definitions} again from a copy of that topic"
     )]
     OtherCopy {
         /// The inbox.

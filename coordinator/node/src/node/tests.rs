@@ -1,6 +1,7 @@
 //! A whole node with its threads, on the embedded log and RocksDB: from an event to an end, over a restart, and verified by a refold.
 
 mod checkpoints;
+mod fitness;
 mod upgrade;
 
 use std::path::Path;

@@ -50,7 +50,7 @@ pub enum Stop {
     #[error(
         "the store of inbox partition {partition} was folded from this inbox, log {stored}, of which the beginning is gone; the copy of it in the topic \
          `definitions` is of another log, {copy}: it was written late, or again, by somebody who has this key or an old copy. Leave the inbox and the store \
-         as they are: write the records `genesis/...` of `definitions` again from a copy of that topic in which they are of {stored}, and start the node"
+         as they are: write the records `genesis/{stored}/...` of `definitions` again from a copy of that topic, and start the node"
     )]
     OtherCopy {
         /// Inbox partition.

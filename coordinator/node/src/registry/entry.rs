@@ -79,19 +79,20 @@ pub enum Entry {
 }
 
 impl Entry {
-    fn key(&self) -> String {
+    /// A beginning is kept by its log: that of an inbox of old never takes the place of the one that is there.
+    fn key(&self, log_id: LogId) -> String {
         match self {
             Self::Contract { digest, .. } => format!("contract/{digest}"),
             Self::Definition { digest, .. } => format!("definition/{digest}"),
             Self::Active { name, .. } => format!("active/{name}"),
-            Self::Genesis { partition, .. } => genesis_key(*partition),
+            Self::Genesis { partition, .. } => format!("{}{partition}", genesis_keys(log_id)),
         }
     }
 
     /// As it lies in the topic.
     pub fn record(&self, seal: &Seal) -> Record {
         let entry = serde_json::to_string(self).expect("definitions and contracts have text keys only");
-        seal.seal(self.key().into_bytes(), &entry)
+        seal.seal(self.key(seal.log_id).into_bytes(), &entry)
     }
 
     /// From the topic.
@@ -110,21 +111,21 @@ impl Entry {
         if let Some((named, is)) = digests.filter(|(named, is)| named != is) {
             return Err(format!("its digest is {is}, not {named}"));
         }
-        if entry.key().as_bytes() != record.key {
+        if entry.key(seal.log_id).as_bytes() != record.key {
             return Err(format!("it lies under the key {:?}", String::from_utf8_lossy(&record.key)));
         }
         Ok(entry)
     }
 }
 
-/// The key of the entry that keeps a partition's Genesis.
-fn genesis_key(partition: Partition) -> String {
-    format!("{GENESIS}{partition}")
+/// What the keys of entries begin with that keep a Genesis of this log.
+fn genesis_keys(log_id: LogId) -> String {
+    format!("{GENESIS}{log_id}/")
 }
 
-/// The partition whose Genesis a record of this key keeps, should it prove one; none: it is of another kind.
-pub fn genesis_partition(key: &[u8]) -> Option<Partition> {
-    std::str::from_utf8(key).ok()?.strip_prefix(GENESIS)?.parse().ok()
+/// The partition whose Genesis of this log a record of this key keeps, should it prove one; none: it is of another kind.
+pub fn genesis_partition(log_id: LogId, key: &[u8]) -> Option<Partition> {
+    std::str::from_utf8(key).ok()?.strip_prefix(&genesis_keys(log_id))?.parse().ok()
 }
 
 /// The entry that keeps the first record of a partition; none: it is no Genesis of this partition that the key proves.

@@ -3,8 +3,9 @@
 use sagaline_log::Record;
 use sagaline_schemas::LogId;
 use sagaline_schemas::proof::Key;
+use sagaline_schemas::record::{Body, Genesis};
 
-use super::{ApplyError, Entry, Registry, Seal};
+use super::{ApplyError, Entry, Registry, Seal, genesis_entry};
 use crate::sealed;
 use crate::stage::{Stage, contract, definition, definition_with};
 
@@ -96,11 +97,22 @@ fn of_which_beginnings_copies_lie_there_is_known_until_a_record_takes_their_plac
     assert!(begun().is_empty());
     sealed::keep_genesis(&*stage.log, &stage.names, &stage.key, stage.inbox.log_id, 0..2).unwrap();
     assert!(begun().iter().eq(&[0, 1]));
-    let stale = Record { key: b"genesis/1".to_vec(), ..Record::default() };
+    let key = format!("genesis/{}/1", stage.inbox.log_id).into_bytes();
+    let stale = Record { key, ..Record::default() };
     stage.simulation.put(&stage.names.definitions(), 0, stale).unwrap();
     assert!(begun().iter().eq(&[0]));
     sealed::copy_geneses(&*stage.log, &stage.names, &stage.key, [1], &|| true).unwrap();
     assert!(begun().iter().eq(&[0, 1]));
+    assert_eq!(known(&stage).catalogue().refused.len(), 1);
+
+    // What an inbox of old began with is somebody else's.
+    let begun_with = sealed::begun_with(&*stage.log, &stage.names, &stage.key, 2).unwrap().unwrap();
+    let genesis = Genesis { log_id: LogId([8; 16]), ..begun_with.genesis };
+    let value = sealed::record(&stage.key, genesis.log_id, 2, &Body::Genesis(genesis)).value;
+    let old = genesis_entry(&stage.key, 2, &value).unwrap();
+    stage.simulation.put(&stage.names.definitions(), 0, old).unwrap();
+    assert!(begun().iter().eq(&[0, 1]));
+    assert_eq!(known(&stage).catalogue().refused.len(), 1);
 }
 
 #[test]

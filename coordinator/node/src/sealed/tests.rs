@@ -188,7 +188,12 @@ fn with_stale_copies() -> (Stage, Disk, Origin, LogId) {
     keep(&stage);
     let disk = Disk::default();
     let (mut owner, origin) = stage.try_owner("one", &disk, &Origin::default()).unwrap();
-    owner.turn(stage.now(), Duration::ZERO).unwrap();
+    // Until it has folded all that it wrote itself.
+    let end = || bounds(&*stage.log, &stage.names.inbox(), 0).unwrap().1;
+    while owner.position() < 2 || owner.position() < end() {
+        owner.turn(stage.now(), Duration::ZERO).unwrap();
+        stage.simulation.advance(1);
+    }
     owner.close().unwrap();
     for copy in stale {
         stage.simulation.put(&stage.names.definitions(), 0, copy.record).unwrap();
@@ -204,25 +209,30 @@ fn a_stale_copy_speaks_against_no_inbox_and_begins_no_partition() {
     assert_eq!(check().unwrap(), stage.inbox, "whoever has its beginning needs no copy");
 
     log.delete_below(&inbox, 0, 1).unwrap();
+    assert_eq!(check().unwrap(), stage.inbox, "what is left of it tells of which log it is");
+    log.delete_below(&inbox, 1, 1).unwrap();
     let refused = check().unwrap_err();
     let is_told = |error: &TopicsError| {
         let (stale, live) = (old, stage.inbox.log_id);
-        matches!(error, TopicsError::OtherCopy { partition: 0, copy, other, .. } if (*copy, *other) == (stale, live))
+        matches!(error, TopicsError::OtherCopy { partition: 1, copy, other, .. } if (*copy, *other) == (stale, live))
     };
     assert!(is_told(&refused) && !refused.to_string().contains("delete"), "{refused}");
 
     // Another partition is lost altogether: it is not begun as one of the old log.
-    stage.simulation.truncate(&inbox, 1, 0).unwrap();
+    stage.simulation.truncate(&inbox, 2, 0).unwrap();
     let refused = topics::create(log, names, key, &wanted(3)).unwrap_err();
     assert!(is_told(&refused), "{refused}");
-    assert_eq!(bounds(log, &inbox, 1).unwrap(), (0, 0));
+    assert_eq!(bounds(log, &inbox, 2).unwrap(), (0, 0));
 }
 
 #[test]
 fn where_only_stale_copies_are_left_a_store_knows_better() {
     let (mut stage, disk, origin, old) = with_stale_copies();
     let live = stage.inbox.log_id;
-    (0..3).for_each(|partition| assert_eq!(stage.log.delete_below(&stage.names.inbox(), partition, 1), Ok(1)));
+    for partition in 0..3 {
+        let (_, end) = bounds(&*stage.log, &stage.names.inbox(), partition).unwrap();
+        assert_eq!(stage.log.delete_below(&stage.names.inbox(), partition, end), Ok(end));
+    }
     stage.inbox = topics::check(&*stage.log, &stage.names, &stage.key, true).unwrap();
     assert_eq!(stage.inbox.log_id, old);
     let refused = stage.try_owner("one", &disk, &origin).err();
