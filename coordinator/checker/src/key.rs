@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 
-use sagaline_definition::model::{Compensate, Definition, Step, Verb};
 use sagaline_engine::{
     Asking, Cause, Direction, Effect, Goal, Outcome, Phase, PlaceState, Probing, Saga, StepState, Stuck, TimerKind,
     TimerStart, Tries, Undo,
@@ -49,9 +48,7 @@ pub fn key(setting: &Setting, scene: &Scene, search: Search) -> Key {
 fn reduce(setting: &Setting, saga: &mut Saga, world: &mut World) {
     if is_past_its_steps(saga) {
         world.decided.clear();
-        if !looks_back(setting.definition) {
-            forget_steps(saga);
-        }
+        forget_steps(setting, saga);
     }
     let unread = setting.live.forget(saga);
     forget_inputs(saga);
@@ -114,29 +111,23 @@ fn count_rounds_anew(saga: &mut Saga, world: &mut World) {
 /// Whether nothing that it does from here on depends on where its steps were, but for what the definition reads on the way back.
 fn is_past_its_steps(saga: &Saga) -> bool {
     match &saga.phase {
-        Phase::Running { direction } | Phase::Stuck { direction, .. } => matches!(direction, Direction::Back { .. }),
+        Phase::Running { direction } | Phase::Stuck { direction, .. } => {
+            matches!(direction, Direction::Back { .. } | Direction::Ensure { cause: Some(_), .. })
+        }
         Phase::Ended { .. } => true,
     }
 }
 
-/// Whether something is read while the saga goes back: a compensation's own input, or what must hold before the end.
-fn looks_back(definition: &Definition) -> bool {
-    let own = |step: &Step| match &step.verb {
-        Verb::Call(call) => matches!(&call.compensate, Compensate::By { with: Some(_), .. }),
-        Verb::Saga(child) => child.key.is_some(),
-        Verb::Sleep(_) | Verb::Wait(_) | Verb::Until(_) | Verb::Approve(_) | Verb::Decide(_) => false,
-    };
-    definition.ensure.compensated.is_some() || definition.steps.iter().any(own)
-}
-
-fn forget_steps(saga: &mut Saga) {
-    saga.steps.clear();
-    saga.facts.clear();
+/// What is left of a saga that only undoes, or has: what is read on the way, and its effects.
+fn forget_steps(setting: &Setting, saga: &mut Saga) {
+    for (step, run) in saga.steps.iter_mut().enumerate() {
+        if !setting.live.is_read_on_the_way_back(step) {
+            (run.round, run.state) = (0, StepState::Waiting);
+        }
+    }
     saga.reactions.clear();
     saga.letters.clear();
-    saga.loops.clear();
     saga.held = None;
-    saga.input = Bytes::from("");
     for effect in &mut saga.effects {
         effect.tries.count = effect.tries.count.min(1);
         effect.tries.forgiven = 0;

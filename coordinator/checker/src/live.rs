@@ -38,6 +38,8 @@ pub struct Live {
     steps: Vec<Readers>,
     /// What probes find, by step.
     probes: Vec<Readers>,
+    /// What became of a step.
+    outcomes: Vec<Readers>,
     facts: Vec<Readers>,
     backs: Vec<Back>,
     /// By reaction: the step before whose beginning it is looked at; none: at any time.
@@ -60,6 +62,7 @@ impl Live {
             input: Readers::new(),
             steps: vec![Readers::new(); count],
             probes: vec![Readers::new(); count],
+            outcomes: vec![Readers::new(); count],
             facts: vec![Readers::new(); definition.facts.len()],
             backs: backs(definition),
             rules: definition.react.iter().map(|rule| rule.between.map(|(_, last)| last)).collect(),
@@ -112,9 +115,10 @@ impl Live {
                         }
                     }
                 }
-                "probe" => {
-                    let members = expr.members("probe");
-                    for (step, readers) in definition.steps.iter().zip(&mut self.probes) {
+                "probe" | "outcome" => {
+                    let members = expr.members(&name);
+                    let all = if name == "probe" { &mut self.probes } else { &mut self.outcomes };
+                    for (step, readers) in definition.steps.iter().zip(all) {
                         if members.as_ref().is_none_or(|members| members.contains(&step.step)) {
                             readers.insert(by);
                         }
@@ -139,6 +143,7 @@ impl Live {
         for (readers, fact) in self.facts.iter().zip(&mut saga.facts) {
             if dead(readers) {
                 fact.value = Bytes::from("");
+                (fact.told_at, fact.seq) = (None, None);
             }
         }
         let forgotten: BTreeSet<u32> =
@@ -167,6 +172,12 @@ impl Live {
             }
         }
         forgotten
+    }
+
+    /// Whether something is read of a step while its saga undoes, or before it ends then.
+    pub fn is_read_on_the_way_back(&self, step: usize) -> bool {
+        let all = [&self.steps, &self.probes, &self.outcomes];
+        all.into_iter().any(|readers| readers[step].contains(&Reader::Anything))
     }
 
     /// What may still run. Whoever sends work back lets everything from there on run again, those who send back included.
