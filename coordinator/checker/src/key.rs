@@ -7,7 +7,7 @@ use std::hash::Hash;
 
 use sagaline_engine::{
     Asking, Cause, Direction, Effect, Goal, Outcome, Phase, PlaceState, Probing, Saga, StepState, Stuck, TimerKind,
-    TimerStart, Tries, Undo,
+    TimerStart, Tries,
 };
 use sagaline_schemas::wire::{Bytes, Wire};
 use xxhash_rust::xxh3::Xxh3;
@@ -26,8 +26,7 @@ pub fn key(setting: &Setting, scene: &Scene, search: Search) -> Key {
     forget_words(&mut saga);
     let mut order: Vec<usize> = (0..saga.effects.len()).collect();
     if search == Search::Reduced {
-        reduce(setting, &mut saga, &mut world);
-        order.retain(|effect| !is_gone(&saga, *effect));
+        order = reduce(setting, &mut saga, &mut world);
         order.sort_by_key(|effect| {
             let of = &saga.effects[*effect];
             (of.step, of.items.clone(), of.round)
@@ -44,8 +43,8 @@ pub fn key(setting: &Setting, scene: &Scene, search: Search) -> Key {
     hash.digest128()
 }
 
-/// Takes out what makes no difference any more.
-fn reduce(setting: &Setting, saga: &mut Saga, world: &mut World) {
+/// Takes out what makes no difference any more. Gives the effects that are left.
+fn reduce(setting: &Setting, saga: &mut Saga, world: &mut World) -> Vec<usize> {
     if is_past_its_steps(saga) {
         world.decided.clear();
         forget_steps(setting, saga);
@@ -59,26 +58,28 @@ fn reduce(setting: &Setting, saga: &mut Saga, world: &mut World) {
             deed.row = Row::Done(0);
         }
     }
-    count_rounds_anew(saga, world);
+    let kept = kept(saga);
+    count_rounds_anew(saga, world, &kept);
+    kept
 }
 
-/// Whether an effect is undone and has no place any more, since its step was done again: nobody reads it, and what still comes for it decides
-/// nothing.
-fn is_gone(saga: &Saga, effect: usize) -> bool {
-    let of = &saga.effects[effect];
-    let undone = matches!(of.undo, Undo::Compensated { .. } | Undo::NothingThere) && of.probing == Probing::No;
-    let places = || saga.steps.iter().flat_map(|run| run.state.places());
-    let number = effect as u32;
-    let again = saga.effects[effect + 1..].iter().any(|later| later.step == of.step && later.items == of.items);
+/// All effects but those that are undone and have no place any more, since their step was done again: nobody reads them, and what still comes for
+/// them decides nothing.
+fn kept(saga: &mut Saga) -> Vec<usize> {
+    let placed: BTreeSet<usize> = numbers_in_places(saga).map(|number| *number as usize).collect();
+    let is_gone = |number: usize| {
+        let of = &saga.effects[number];
+        let again = || saga.effects[number + 1..].iter().any(|later| later.step == of.step && later.items == of.items);
+        of.undo.is_void() && of.probing == Probing::No && !placed.contains(&number) && again()
+    };
     let stuck = matches!(saga.phase, Phase::Stuck { .. });
-    undone && again && !stuck && !places().any(|place| effect_of(&place.state) == Some(number))
+    (0..saga.effects.len()).filter(|number| stuck || !is_gone(*number)).collect()
 }
 
 /// Rounds only tell one run of a place from another: how many there were is counted by the loops, as long as that matters.
-fn count_rounds_anew(saga: &mut Saga, world: &mut World) {
+fn count_rounds_anew(saga: &mut Saga, world: &mut World, kept: &[usize]) {
     let mut rounds: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
-    let gone: Vec<bool> = (0..saga.effects.len()).map(|effect| is_gone(saga, effect)).collect();
-    for (effect, _) in saga.effects.iter().zip(&gone).filter(|(_, gone)| !**gone) {
+    for effect in kept.iter().map(|number| &saga.effects[*number]) {
         rounds.entry(effect.step).or_default().insert(effect.round);
     }
     for (step, run) in (0..).zip(&saga.steps) {
@@ -143,10 +144,15 @@ fn forget_inputs(saga: &mut Saga) {
     }
 }
 
-fn effect_of(state: &PlaceState) -> Option<u32> {
-    match state {
-        PlaceState::Active { effect } | PlaceState::Done { effect } => Some(*effect),
-        PlaceState::Owed { effect, .. } | PlaceState::Held { effect, .. } => *effect,
+/// The numbers of effects that places have.
+fn numbers_in_places(saga: &mut Saga) -> impl Iterator<Item = &mut u32> {
+    let places = saga.steps.iter_mut().filter_map(|run| match &mut run.state {
+        StepState::Begun { places } => Some(places),
+        StepState::Waiting | StepState::Skipped => None,
+    });
+    places.flatten().filter_map(|place| match &mut place.state {
+        PlaceState::Active { effect } | PlaceState::Done { effect } => Some(effect),
+        PlaceState::Owed { effect, .. } | PlaceState::Held { effect, .. } => effect.as_mut(),
         PlaceState::Waiting
         | PlaceState::Guarded
         | PlaceState::Queued
@@ -155,7 +161,7 @@ fn effect_of(state: &PlaceState) -> Option<u32> {
         | PlaceState::Skipped
         | PlaceState::Continued
         | PlaceState::Known { .. } => None,
-    }
+    })
 }
 
 /// What is under way of an effect whose answer has come can only be answered with the same once more.
@@ -234,18 +240,7 @@ fn renumber(saga: &mut Saga, order: &[usize]) {
     order.iter().enumerate().for_each(|(new, old)| number[*old] = new as u32);
     let effects: Vec<Effect> = order.iter().map(|old| saga.effects[*old].clone()).collect();
     saga.effects = effects;
-    for run in &mut saga.steps {
-        let StepState::Begun { places } = &mut run.state else { continue };
-        for place in places {
-            match &mut place.state {
-                PlaceState::Active { effect } | PlaceState::Done { effect } => *effect = number[*effect as usize],
-                PlaceState::Owed { effect: Some(effect), .. } | PlaceState::Held { effect: Some(effect), .. } => {
-                    *effect = number[*effect as usize];
-                }
-                _ => {}
-            }
-        }
-    }
+    numbers_in_places(saga).for_each(|effect| *effect = number[*effect as usize]);
     let stuck = match &mut saga.phase {
         Phase::Stuck { stuck, .. } => Some(stuck),
         Phase::Running { .. } | Phase::Ended { .. } => None,

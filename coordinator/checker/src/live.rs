@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sagaline_definition::Expr;
 use sagaline_definition::model::{BackTo, Compensate, Definition, Sleep, Step, Template, Verb, Word};
-use sagaline_engine::{Direction, Goal, Loop, LoopFrom, Outcome, PlaceState, Saga, StepState};
+use sagaline_engine::{Direction, Goal, Loop, LoopFrom, Outcome, PlaceState, Saga, StepState, from_here};
 use sagaline_schemas::wire::Bytes;
 
 /// Who reads a value.
@@ -47,7 +47,7 @@ pub struct Live {
     /// By step: an approval that may be asked for anew when it is settled already.
     voidable: Vec<bool>,
     /// By step: itself and all that stand after it.
-    onwards: Vec<BTreeSet<usize>>,
+    onwards: Vec<BTreeSet<u32>>,
     /// By step: those that stand right after it.
     next: Vec<Vec<usize>>,
 }
@@ -67,7 +67,7 @@ impl Live {
             backs: backs(definition),
             rules: definition.react.iter().map(|rule| rule.between.map(|(_, last)| last)).collect(),
             voidable: vec![false; count],
-            onwards: (0..count).map(|step| onwards(step, &next)).collect(),
+            onwards: (0..count as u32).map(|step| from_here(definition, step)).collect(),
             next,
         };
         for (number, rule) in definition.react.iter().enumerate() {
@@ -217,10 +217,10 @@ struct Ahead {
 }
 
 impl Ahead {
-    fn again(&mut self, steps: &BTreeSet<usize>) {
+    fn again(&mut self, steps: &BTreeSet<u32>) {
         for step in steps {
             for of in [&mut self.open, &mut self.waiting] {
-                if let Some(of) = of.get_mut(*step) {
+                if let Some(of) = of.get_mut(*step as usize) {
                     *of = true;
                 }
             }
@@ -242,45 +242,20 @@ impl Ahead {
     }
 }
 
-fn onwards(first: usize, next: &[Vec<usize>]) -> BTreeSet<usize> {
-    let mut found = BTreeSet::from([first]);
-    let mut ahead = vec![first];
-    while let Some(step) = ahead.pop() {
-        ahead.extend(next[step].iter().filter(|next| found.insert(**next)));
-    }
-    found
-}
-
 fn backs(definition: &Definition) -> Vec<Back> {
     let to = |word: &Word| match word {
         Word::BackTo(BackTo { step, .. }) => Some(*step),
         Word::Continue | Word::Skip | Word::Compensate | Word::Hold | Word::Stuck => None,
     };
-    let of_step = |(number, step)| {
-        words_of(step)
-            .into_iter()
-            .filter_map(to)
-            .map(move |to| Back { by: Reader::Step(number), to })
-            .collect::<Vec<_>>()
-    };
+    let of_steps =
+        definition.steps.iter().enumerate().flat_map(|(number, step)| {
+            step.words().filter_map(to).map(move |to| Back { by: Reader::Step(number), to })
+        });
     let of_rules = definition.react.iter().enumerate().flat_map(|(number, rule)| {
         let words = [&rule.then, &rule.after_pivot].into_iter().filter_map(to);
         words.map(move |to| Back { by: Reader::Rule(number), to })
     });
-    definition.steps.iter().enumerate().flat_map(of_step).chain(of_rules).collect()
-}
-
-fn words_of(step: &Step) -> Vec<&Word> {
-    let mut words: Vec<&Word> = step.guard.iter().map(|guard| &guard.otherwise).collect();
-    match &step.verb {
-        Verb::Call(call) => words.extend(call.refused.values().chain([&call.refused_else, &call.failed])),
-        Verb::Saga(child) => words.push(&child.failed),
-        Verb::Wait(wait) => words.push(&wait.patience.otherwise),
-        Verb::Until(until) => words.push(&until.patience.otherwise),
-        Verb::Approve(approve) => words.extend(approve.choices.values().chain([&approve.patience.otherwise])),
-        Verb::Sleep(_) | Verb::Decide(_) => {}
-    }
-    words
+    of_steps.chain(of_rules).collect()
 }
 
 /// What a step reads until it is settled.

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use sagaline_definition::model::{Definition, Verb};
 use sagaline_engine::report::report;
 use sagaline_engine::validate::validate;
-use sagaline_engine::{
-    Direction, Fact, Goal, Outcome, Outgoing, Phase, PlaceState, Probing, Saga, Spot, TimerKind, Undo,
-};
+use sagaline_engine::{Direction, Fact, Goal, Outcome, Outgoing, Phase, PlaceState, Probing, Saga, Spot, TimerKind};
 use sagaline_schemas::record::{End, Kind};
 
 use crate::event::{Event, place};
@@ -281,7 +279,7 @@ fn books_agree(definition: &Definition, after: &Scene) -> Result<(), Violation> 
     for (number, (deed, effect)) in (0..).zip(after.world.deeds.iter().zip(&after.saga.effects)) {
         let done = matches!(effect.outcome, Outcome::Succeeded { .. } | Outcome::Contradicted { .. });
         let refused = matches!(effect.outcome, Outcome::Refused { .. } | Outcome::Contradicted { .. });
-        let void = matches!(effect.undo, Undo::Compensated { .. } | Undo::NothingThere);
+        let void = effect.undo.is_void();
         let name = || named(definition, &after.saga, number);
         if deed.told_done && !done {
             return wrong("I2", format!("it was told that {} is done, and takes it for {:?}", name(), effect.outcome));

@@ -236,7 +236,7 @@ fn with_an_engine_that_forgets_to_undo() {
         let transition = real(definition, saga, input, moment, limits);
         // Once two effects are there, the older one is taken for undone when its turn comes.
         if let [older, newer] = &mut saga.effects[..]
-            && matches!(newer.undo, Undo::Compensated { .. } | Undo::NothingThere)
+            && newer.undo.is_void()
             && older.undo == Undo::Decided
         {
             older.undo = Undo::NothingThere;

@@ -120,8 +120,7 @@ impl Turn<'_> {
     pub fn release_child(&mut self, effect: u32) {
         let of = self.effect(effect);
         let happened = matches!(of.outcome, Outcome::Succeeded { .. } | Outcome::Contradicted { .. });
-        let undone = matches!(of.undo, Undo::Compensated { .. } | Undo::NothingThere);
-        if of.child.is_some() && happened && !undone && matches!(self.deed(effect), Deed::Child(_)) {
+        if of.child.is_some() && happened && !of.undo.is_void() && matches!(self.deed(effect), Deed::Child(_)) {
             self.out.out.push(Outgoing::Child { effect, word: ChildWord::Release });
         }
     }

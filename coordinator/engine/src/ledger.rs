@@ -160,6 +160,16 @@ wire_enum! {
     }
 }
 
+impl Undo {
+    /// Whether nothing of the effect stands any more.
+    pub fn is_void(&self) -> bool {
+        match self {
+            Self::Compensated { .. } | Self::NothingThere => true,
+            Self::No | Self::Listed | Self::Decided | Self::Sent | Self::UsedUp => false,
+        }
+    }
+}
+
 /// What can come for the undoing of an effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UndoNews {

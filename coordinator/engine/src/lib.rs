@@ -34,6 +34,7 @@ mod words;
 pub use by_hand::NOT_DONE_BY_HAND;
 pub use fact::{AnswerKind, Fact};
 pub use ledger::{Outcome, Undo};
+pub use loops::from_here;
 pub use probe::NEVER_HAPPENED;
 pub use request::{Asked, PlaceName};
 pub use saga::{

@@ -114,9 +114,8 @@ fn nothing_strays(definition: &Definition, saga: &Saga) -> Result<(), Violation>
     };
     for (number, effect) in saga.effects.iter().enumerate() {
         let newer = saga.effects[number + 1..].iter().any(|e| e.step == effect.step && e.items == effect.items);
-        let undone = matches!(effect.undo, Undo::Compensated { .. } | Undo::NothingThere);
         let undoable = is_compensable(&definition.steps[effect.step as usize].verb);
-        if stands && newer && undoable && effect.may_stand() && !undone {
+        if stands && newer && undoable && effect.may_stand() && !effect.undo.is_void() {
             return Err(format!("I4: effect {number} may stand beside a newer one of the same place"));
         }
     }
@@ -144,7 +143,7 @@ fn an_end_leaves_nothing_open(definition: &Definition, saga: &Saga) -> Result<()
             let left = saga.effects.iter().position(|effect| {
                 is_compensable(&definition.steps[effect.step as usize].verb)
                     && effect.may_stand()
-                    && !matches!(effect.undo, Undo::Compensated { .. } | Undo::NothingThere)
+                    && !effect.undo.is_void()
             });
             left.map_or(Ok(()), |effect| Err(format!("I2: ended {end:?}, but effect {effect} is not undone")))
         }

@@ -1,6 +1,7 @@
 //! Writing to the inbox, and reading single records and stretches of a topic: what all writers of this node share. Nothing here decides what is
 //! written. And what a log whose beginning was trimmed began with: copies of its first records lie in the registry.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use sagaline_log::{Fetched, Log, LogError, Reader, Record};
@@ -134,29 +135,44 @@ pub struct Beginning {
     pub is_copy: bool,
 }
 
-/// What an inbox partition began with, also where that was trimmed away; none: the partition is empty, or began with something else. A copy is
-/// believed only with this key's proof.
-///
-/// # Errors
-/// When the log can't be read, or its beginning is gone and no copy was kept.
-pub fn begun_with(
-    log: &dyn Log,
-    names: &Names,
-    key: &Key,
-    partition: Partition,
-) -> Result<Option<Beginning>, LogError> {
-    match genesis(log, &names.inbox(), partition) {
-        Err(LogError::OutOfRange { start, .. }) => {
+/// What the partitions of an inbox began with. Copies are read once, for the first of which the beginning is gone.
+pub struct Beginnings<'a> {
+    log: &'a dyn Log,
+    names: &'a Names,
+    key: &'a Key,
+    copies: Option<BTreeMap<Partition, Vec<Genesis>>>,
+}
+
+impl<'a> Beginnings<'a> {
+    /// Of this log. Nothing is read yet.
+    pub fn new(log: &'a dyn Log, names: &'a Names, key: &'a Key) -> Self {
+        Self { log, names, key, copies: None }
+    }
+
+    /// What an inbox partition began with, also where that was trimmed away; none: the partition is empty, or began with something else. A copy is
+    /// believed only with this key's proof.
+    ///
+    /// # Errors
+    /// When the log can't be read, or its beginning is gone and no copy was kept.
+    pub fn of(&mut self, partition: Partition) -> Result<Option<Beginning>, LogError> {
+        let Self { log, names, key, .. } = *self;
+        let start = match genesis(log, &names.inbox(), partition) {
+            Err(LogError::OutOfRange { start, .. }) => start,
+            begun => return Ok(begun?.map(|genesis| Beginning { genesis, is_copy: false })),
+        };
+        let copies = match &mut self.copies {
+            Some(copies) => copies,
+            None => self.copies.insert(registry::kept_geneses(log, names, key)?),
+        };
+        let copies = copies.get(&partition).cloned().unwrap_or_default();
+        let genesis = of_this_log(log, &names.inbox(), key, partition, copies)?.ok_or_else(|| {
             let detail = format!(
                 "the records before offset {start} were deleted, and `{}` keeps no copy of the first one that this key proves",
                 names.definitions()
             );
-            let lost = LogError::Corrupt { place: format!("{}/{partition}", names.inbox()), detail };
-            let copies = registry::kept_geneses(log, names, key)?.remove(&partition).unwrap_or_default();
-            let genesis = of_this_log(log, &names.inbox(), key, partition, copies)?.ok_or(lost)?;
-            Ok(Some(Beginning { genesis, is_copy: true }))
-        }
-        begun => Ok(begun?.map(|genesis| Beginning { genesis, is_copy: false })),
+            LogError::Corrupt { place: format!("{}/{partition}", names.inbox()), detail }
+        })?;
+        Ok(Some(Beginning { genesis, is_copy: true }))
     }
 }
 

@@ -12,7 +12,7 @@ use sagaline_schemas::{Fingerprint, LogId, Partition};
 
 use crate::owner::opening::{check_inbox, check_size, max_message_bytes};
 use crate::owner::stop::Stop;
-use crate::sealed::Beginning;
+use crate::sealed::{Beginning, Beginnings};
 use crate::{Names, sealed};
 
 /// How long an append may take here.
@@ -189,9 +189,9 @@ pub fn check(log: &dyn Log, names: &Names, key: &Key, single_broker: bool) -> Re
     for topic in [names.of_channel("events"), names.of_channel("parked"), names.definitions()] {
         log.topic(&topic)?.ok_or(LogError::NoTopic { topic })?;
     }
-    let mut begun = Vec::new();
+    let (mut begun, mut beginnings) = (Vec::new(), Beginnings::new(log, names, key));
     for partition in 0..info.partitions {
-        let beginning = sealed::begun_with(log, names, key, partition)?;
+        let beginning = beginnings.of(partition)?;
         begun.push(beginning.ok_or_else(|| TopicsError::NoGenesis { topic: info.name.clone(), partition })?);
     }
     check_one_log(names, &begun)?;
@@ -257,9 +257,9 @@ fn make(log: &dyn Log, topic: &NewTopic) -> Result<TopicInfo, LogError> {
 
 fn write_genesis(log: &dyn Log, names: &Names, key: &Key, wanted: &Wanted) -> Result<(), TopicsError> {
     let inbox = names.inbox();
-    let (mut missing, mut begun) = (Vec::new(), Vec::new());
+    let (mut missing, mut begun, mut beginnings) = (Vec::new(), Vec::new(), Beginnings::new(log, names, key));
     for partition in 0..wanted.partitions {
-        match sealed::begun_with(log, names, key, partition)? {
+        match beginnings.of(partition)? {
             Some(beginning) => begun.push(beginning),
             None => missing.push(partition),
         }

@@ -14,6 +14,8 @@
 use sagaline_schemas::wire::Bytes;
 use sagaline_schemas::{Millis, wire_enum, wire_struct};
 
+use crate::limits::GateLimits;
+
 /// Attempts in a row that bring no answer, before the participant counts as down.
 pub const MISSES: u32 = 5;
 /// Between the first two commands that try whether it is back, milliseconds.
@@ -22,10 +24,6 @@ pub const FIRST_WAIT: Millis = 1_000;
 pub const LAST_WAIT: Millis = 60_000;
 /// Longest wait that a participant's own word may ask for, milliseconds: an hour. A wrong word must not close a door for days.
 pub const LONGEST_WISH: Millis = 3_600_000;
-/// Milliseconds in which the rate's commands may go.
-const SECOND: Millis = 1_000;
-/// How late it may be looked at a full bucket, where a second's worth is hardly a command, without losing what came in meanwhile.
-const LATE: Millis = 100;
 
 wire_struct! {
     /// What stands before a participant, a definition's sagas, or all sagas.
@@ -82,33 +80,6 @@ wire_struct! {
         pub by: String,
         /// Why.
         pub reason: String,
-    }
-}
-
-wire_struct! {
-    /// What of a contract's limits is this partition's; none: no limit.
-    #[derive(Default, Copy)]
-    pub struct GateLimits {
-        /// Commands without an answer, of this partition.
-        pub in_flight: Option<u32>,
-        /// Commands a second, of all partitions together.
-        pub rate: Option<u32>,
-        /// How many partitions the rate is shared by. Each counts in its own small parts: nothing is lost by rounding.
-        pub among: u32,
-    }
-}
-
-impl GateLimits {
-    /// What one of so many partitions may take of a contract's limits: the shares add up to the whole, but each takes one command at least.
-    pub fn share(in_flight: Option<u32>, rate: Option<u32>, partition: u32, among: u32) -> Self {
-        let among = among.max(1);
-        let share = |whole: u32| (whole / among + u32::from(partition < whole % among)).max(1);
-        Self { in_flight: in_flight.map(share), rate, among }
-    }
-
-    /// A command as the bucket counts it: in a millisecond, `rate` parts come in.
-    fn one(&self) -> i64 {
-        SECOND * i64::from(self.among.max(1))
     }
 }
 
@@ -303,11 +274,7 @@ impl Gate {
         match self.circuit {
             Circuit::Open { next, .. } => Some(next.max(soon)),
             Circuit::Closed { .. } if self.limits.in_flight.is_some_and(|most| self.in_flight >= most.max(1)) => None,
-            Circuit::Closed { .. } => {
-                let missing = (self.limits.one() - self.filled(now)).max(0);
-                let rate = i64::from(self.limits.rate.unwrap_or(1).max(1));
-                Some(soon.max(now.saturating_add((missing + rate - 1) / rate)))
-            }
+            Circuit::Closed { .. } => Some(soon.max(now.saturating_add(self.limits.missing(self.filled(now))))),
         }
     }
 
@@ -318,12 +285,8 @@ impl Gate {
         *self == silent && self.limits.rate.is_none()
     }
 
-    /// The bucket holds a second's worth at most, or one command and a little where that is more.
     fn filled(&self, now: Millis) -> i64 {
-        let one = self.limits.one();
-        let Some(rate) = self.limits.rate.map(|rate| i64::from(rate.max(1))) else { return one };
-        let elapsed = now.saturating_sub(self.filled_at).max(0);
-        self.bucket.saturating_add(rate.saturating_mul(elapsed)).min((rate * SECOND).max(one + rate * LATE))
+        self.limits.filled(self.bucket, now.saturating_sub(self.filled_at))
     }
 }
 
@@ -332,6 +295,7 @@ mod tests {
     //! The table, cell by cell.
 
     use super::*;
+    use crate::limits::LATE;
 
     const HOUR: Millis = 3_600_000;
 
@@ -439,21 +403,6 @@ mod tests {
         assert_eq!([went(1_000), went(1_000), went(1_250), went(1_600), went(9_000_000)], [4, 0, 1, 1, 4]);
         gate.held = 3;
         assert_eq!(gate.next_call(9_000_000), Some(9_000_250));
-    }
-
-    #[test]
-    fn shares_of_what_is_in_flight_add_up_to_the_whole_and_are_one_at_least() {
-        for (whole, among) in [(200, 16), (7, 3), (16, 16), (3, 1), (u32::MAX, 5), (17, 16)] {
-            let share = |partition| GateLimits::share(Some(whole), None, partition, among).in_flight.unwrap();
-            let shares: Vec<u32> = (0..among).map(share).collect();
-            assert_eq!(shares.iter().map(|share| u64::from(*share)).sum::<u64>(), u64::from(whole), "{shares:?}");
-            assert!(shares.is_sorted_by(|a, b| a == b || *a == b + 1), "the first take what is left over: {shares:?}");
-        }
-        let few = |partition| GateLimits::share(Some(2), None, partition, 16).in_flight;
-        assert!(
-            (0..16).all(|partition| few(partition) == Some(1)),
-            "a partition that may send nothing would stand still"
-        );
     }
 
     #[test]

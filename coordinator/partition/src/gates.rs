@@ -12,9 +12,10 @@ use sagaline_schemas::{Digest, Millis, SagaId};
 
 use crate::command::call_of;
 use crate::fold::Partition;
-use crate::gate::{Caller, Circuit, Gate, GateLimits};
+use crate::gate::{Caller, Circuit, Gate};
 use crate::halt::Halt;
 use crate::keys::{self, TimerKey, TimerOf};
+use crate::limits::GateLimits;
 use crate::overlay::decode;
 use crate::progress::corrupt;
 use crate::state::KnownContract;

@@ -17,6 +17,7 @@ mod halt;
 mod history;
 pub mod keys;
 mod known;
+pub mod limits;
 mod mail;
 mod message;
 mod outage;

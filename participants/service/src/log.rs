@@ -4,14 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sagaline_log::{
-    Acknowledgement, GroupEvent, GroupReader, Log, LogError, NewTopic, Producer, Reader, Record, Ticket, TopicInfo,
-};
+use sagaline_log::{Acknowledgement, GroupEvent, GroupReader, Layer, Log, LogError, Producer, Record, Ticket};
 use sagaline_schemas::hash::effect_id;
 use sagaline_schemas::proof::open;
 use sagaline_schemas::record::Body;
 use sagaline_schemas::schema::INBOX;
-use sagaline_schemas::{EffectId, Millis, Offset, Partition};
+use sagaline_schemas::{EffectId, Offset, Partition};
 
 use crate::Faults;
 
@@ -32,35 +30,19 @@ impl fmt::Debug for FaultyLog {
     }
 }
 
-impl Log for FaultyLog {
-    fn name(&self) -> String {
-        self.log.name()
+impl Layer for FaultyLog {
+    fn below(&self) -> &dyn Log {
+        &*self.log
     }
-    fn cluster_id(&self) -> Result<String, LogError> {
-        self.log.cluster_id()
-    }
-    fn topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
-        self.log.topic(name)
-    }
-    fn create_topic(&self, topic: &NewTopic) -> Result<TopicInfo, LogError> {
-        self.log.create_topic(topic)
-    }
-    fn delete_below(&self, topic: &str, partition: Partition, offset: Offset) -> Result<Offset, LogError> {
-        self.log.delete_below(topic, partition, offset)
-    }
+
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         let faults = Arc::clone(&self.faults);
         Ok(Box::new(LosingProducer { producer: self.log.producer()?, faults, lost: Vec::new() }))
     }
-    fn reader(&self, topic: &str, partition: Partition, from: Offset) -> Result<Box<dyn Reader>, LogError> {
-        self.log.reader(topic, partition, from)
-    }
+
     fn join(&self, group: &str, member: &str, topics: &[String]) -> Result<Box<dyn GroupReader>, LogError> {
         let faults = Arc::clone(&self.faults);
         Ok(Box::new(DownReader { group: self.log.join(group, member, topics)?, faults }))
-    }
-    fn wall_clock(&self) -> Millis {
-        self.log.wall_clock()
     }
 }
 

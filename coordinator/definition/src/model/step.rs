@@ -46,6 +46,36 @@ pub struct Step {
     pub alias: BTreeMap<String, Expr>,
 }
 
+impl Step {
+    /// All its words, whatever for.
+    pub fn words(&self) -> impl Iterator<Item = &Word> {
+        self.choices().chain(self.words_but_choices())
+    }
+
+    /// What becomes of each choice that people have.
+    pub fn choices(&self) -> impl Iterator<Item = &Word> {
+        let approve = match &self.verb {
+            Verb::Approve(approve) => Some(approve),
+            Verb::Call(_) | Verb::Saga(_) | Verb::Sleep(_) | Verb::Wait(_) | Verb::Until(_) | Verb::Decide(_) => None,
+        };
+        approve.into_iter().flat_map(|approve| approve.choices.values())
+    }
+
+    /// What becomes of it when something is not as it should be.
+    pub fn words_but_choices(&self) -> impl Iterator<Item = &Word> {
+        let mut words: Vec<&Word> = self.guard.iter().map(|guard| &guard.otherwise).collect();
+        match &self.verb {
+            Verb::Call(call) => words.extend(call.refused.values().chain([&call.refused_else, &call.failed])),
+            Verb::Saga(child) => words.push(&child.failed),
+            Verb::Wait(wait) => words.push(&wait.patience.otherwise),
+            Verb::Until(until) => words.push(&until.patience.otherwise),
+            Verb::Approve(approve) => words.push(&approve.patience.otherwise),
+            Verb::Sleep(_) | Verb::Decide(_) => {}
+        }
+        words.into_iter()
+    }
+}
+
 /// A step that runs once for each item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

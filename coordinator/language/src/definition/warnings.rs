@@ -39,20 +39,7 @@ fn stays(step: &Step) -> bool {
 
 /// Whether anything about the step may send the saga back.
 fn goes_back(step: &Step) -> bool {
-    words_of(step).into_iter().any(compensates)
-}
-
-/// All words of a step, whatever for.
-fn words_of(step: &Step) -> Vec<&Word> {
-    let own: Vec<&Word> = match &step.verb {
-        Verb::Call(call) => call.refused.values().chain([&call.refused_else, &call.failed]).collect(),
-        Verb::Saga(child) => vec![&child.failed],
-        Verb::Wait(wait) => vec![&wait.patience.otherwise],
-        Verb::Until(until) => vec![&until.patience.otherwise],
-        Verb::Approve(approve) => approve.choices.values().chain([&approve.patience.otherwise]).collect(),
-        Verb::Sleep(_) | Verb::Decide(_) => Vec::new(),
-    };
-    own.into_iter().chain(step.guard.as_ref().map(|guard| &guard.otherwise)).collect()
+    step.words().any(compensates)
 }
 
 fn compensates(word: &Word) -> bool {
@@ -122,7 +109,7 @@ fn names_of_key(child: &Child) -> Option<BTreeSet<String>> {
 fn another_round(definition: &Definition, plan: &Plan<'_>, step: usize, key: &BTreeSet<String>) -> Option<String> {
     let of_steps = definition.steps.iter().flat_map(|from| {
         let name = format!("`{}`", from.step);
-        words_of(from).into_iter().map(move |word| (name.clone(), word))
+        from.words().map(move |word| (name.clone(), word))
     });
     let of_rules = definition.react.iter().map(|rule| ("a reaction".to_owned(), &rule.then));
     of_steps.chain(of_rules).find_map(|(who, word)| {

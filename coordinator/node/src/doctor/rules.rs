@@ -10,7 +10,7 @@ use sagaline_schemas::Partition;
 use sagaline_schemas::record::Body;
 
 use super::{Finding, Patient};
-use crate::sealed;
+use crate::sealed::{self, Beginning, Beginnings};
 
 const WHAT: &str = "version";
 /// Records that are read at once.
@@ -29,9 +29,9 @@ impl Patient<'_> {
     /// The version in force in every partition.
     pub(super) fn rules_in_force(&self, partitions: u32) -> Finding {
         let deadline = Instant::now() + PATIENCE;
-        let mut found = Vec::new();
+        let (mut found, mut beginnings) = (Vec::new(), Beginnings::new(self.log, self.names, self.key));
         for partition in 0..partitions {
-            match self.in_force(partition, deadline) {
+            match self.in_force(&mut beginnings, partition, deadline) {
                 Ok(Some(in_force)) => found.push(in_force),
                 Ok(None) => {
                     return Finding::wrong(
@@ -46,10 +46,14 @@ impl Patient<'_> {
     }
 
     /// None: the partition does not begin with its Genesis.
-    fn in_force(&self, partition: Partition, deadline: Instant) -> Result<Option<InForce>, LogError> {
+    fn in_force(
+        &self,
+        beginnings: &mut Beginnings<'_>,
+        partition: Partition,
+        deadline: Instant,
+    ) -> Result<Option<InForce>, LogError> {
         let topic = self.names.inbox();
-        let Some(begun) = sealed::begun_with(self.log, self.names, self.key, partition)? else { return Ok(None) };
-        let genesis = begun.genesis;
+        let Some(Beginning { genesis, .. }) = beginnings.of(partition)? else { return Ok(None) };
         let (start, mut below) = sealed::bounds(self.log, &topic, partition)?;
         while below > start && Instant::now() < deadline {
             let from = start.max(below - PIECE);

@@ -106,7 +106,7 @@ fn of_which_beginnings_copies_lie_there_is_known_until_a_record_takes_their_plac
     assert_eq!(known(&stage).catalogue().refused.len(), 1);
 
     // What an inbox of old began with is somebody else's.
-    let begun_with = sealed::begun_with(&*stage.log, &stage.names, &stage.key, 2).unwrap().unwrap();
+    let begun_with = sealed::Beginnings::new(&*stage.log, &stage.names, &stage.key).of(2).unwrap().unwrap();
     let genesis = Genesis { log_id: LogId([8; 16]), ..begun_with.genesis };
     let value = sealed::record(&stage.key, genesis.log_id, 2, &Body::Genesis(genesis)).value;
     let old = genesis_entry(&stage.key, 2, &value).unwrap();

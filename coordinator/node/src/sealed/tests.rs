@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sagaline_log::{Fetched, GroupReader, Log, LogError, NewTopic, Producer, Reader, Record, TopicInfo};
+use sagaline_log::{Fetched, Layer, Log, LogError, Reader, Record};
 use sagaline_schemas::record::{Body, Genesis};
-use sagaline_schemas::{LogId, Millis, Offset};
+use sagaline_schemas::{LogId, Offset};
 
-use super::{begun_with, bounds, copy_geneses, keep_genesis, read, read_by, record};
+use super::{Beginnings, bounds, copy_geneses, keep_genesis, read, read_by, record};
 use crate::owner::opening::Origin;
 use crate::owner::stop::Stop;
 use crate::registry::kept_geneses;
@@ -44,35 +44,14 @@ impl Reader for SlowReader {
     }
 }
 
-impl Log for Slow {
+impl Layer for Slow {
+    fn below(&self) -> &dyn Log {
+        &*self.log
+    }
+
     fn reader(&self, topic: &str, partition: u32, from: Offset) -> Result<Box<dyn Reader>, LogError> {
         let (reader, gone) = (self.log.reader(topic, partition, from)?, self.gone.clone());
         Ok(Box::new(SlowReader { reader, gone, asked: 0 }))
-    }
-
-    fn name(&self) -> String {
-        self.log.name()
-    }
-    fn cluster_id(&self) -> Result<String, LogError> {
-        self.log.cluster_id()
-    }
-    fn topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
-        self.log.topic(name)
-    }
-    fn create_topic(&self, topic: &NewTopic) -> Result<TopicInfo, LogError> {
-        self.log.create_topic(topic)
-    }
-    fn delete_below(&self, topic: &str, partition: u32, offset: Offset) -> Result<Offset, LogError> {
-        self.log.delete_below(topic, partition, offset)
-    }
-    fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
-        self.log.producer()
-    }
-    fn join(&self, group: &str, member: &str, topics: &[String]) -> Result<Box<dyn GroupReader>, LogError> {
-        self.log.join(group, member, topics)
-    }
-    fn wall_clock(&self) -> Millis {
-        self.log.wall_clock()
     }
 }
 
@@ -135,7 +114,7 @@ fn copies_are_of_the_log_that_is_there_and_outlive_its_beginning() {
     keep(anew.log_id);
     for partition in 0..2 {
         log.delete_below(&inbox, partition, 1).unwrap();
-        assert_eq!(begun_with(log, names, key, partition).unwrap().unwrap().genesis.log_id, anew.log_id);
+        assert_eq!(Beginnings::new(log, names, key).of(partition).unwrap().unwrap().genesis.log_id, anew.log_id);
     }
     assert_eq!(check().unwrap(), anew);
     assert_eq!(copy_geneses(log, names, key, 0..2, &|| true), Ok(()));
@@ -246,7 +225,7 @@ fn partitions_of_two_logs_are_deleted_only_where_nothing_ran() {
     let stage = Stage::bare(3);
     let (log, names, key, inbox) = (&*stage.log, &stage.names, &stage.key, stage.names.inbox());
     keep_genesis(log, names, key, stage.inbox.log_id, 0..3).unwrap();
-    let genesis = begun_with(log, names, key, 2).unwrap().unwrap().genesis;
+    let genesis = Beginnings::new(log, names, key).of(2).unwrap().unwrap().genesis;
     stage.simulation.truncate(&inbox, 2, 0).unwrap();
     begin(&stage, &genesis, 2, LogId([9; 16]));
     let told = |words| topics::check(log, names, key, true).unwrap_err().to_string().contains(words);

@@ -9,7 +9,7 @@ use sagaline_schemas::record::{Body, EngineVersion};
 
 use super::InForce;
 use crate::doctor::{Finding, Patient, Verdict};
-use crate::sealed;
+use crate::sealed::{self, Beginnings};
 use crate::stage::Stage;
 
 const NEXT: u32 = RULES_VERSION + 1;
@@ -59,7 +59,9 @@ fn the_version_told_is_the_one_in_force_and_not_the_first() {
 fn what_is_not_looked_at_in_time_is_told() {
     let stage = Stage::bare(1);
     raise(&stage, &stage.key, 0, NEXT);
-    let found = patient(&stage, KnownRules::up_to(NEXT)).in_force(0, Instant::now()).unwrap().unwrap();
+    let patient = patient(&stage, KnownRules::up_to(NEXT));
+    let mut beginnings = Beginnings::new(patient.log, patient.names, patient.key);
+    let found = patient.in_force(&mut beginnings, 0, Instant::now()).unwrap().unwrap();
     assert_eq!((found.version, found.left), (RULES_VERSION, 2));
     let told = super::told(KnownRules::up_to(NEXT), &[found]);
     assert!(told.says.contains("The first 2 records were not looked at, or are gone"), "{told:?}");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sagaline_log::{Fetched, GroupReader, Log, LogError, NewTopic, Producer, Reader, TopicInfo};
-use sagaline_schemas::{Millis, Offset, Partition};
+use sagaline_log::{Fetched, Layer, Log, LogError, Reader};
+use sagaline_schemas::{Offset, Partition};
 
 use super::{PATIENCE, key, log_in, options, wanted};
 use crate::{Names, Node, topics};
@@ -28,33 +28,13 @@ impl Reader for MuteReader {
     }
 }
 
-impl Log for Mute {
+impl Layer for Mute {
+    fn below(&self) -> &dyn Log {
+        &*self.0
+    }
+
     fn reader(&self, topic: &str, partition: Partition, from: Offset) -> Result<Box<dyn Reader>, LogError> {
         if topic == "t.definitions" { Ok(Box::new(MuteReader)) } else { self.0.reader(topic, partition, from) }
-    }
-    fn name(&self) -> String {
-        self.0.name()
-    }
-    fn cluster_id(&self) -> Result<String, LogError> {
-        self.0.cluster_id()
-    }
-    fn topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
-        self.0.topic(name)
-    }
-    fn create_topic(&self, topic: &NewTopic) -> Result<TopicInfo, LogError> {
-        self.0.create_topic(topic)
-    }
-    fn delete_below(&self, topic: &str, partition: Partition, offset: Offset) -> Result<Offset, LogError> {
-        self.0.delete_below(topic, partition, offset)
-    }
-    fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
-        self.0.producer()
-    }
-    fn join(&self, group: &str, member: &str, topics: &[String]) -> Result<Box<dyn GroupReader>, LogError> {
-        self.0.join(group, member, topics)
-    }
-    fn wall_clock(&self) -> Millis {
-        self.0.wall_clock()
     }
 }
 

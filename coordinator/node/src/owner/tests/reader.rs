@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sagaline_log::{Fetched, GroupReader, Log, LogError, NewTopic, Producer, Reader, Record, TopicInfo};
-use sagaline_schemas::{Millis, Offset};
+use sagaline_log::{Fetched, Layer, Log, LogError, Reader, Record};
+use sagaline_schemas::Offset;
 
 use super::{live, stop_after};
 use crate::owner::opening::Origin;
@@ -46,35 +46,14 @@ impl Reader for BrittleReader {
     }
 }
 
-impl Log for Brittle {
+impl Layer for Brittle {
+    fn below(&self) -> &dyn Log {
+        &*self.log
+    }
+
     fn reader(&self, topic: &str, partition: u32, from: Offset) -> Result<Box<dyn Reader>, LogError> {
         let (reader, breaks) = (self.log.reader(topic, partition, from)?, Arc::clone(&self.breaks));
         Ok(Box::new(BrittleReader { reader, breaks, broken: false }))
-    }
-
-    fn name(&self) -> String {
-        self.log.name()
-    }
-    fn cluster_id(&self) -> Result<String, LogError> {
-        self.log.cluster_id()
-    }
-    fn topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
-        self.log.topic(name)
-    }
-    fn create_topic(&self, topic: &NewTopic) -> Result<TopicInfo, LogError> {
-        self.log.create_topic(topic)
-    }
-    fn delete_below(&self, topic: &str, partition: u32, offset: Offset) -> Result<Offset, LogError> {
-        self.log.delete_below(topic, partition, offset)
-    }
-    fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
-        self.log.producer()
-    }
-    fn join(&self, group: &str, member: &str, topics: &[String]) -> Result<Box<dyn GroupReader>, LogError> {
-        self.log.join(group, member, topics)
-    }
-    fn wall_clock(&self) -> Millis {
-        self.log.wall_clock()
     }
 }
 
