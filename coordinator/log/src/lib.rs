@@ -8,6 +8,7 @@ mod connect;
 mod cursor;
 pub mod embedded;
 pub mod kafka;
+mod layer;
 pub mod loopback;
 mod mailbox;
 mod settings;
@@ -23,6 +24,7 @@ use sagaline_schemas::{Millis, Offset, Partition, TopicId};
 use serde::{Deserialize, Serialize};
 
 pub use self::connect::connect;
+pub use self::layer::Layer;
 
 /// A key, a value and headers, as they lie in a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,7 +203,7 @@ pub struct Acknowledgement {
 /// Appends records. Records of one producer to one partition land in the order of `append`, each at most once: after an error, later
 /// records may lie in the log with the failed one missing, so a caller that needs order voids the acknowledgements behind an error.
 pub trait Producer: Send {
-    /// Hands a record over. Nothing is durable before its acknowledgement.
+    /// Hands a record over; it goes with the next `poll` at the latest. Nothing is durable before its acknowledgement.
     ///
     /// # Errors
     /// When it can't even be queued: the topic is not there, the record is too large, the queue is full (`OutcomeUnknown` is never returned here).

@@ -15,7 +15,7 @@ use sagaline_schemas::{Offset, Partition};
 
 use super::error::{LastWord, failed, heard, log, undelivered};
 use super::ffi::{Topic, Wakeup};
-use super::lane::{Lane, Pressure};
+use super::lane::{Lane, Pressure, Went};
 use crate::clock::{Clock, SystemClock};
 use crate::{Acknowledgement, LogError, Record, Ticket};
 
@@ -105,6 +105,7 @@ struct Awake {
 /// A topic and those of its partitions that records went to.
 struct Place {
     topic: Arc<Topic>,
+    name: Arc<str>,
     lanes: BTreeMap<Partition, Arc<Lane>>,
 }
 
@@ -146,20 +147,21 @@ impl Connection {
         let mut lanes = self.lanes();
         if !lanes.contains_key(topic) {
             let found = Arc::new(Topic::of(self.client.client(), topic)?);
-            lanes.insert(topic.to_owned(), Place { topic: found, lanes: BTreeMap::new() });
+            lanes.insert(topic.to_owned(), Place { topic: found, name: topic.into(), lanes: BTreeMap::new() });
         }
         let place = lanes.get_mut(topic)?;
-        let new = || Arc::new(Lane::new(Arc::clone(&place.topic), partition, Arc::clone(&self.pressure)));
-        Some(Arc::clone(place.lanes.entry(partition).or_insert_with(new)))
+        let Place { topic, name, lanes } = place;
+        let new = || Arc::new(Lane::new(Arc::clone(topic), Arc::clone(name), partition, Arc::clone(&self.pressure)));
+        Some(Arc::clone(lanes.entry(partition).or_insert_with(new)))
     }
 
-    /// Queues a record. Its outcome comes to the errand's sender.
-    ///
-    /// # Errors
-    /// When it is not queued: no outcome comes.
-    pub(super) fn send(&self, record: &Record, errand: Box<Errand>) -> Result<(), RDKafkaErrorCode> {
+    /// Takes a record, which goes once its lane is among those of a `deliver`. Its outcome comes to the errand's sender.
+    pub(super) fn hold(&self, record: &Record, errand: Box<Errand>) {
+        if !self.pressure.is_some() {
+            self.is_awake(SystemClock.since_boot());
+        }
         let lane = Arc::clone(&errand.lane);
-        lane.send(self.client.client(), record, errand)
+        lane.hold(record, errand);
     }
 
     /// Gives up what librdkafka does not have yet of one sender's.
@@ -187,16 +189,28 @@ impl Connection {
         self.client.context().ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leaves what has arrived with those who wait for it, and lets lanes go on.
-    pub(super) fn deliver(&self) {
+    /// Leaves what has arrived with those who wait for it, and lets lanes go on: those that were answered, and these.
+    pub(super) fn deliver(&self, lanes: &mut Vec<Arc<Lane>>) {
         let awake = self.is_awake(SystemClock.since_boot());
         let arrived = self.wakeup.waiting();
         for _ in 0..arrived {
             self.client.poll(Duration::ZERO);
         }
-        if awake {
-            let ready = std::mem::take(&mut *self.ready());
-            ready.iter().for_each(|lane| lane.go_on(self.client.client()));
+        let ready = {
+            let mut ready = self.ready();
+            ready.append(lanes);
+            if awake { std::mem::take(&mut *ready) } else { Vec::new() }
+        };
+        let mut remain = !awake;
+        for lane in ready {
+            let went = lane.go(self.client.client());
+            remain |= went != Went::All;
+            if went == Went::Refused {
+                self.ready().push(lane);
+            }
+        }
+        if remain {
+            self.pressure.want();
         }
         if arrived > 0 {
             self.wakeup.raise();
@@ -246,11 +260,10 @@ impl Drop for Connection {
 fn relieve(connection: &Weak<Connection>, pressure: &Pressure) {
     while pressure.wait() {
         let Some(connection) = connection.upgrade() else { return };
-        let mark = connection.mark();
-        connection.deliver();
-        if pressure.is_some() {
-            connection.wait(mark, LOOK);
-        }
+        connection.deliver(&mut Vec::new());
+        drop(connection);
+        pressure.pause(LOOK);
+        pressure.rest();
     }
 }
 

@@ -115,6 +115,14 @@ pub(super) fn undelivered(code: RDKafkaErrorCode, topic: &str) -> LogError {
     }
 }
 
+/// Why the client did not even take a record.
+pub(super) fn unsent(code: RDKafkaErrorCode, topic: &str) -> LogError {
+    match code {
+        RDKafkaErrorCode::UnknownPartition => LogError::NoTopic { topic: topic.to_owned() },
+        code => undelivered(code, topic),
+    }
+}
+
 /// What a question to the cluster failed with.
 pub(super) fn refused(code: RDKafkaErrorCode, place: &str, bootstrap: &str, last_word: &LastWord) -> LogError {
     use RDKafkaErrorCode as Code;

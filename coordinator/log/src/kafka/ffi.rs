@@ -168,12 +168,12 @@ impl Headers {
 /// Queues a record, which is copied; an empty key is none. The client's context hears of its outcome, and is given `errand`.
 ///
 /// # Errors
-/// When it is not queued: nothing will be heard, the errand is given back.
+/// When it is not queued: nothing will be heard, the errand is given back, the headers are still the caller's.
 pub(super) fn produce<C, E>(
     client: &Client<C>,
     (topic, partition): (&Topic, i32),
     (key, value): (&[u8], &[u8]),
-    mut headers: Headers,
+    headers: &mut Headers,
     errand: Box<E>,
 ) -> Result<(), (RDKafkaErrorCode, Box<E>)>
 where

@@ -1,32 +1,34 @@
-//! One partition on its way through a connection. librdkafka has no more than a few records of a partition under way with an idempotent client, and
-//! looks at what is queued behind them without pause, on a core of its own, until they are answered. So what would have to wait there waits
-//! here: it goes all at once when nothing is under way any more, which is when librdkafka would have sent it.
+//! One partition on its way through a connection. What is appended waits here until its sender polls, and longer while anything of the partition is under
+//! way: then all that waits goes at once, in one request. librdkafka would send each record as it comes, and look at what it may not send yet without
+//! pause, on a core of its own.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use sagaline_schemas::Partition;
 
 use super::connection::{Arrived, Errand, Outcomes};
+use super::error::unsent;
 use super::ffi::{self, Headers, Topic};
 use super::native;
 use crate::{LogError, Record};
 
-/// So many records librdkafka takes for granted: it sends more while fewer are under way (`RD_KAFKA_IDEMP_MAX_INFLIGHT`).
-const UNDER_WAY: usize = 5;
-
-/// Whether any lane of a connection holds something: whoever sent it need not come back for it.
+/// What the lanes of a connection hold, and whether somebody must come back for it.
 #[derive(Default)]
 pub(super) struct Pressure {
+    held: AtomicUsize,
     state: Mutex<Pressed>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct Pressed {
-    held: usize,
+    /// A lane holds what its sender has polled for: whoever sent it need not do so again.
+    wanted: bool,
     over: bool,
 }
 
@@ -35,25 +37,33 @@ impl Pressure {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self) {
+    pub(super) fn is_some(&self) -> bool {
+        self.held.load(Ordering::Acquire) > 0
+    }
+
+    /// What a lane keeps must go on without its sender.
+    pub(super) fn want(&self) {
         let mut state = self.state();
-        state.held += 1;
-        if state.held == 1 {
+        if !state.wanted {
+            state.wanted = true;
             self.changed.notify_one();
         }
     }
 
-    fn sub(&self, count: usize) {
-        self.state().held -= count;
+    /// Nobody need come back while nothing is held.
+    pub(super) fn rest(&self) {
+        self.state().wanted = self.is_some();
     }
 
-    pub(super) fn is_some(&self) -> bool {
-        self.state().held > 0
+    /// For a while, or until nobody ever will have to come back.
+    pub(super) fn pause(&self, pause: Duration) {
+        let paused = self.changed.wait_timeout_while(self.state(), pause, |state| !state.over);
+        drop(paused.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Until something is held. False: nothing ever will be.
+    /// Until somebody must come back. False: nobody ever will have to.
     pub(super) fn wait(&self) -> bool {
-        let waiting = self.changed.wait_while(self.state(), |state| state.held == 0 && !state.over);
+        let waiting = self.changed.wait_while(self.state(), |state| !state.wanted && !state.over);
         !waiting.unwrap_or_else(PoisonError::into_inner).over
     }
 
@@ -63,9 +73,21 @@ impl Pressure {
     }
 }
 
+/// What became of what a lane holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Went {
+    /// Nothing is held any more.
+    All,
+    /// It goes when what is under way has its answer.
+    Waits,
+    /// The client's queue is full with what others sent.
+    Refused,
+}
+
 /// One partition of a connection.
 pub(super) struct Lane {
     topic: Arc<Topic>,
+    name: Arc<str>,
     partition: Partition,
     pressure: Arc<Pressure>,
     queue: Mutex<Queue>,
@@ -86,33 +108,19 @@ struct Held {
 }
 
 impl Lane {
-    pub(super) fn new(topic: Arc<Topic>, partition: Partition, pressure: Arc<Pressure>) -> Self {
-        Self { topic, partition, pressure, queue: Mutex::default() }
+    pub(super) fn new(topic: Arc<Topic>, name: Arc<str>, partition: Partition, pressure: Arc<Pressure>) -> Self {
+        Self { topic, name, partition, pressure, queue: Mutex::default() }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a record would be held.
-    pub(super) fn is_full(&self) -> bool {
-        self.queue().is_full()
-    }
-
-    /// # Errors
-    /// When it is not queued.
-    pub(super) fn send(&self, client: &Client<Outcomes>, record: &Record, errand: Box<Errand>) -> Result<(), Code> {
+    /// Holds a record.
+    pub(super) fn hold(&self, record: &Record, errand: Box<Errand>) {
         let headers = Headers::of(&record.headers);
-        let mut queue = self.queue();
-        if queue.is_full() {
-            queue.held.push_back(Held { key: record.key.clone(), value: record.value.clone(), headers, errand });
-            self.pressure.add();
-            return Ok(());
-        }
-        let to = (&*self.topic, native(self.partition));
-        ffi::produce(client, to, (&record.key, &record.value), headers, errand).map_err(|(code, _)| code)?;
-        queue.under_way += 1;
-        Ok(())
+        self.queue().held.push_back(Held { key: record.key.clone(), value: record.value.clone(), headers, errand });
+        self.pressure.held.fetch_add(1, Ordering::AcqRel);
     }
 
     /// A record that was under way has its outcome. Whether what is held may go.
@@ -122,17 +130,26 @@ impl Lane {
         queue.under_way == 0 && !queue.held.is_empty()
     }
 
-    /// Hands over what is held. What librdkafka does not take is not in the log; whoever sent it does not know what became of those before.
-    pub(super) fn go_on(&self, client: &Client<Outcomes>) {
+    /// Hands over what is held, unless something is under way: its answer is waited for.
+    pub(super) fn go(&self, client: &Client<Outcomes>) -> Went {
         let mut queue = self.queue();
-        self.pressure.sub(queue.held.len());
-        while let Some(Held { key, value, headers, errand }) = queue.held.pop_front() {
-            let to = (&*self.topic, native(self.partition));
-            match ffi::produce(client, to, (&key, &value), headers, errand) {
-                Ok(()) => queue.under_way += 1,
-                Err((code, errand)) => errand.fail(&code.to_string()),
-            }
+        if queue.under_way > 0 {
+            return if queue.held.is_empty() { Went::All } else { Went::Waits };
         }
+        while let Some(mut next) = queue.held.pop_front() {
+            let to = (&*self.topic, native(self.partition));
+            match ffi::produce(client, to, (&next.key, &next.value), &mut next.headers, next.errand) {
+                Ok(()) => queue.under_way += 1,
+                Err((Code::QueueFull, errand)) => {
+                    queue.held.push_front(Held { errand, ..next });
+                    return if queue.under_way > 0 { Went::Waits } else { Went::Refused };
+                }
+                // Not in the log; whoever sent it does not know what became of those before.
+                Err((code, errand)) => errand.fail(unsent(code, &self.name)),
+            }
+            self.pressure.held.fetch_sub(1, Ordering::AcqRel);
+        }
+        Went::All
     }
 
     /// Gives up what is held of one sender's.
@@ -142,22 +159,16 @@ impl Lane {
         queue.held.retain(|held| {
             let keeps = !Arc::ptr_eq(&held.errand.sender, sender);
             if !keeps {
-                held.errand.fail("given up before it was sent");
+                held.errand.fail(LogError::OutcomeUnknown { detail: "given up before it was sent".to_owned() });
             }
             keeps
         });
-        self.pressure.sub(before - queue.held.len());
-    }
-}
-
-impl Queue {
-    fn is_full(&self) -> bool {
-        self.under_way >= UNDER_WAY || !self.held.is_empty()
+        self.pressure.held.fetch_sub(before - queue.held.len(), Ordering::AcqRel);
     }
 }
 
 impl Errand {
-    fn fail(&self, detail: &str) {
-        self.sender.put(self.ticket, Err(LogError::OutcomeUnknown { detail: detail.to_owned() }));
+    fn fail(&self, error: LogError) {
+        self.sender.put(self.ticket, Err(error));
     }
 }

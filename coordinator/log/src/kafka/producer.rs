@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::error::RDKafkaErrorCode as Code;
 use sagaline_schemas::Partition;
 
 use super::PATIENCE;
@@ -39,6 +38,8 @@ pub(super) struct KafkaProducer {
     connection: Arc<Connection>,
     admin: Arc<Admin>,
     arrived: Arc<Arrived>,
+    /// Lanes that hold what was appended since the last poll.
+    appended: Vec<Arc<Lane>>,
     /// Not collected.
     in_flight: usize,
     /// When the log last answered, or was first asked after a rest; time since the machine was started: what it slept counts.
@@ -52,6 +53,7 @@ impl KafkaProducer {
             connections,
             admin,
             arrived: Arc::default(),
+            appended: Vec::new(),
             topics: BTreeMap::new(),
             in_flight: 0,
             heard_at: Duration::ZERO,
@@ -61,6 +63,12 @@ impl KafkaProducer {
     #[cfg(test)]
     pub(super) fn know(&mut self, topic: &str, limits: Limits) {
         self.topics.insert(topic.to_owned(), Known { limits, lanes: BTreeMap::new() });
+    }
+
+    /// What was appended goes, as with a poll.
+    #[cfg(test)]
+    pub(super) fn hand_over(&mut self) {
+        self.connection.deliver(&mut self.appended);
     }
 
     #[cfg(test)]
@@ -96,20 +104,22 @@ impl KafkaProducer {
         Ok(self.connection.batch)
     }
 
-    fn send(&mut self, topic: &str, partition: Partition, record: &Record, ticket: Ticket) -> Result<(), Code> {
-        let known = self.topics.get_mut(topic).ok_or(Code::UnknownTopic)?;
+    fn hold(&mut self, topic: &str, partition: Partition, record: &Record, ticket: Ticket) -> Result<(), LogError> {
+        let missing = || LogError::NoTopic { topic: topic.to_owned() };
+        let known = self.topics.get_mut(topic).ok_or_else(missing)?;
         let lane = match known.lanes.get(&partition) {
             Some(lane) => Arc::clone(lane),
             None => {
-                let lane = self.connection.lane(topic, partition).ok_or(Code::InvalidTopic)?;
+                let lane = self.connection.lane(topic, partition).ok_or_else(missing)?;
                 known.lanes.insert(partition, Arc::clone(&lane));
                 lane
             }
         };
-        if lane.is_full() {
-            self.connection.deliver();
+        if !self.appended.iter().any(|other| Arc::ptr_eq(other, &lane)) {
+            self.appended.push(Arc::clone(&lane));
         }
-        self.connection.send(record, Box::new(Errand { ticket, sender: Arc::clone(&self.arrived), lane }))
+        self.connection.hold(record, Box::new(Errand { ticket, sender: Arc::clone(&self.arrived), lane }));
+        Ok(())
     }
 
     fn collect(&mut self, into: &mut Vec<Acknowledgement>) -> usize {
@@ -138,6 +148,7 @@ impl KafkaProducer {
     /// What the old one has in flight of this producer's gets its outcome first: records must not overtake each other.
     fn change_to(&mut self, next: Arc<Connection>) {
         self.connection.give_up(&self.arrived);
+        self.appended.clear();
         if self.unanswered() > 0 {
             self.connection.purge();
             self.await_outcomes(PATIENCE);
@@ -151,11 +162,11 @@ impl KafkaProducer {
         self.in_flight.saturating_sub(self.arrived.len())
     }
 
-    fn await_outcomes(&self, patience: Duration) {
+    fn await_outcomes(&mut self, patience: Duration) {
         let begin = Instant::now();
         loop {
             let mark = self.connection.mark();
-            self.connection.deliver();
+            self.connection.deliver(&mut self.appended);
             let left = patience.saturating_sub(begin.elapsed());
             if self.unanswered() == 0 || left.is_zero() {
                 return;
@@ -168,12 +179,8 @@ impl KafkaProducer {
 impl Producer for KafkaProducer {
     fn append(&mut self, topic: &str, partition: Partition, record: &Record, ticket: Ticket) -> Result<(), LogError> {
         self.check(topic, partition, encoded_size(record))?;
-        let mut sent = self.send(topic, partition, record, ticket);
-        if sent.is_err() && self.connection.fatal_error().is_some() {
-            self.revive()?;
-            sent = self.send(topic, partition, record, ticket);
-        }
-        sent.map_err(|code| not_queued(code, topic))?;
+        self.revive()?;
+        self.hold(topic, partition, record, ticket)?;
         if self.in_flight == 0 {
             self.heard_at = SystemClock.since_boot();
         }
@@ -185,7 +192,7 @@ impl Producer for KafkaProducer {
         let begin = Instant::now();
         loop {
             let mark = self.connection.mark();
-            self.connection.deliver();
+            self.connection.deliver(&mut self.appended);
             if let Err(error) = self.revive() {
                 tracing::error!(target: "kafka", %error, "the producer can't be remade yet");
             }
@@ -229,13 +236,4 @@ impl Drop for KafkaProducer {
 fn encoded_size(record: &Record) -> usize {
     let header = |(key, value): &(String, Vec<u8>)| key.len() + value.len() + HEADER_OVERHEAD;
     BATCH_OVERHEAD + record.key.len() + record.value.len() + record.headers.iter().map(header).sum::<usize>()
-}
-
-fn not_queued(code: Code, topic: &str) -> LogError {
-    let topic = topic.to_owned();
-    match code {
-        Code::UnknownTopic | Code::UnknownPartition => LogError::NoTopic { topic },
-        Code::QueueFull => LogError::QueueFull { place: topic },
-        code => LogError::Io { place: topic, detail: code.to_string() },
-    }
 }

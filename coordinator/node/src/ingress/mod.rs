@@ -182,6 +182,8 @@ impl Ingress {
         }
         let fresh = self.registry.confirmed_at().is_some_and(|at| now.saturating_sub(at) < FRESH);
         let read = fresh && self.producer.in_flight() < MAX_IN_FLIGHT && self.read(now, wait)?;
+        // What was appended goes.
+        self.producer.poll(Duration::ZERO, &mut self.arrived);
         if now.saturating_sub(self.committed_at) >= COMMIT_EVERY {
             self.committed_at = now;
             self.commit()?;

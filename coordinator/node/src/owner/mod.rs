@@ -56,6 +56,11 @@ const BOUNDS_EVERY: Duration = Duration::from_secs(5);
 /// How long a reader that fails is left alone.
 const READ_BACKOFF: Duration = Duration::from_millis(200);
 
+/// While so many outputs are under way, there is much to do;
+const BUSY: usize = 16;
+/// then what comes within so long is folded, committed and sent together: a turn, a request and an answer cost more than what a few records bring.
+const GATHER: Duration = Duration::from_millis(4);
+
 /// What an owner is told about itself.
 #[derive(Clone, Debug)]
 pub struct OwnerOptions {
@@ -82,7 +87,7 @@ pub struct OwnerOptions {
 pub struct Turned {
     /// Something was read, folded, published or acknowledged.
     pub worked: bool,
-    /// The log can't be read: the next turn should wait for so long.
+    /// The next turn should wait for so long: the log can't be read, or more is worth being gathered.
     pub pause: Duration,
 }
 
@@ -237,9 +242,16 @@ impl Owner {
         let folded = self.fold_backlog()?;
         self.heed_claims(now)?;
         let published = self.act(now, wall)?;
+        // What was appended goes, together.
+        self.producer.poll(Duration::ZERO, &mut self.arrived);
         self.settle(now, folded)?;
         let worked = answered || folded || published || !self.backlog.is_empty() || self.seeking.is_some();
-        Ok(Turned { worked, pause: if read { Duration::ZERO } else { READ_BACKOFF } })
+        let pause = match (read, self.producer.in_flight() >= BUSY && self.backlog.is_empty()) {
+            (false, _) => READ_BACKOFF,
+            (true, true) => GATHER,
+            (true, false) => Duration::ZERO,
+        };
+        Ok(Turned { worked, pause })
     }
 
     /// Publishes no more; commits and flushes what is folded.
