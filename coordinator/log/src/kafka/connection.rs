@@ -155,13 +155,16 @@ impl Connection {
         Some(Arc::clone(lanes.entry(partition).or_insert_with(new)))
     }
 
-    /// Takes a record, which goes once its lane is among those of a `deliver`. Its outcome comes to the errand's sender.
-    pub(super) fn hold(&self, record: &Record, errand: Box<Errand>) {
+    /// Takes a record, which goes once its lane is among those of a `deliver`; or at once, if that is wanted and it is alone on its lane. Its outcome
+    /// comes to the errand's sender.
+    pub(super) fn take(&self, record: &Record, errand: Box<Errand>, at_once: bool) {
         if !self.pressure.is_some() {
             self.is_awake(SystemClock.since_boot());
         }
         let lane = Arc::clone(&errand.lane);
-        lane.hold(record, errand);
+        if lane.hold(record, errand) && at_once {
+            lane.go(self.client.client());
+        }
     }
 
     /// Gives up what librdkafka does not have yet of one sender's.

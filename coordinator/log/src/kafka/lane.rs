@@ -116,11 +116,13 @@ impl Lane {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Holds a record.
-    pub(super) fn hold(&self, record: &Record, errand: Box<Errand>) {
+    /// Holds a record. Whether it is alone there: nothing else is held, and nothing under way.
+    pub(super) fn hold(&self, record: &Record, errand: Box<Errand>) -> bool {
         let headers = Headers::of(&record.headers);
-        self.queue().held.push_back(Held { key: record.key.clone(), value: record.value.clone(), headers, errand });
+        let mut queue = self.queue();
+        queue.held.push_back(Held { key: record.key.clone(), value: record.value.clone(), headers, errand });
         self.pressure.held.fetch_add(1, Ordering::AcqRel);
+        queue.under_way == 0 && queue.held.len() == 1
     }
 
     /// A record that was under way has its outcome. Whether what is held may go.

@@ -23,6 +23,9 @@ const ANSWERS: Duration = Duration::from_secs(1);
 /// for so long at most.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// While a sender has fewer records in flight than this, one that is alone on its lane does not wait for the next poll: there is nothing to gather.
+const FEW: usize = 16;
+
 /// What is known of a topic.
 struct Known {
     limits: Limits,
@@ -118,7 +121,8 @@ impl KafkaProducer {
         if !self.appended.iter().any(|other| Arc::ptr_eq(other, &lane)) {
             self.appended.push(Arc::clone(&lane));
         }
-        self.connection.hold(record, Box::new(Errand { ticket, sender: Arc::clone(&self.arrived), lane }));
+        let errand = Box::new(Errand { ticket, sender: Arc::clone(&self.arrived), lane });
+        self.connection.take(record, errand, self.in_flight < FEW);
         Ok(())
     }
 
