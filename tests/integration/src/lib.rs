@@ -12,4 +12,5 @@ pub mod proxy;
 pub mod rehearsal;
 pub mod stack;
 pub mod tables;
+mod told;
 pub mod topic;

@@ -9,13 +9,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use sagaline_schemas::proof::Key;
-use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::coordinator::{Common, Coordinator, get};
+use crate::coordinator::{Common, Coordinator};
 use crate::damage::Left;
 use crate::kafka::{Broker, unique};
-use crate::orders::{self, Order, Report};
+use crate::orders::{self, Order};
 use crate::process::{Process, forget_our_settings, program, wait_until};
 
 /// How long a condition may take. Bounds a test that hangs; nothing depends on it.
@@ -376,6 +375,15 @@ impl Stack {
         Ok(())
     }
 
+    /// So many more orders, numbered on.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub fn send_more(&mut self, count: usize) -> Result<()> {
+        let first = self.orders.len();
+        self.send((first..first + count).map(Order::numbered))
+    }
+
     /// How many effects there are.
     ///
     /// # Errors
@@ -393,26 +401,6 @@ impl Stack {
         let begun: BTreeSet<&str> = acts.iter().map(orders::Act::order).collect();
         let over: BTreeSet<&str> = acts.iter().filter(|act| act.is_last()).map(orders::Act::order).collect();
         Ok(begun.difference(&over).count())
-    }
-
-    /// How many sagas have ended, as the coordinator says.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub fn ended(&self, api: &str) -> Result<u64> {
-        let counts = get(&format!("{api}/v1/sagas/counts"))?;
-        let of = |status: &str| counts["by_status"][status].as_u64().unwrap_or(0);
-        Ok(["completed", "compensated", "cancelled", "closed"].map(of).iter().sum())
-    }
-
-    /// How many sagas are under way, as a coordinator says.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub fn under_way_at(&self, api: &str) -> Result<u64> {
-        let counts = get(&format!("{api}/v1/sagas/counts"))?;
-        let known: u64 = counts["by_status"].as_object().into_iter().flatten().filter_map(|(_, of)| of.as_u64()).sum();
-        Ok(known - self.ended(api)?)
     }
 
     /// Waits until every order has ended.
@@ -440,25 +428,6 @@ impl Stack {
         })
     }
 
-    /// What the coordinator says of every saga.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub fn reports(&self, api: &str) -> Result<Vec<Report>> {
-        let (mut reports, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let page = get(&format!("{api}/v1/sagas?limit=500{cursor}"))?;
-            for line in page["sagas"].as_array().into_iter().flatten() {
-                let id = line["id"].as_str().context("a saga has an id")?;
-                reports.push(report(&get(&format!("{api}/v1/sagas/{id}"))?)?);
-            }
-            match page["next"].as_str() {
-                None => return Ok(reports),
-                Some(next) => cursor = format!("&cursor={next}"),
-            }
-        }
-    }
-
     /// Where world and reports are not as the orders say.
     ///
     /// # Errors
@@ -475,14 +444,6 @@ impl Drop for Stack {
             eprintln!("logs and ledgers are kept in {}", self.dir.path().display());
         }
     }
-}
-
-fn report(saga: &Value) -> Result<Report> {
-    let text = |value: &Value| value.as_str().map(str::to_owned).context("a saga has a key and a status");
-    let effects = saga["report"]["effects"].as_array().context("a saga has a report")?;
-    let stands = effects.iter().filter(|effect| effect["stands"] != Value::Bool(false));
-    let stands = stands.map(|effect| text(&effect["step"])).collect::<Result<_>>()?;
-    Ok(Report { key: text(&saga["key"])?, status: text(&saga["status"])?, stands })
 }
 
 /// The wall clock: milliseconds since 1970.

@@ -11,7 +11,6 @@ use anyhow::{Context, Result, ensure};
 use sagaline_integration::coordinator::get;
 use sagaline_integration::form::{alone, whole};
 use sagaline_integration::kafka::Broker;
-use sagaline_integration::orders::Order;
 use sagaline_integration::stack::Stack;
 use sagaline_log::kafka::KafkaLog;
 use sagaline_log::{Log, LogError};
@@ -56,8 +55,7 @@ impl Kept {
     }
 
     fn send(&mut self, orders: usize) -> Result<()> {
-        let first = self.stack.orders.len();
-        self.stack.send((first..first + orders).map(Order::numbered))
+        self.stack.send_more(orders)
     }
 
     fn send_and_wait(&mut self, orders: usize) -> Result<()> {

@@ -5,18 +5,12 @@ use anyhow::{Context, Result, ensure};
 use sagaline_integration::coordinator::{Seen, get};
 use sagaline_integration::form::alone;
 use sagaline_integration::kafka::Broker;
-use sagaline_integration::orders::Order;
 use sagaline_integration::stack::Stack;
 
 /// As `Stack::start` makes them.
 const PARTITIONS: usize = 4;
 const FIRST: usize = 0;
 const SECOND: usize = 1;
-
-fn send(stack: &mut Stack, orders: usize) -> Result<()> {
-    let first = stack.orders.len();
-    stack.send((first..first + orders).map(Order::numbered))
-}
 
 /// Two nodes, the first one ready. And an offset that no partition has reached yet.
 fn two_nodes() -> Result<(Stack, i64)> {
@@ -58,7 +52,7 @@ fn check_alike(stack: &mut Stack, first: &str, second: &str) -> Result<()> {
     // New orders end, whatever became of the four that were hit.
     stack.wait_quiet(first)?;
     let before = stack.ended(first)?;
-    send(stack, 20)?;
+    stack.send_more(20)?;
     stack.wait("the end of the new ones", |stack| Ok((stack.ended(first)? >= before + 20).then_some(())))?;
     stack.wait("both to have folded the same", |stack| {
         Ok((position_of(stack, FIRST)? == position_of(stack, SECOND)?).then_some(()))
@@ -84,7 +78,7 @@ fn what_kills_the_fold_at_every_node_is_passed_over_at_all_of_them_by_one_word()
     }
     let first = wait_api(&mut stack, FIRST)?;
     let second = wait_api(&mut stack, SECOND)?;
-    send(&mut stack, 100)?;
+    stack.send_more(100)?;
     for node in [FIRST, SECOND] {
         wait_all(&mut stack, node, "a halt at both nodes", |seen| seen.halted().is_some())?;
     }
@@ -125,7 +119,7 @@ fn what_kills_the_fold_is_passed_over_without_a_person_where_that_is_wanted() ->
     }
     let (first, second) = (wait_api(&mut stack, FIRST)?, wait_api(&mut stack, SECOND)?);
     wait_shared(&mut stack)?;
-    send(&mut stack, 100)?;
+    stack.send_more(100)?;
     for node in [FIRST, SECOND] {
         wait_all(&mut stack, node, "both to go on", |seen| seen.halted().is_none() && seen.position > poison)?;
     }
@@ -170,7 +164,7 @@ fn a_process_that_dies_at_an_input_again_and_again_halts_the_partition_instead()
     stack.stop_coordinator()?;
     let deadly = format!("die-at:{poison}");
     stack.start_coordinator(Some(&deadly))?;
-    send(&mut stack, 40)?;
+    stack.send_more(40)?;
     let mut deaths = 0;
     let why = loop {
         match wait_life(&mut stack)? {
@@ -202,7 +196,7 @@ fn a_node_that_alone_panics_leaves_the_partition_to_the_one_that_folded_it() -> 
     let first = wait_api(&mut stack, FIRST)?;
     stack.coordinators[SECOND].start(Some(&format!("panic-at:{poison}")))?;
     wait_api(&mut stack, SECOND)?;
-    send(&mut stack, 100)?;
+    stack.send_more(100)?;
     wait_all(&mut stack, SECOND, "a halt at the broken node", |seen| seen.halted().is_some())?;
 
     // Of the partitions that the sound node publishes for, its Progress shows that it has folded the input: a person's word is refused.

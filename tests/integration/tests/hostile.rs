@@ -10,7 +10,6 @@ use anyhow::{Context, Result, ensure};
 use sagaline_integration::coordinator::{Seen, get};
 use sagaline_integration::form::whole;
 use sagaline_integration::kafka::Broker;
-use sagaline_integration::orders::Order;
 use sagaline_integration::stack::Stack;
 use sagaline_integration::topic::{append_all, read_all};
 use sagaline_log::kafka::KafkaLog;
@@ -232,12 +231,12 @@ fn what_is_forged_or_repeated_changes_no_saga() -> Result<()> {
     let mut stack = Stack::start(&[])?;
     let api = stack.wait_ready()?;
     stack.sagaline(&["settings", "set", "keep_ended=40d", "--api", &api])?;
-    stack.send((0..20).map(Order::numbered))?;
+    stack.send_more(20)?;
     stack.wait_ended(&api)?;
     stack.sagaline(&["note", "order/order-00001", "--reason", "looked at", "--api", &api])?;
     // Others wait for shipping, which stalls: commands are out, and an answer to them would be believed if it were proven.
     stack.instance("shipping", 0)?.stall()?;
-    stack.send((20..40).map(Order::numbered))?;
+    stack.send_more(20)?;
     stack.wait("sagas that wait for shipping", |stack| Ok((stack.effects()? == EFFECTS).then_some(())))?;
     let quiet = stack.wait("quiet", |stack| {
         let silent = stack.coordinators[0].partitions()?.iter().all(Seen::has_said_all);
@@ -273,8 +272,7 @@ fn what_is_forged_or_repeated_changes_no_saga() -> Result<()> {
     // Now under load: one record in a hundred is poison, and repeats come in floods.
     let (orders, floods) = if whole() { (2_000, 40) } else { (100, 2) };
     for _ in 0..floods {
-        let first = stack.orders.len();
-        stack.send((first..first + orders / floods).map(Order::numbered))?;
+        stack.send_more(orders / floods)?;
         attacker.send(&attacks)?;
     }
     stack.instance("shipping", 0)?.wake()?;

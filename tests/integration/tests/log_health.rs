@@ -8,7 +8,6 @@ use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, Reso
 use rdkafka::client::DefaultClientContext;
 use sagaline_integration::coordinator::{Seen, get};
 use sagaline_integration::kafka::Broker;
-use sagaline_integration::orders::Order;
 use sagaline_integration::stack::Stack;
 use sagaline_integration::topic::append_all;
 use sagaline_log::Log;
@@ -81,8 +80,7 @@ fn wait_all(stack: &mut Stack, what: &str, is: impl Fn(&Seen) -> bool) -> Result
 }
 
 fn ten_more_end(stack: &mut Stack, api: &str) -> Result<()> {
-    let first = stack.orders.len();
-    stack.send((first..first + 10).map(Order::numbered))?;
+    stack.send_more(10)?;
     stack.wait_ended(api)
 }
 
@@ -97,8 +95,7 @@ fn an_inbox_that_is_changed_under_a_node_is_noticed_while_it_runs() -> Result<()
     let seen = wait_all(&mut stack, "a halt for the retention", |seen| seen.halted().is_some())?;
     let reason = seen[0].halted().unwrap_or_default();
     ensure!(reason.contains("retention.ms is 604800000, it must be -1") && reason.contains("--add-config"), "{reason}");
-    let first = stack.orders.len();
-    stack.send((first..first + 10).map(Order::numbered))?;
+    stack.send_more(10)?;
     admin.set("retention.ms", "-1")?;
     wait_all(&mut stack, "going on by itself", Seen::is_live)?;
     stack.wait_ended(&api)?;
@@ -169,7 +166,7 @@ fn orders_that_were_deleted_while_no_node_ran_are_counted_and_later_ones_are_rea
     let api = stack.wait_ready()?;
     ten_more_end(&mut stack, &api)?;
     stack.stop_coordinator()?;
-    stack.send((10..30).map(Order::numbered))?;
+    stack.send_more(20)?;
     let log = KafkaLog::connect(Broker::shared().bootstrap(), &BTreeMap::new())?;
     let topic = format!("{}orders", stack.prefix());
     for partition in 0..log.topic(&topic)?.context("orders have a topic")?.partitions {
@@ -179,8 +176,7 @@ fn orders_that_were_deleted_while_no_node_ran_are_counted_and_later_ones_are_rea
     for life in 1..=2 {
         stack.start_coordinator(None)?;
         let api = stack.wait_ready()?;
-        let first = stack.orders.len();
-        stack.send((first..first + 10).map(Order::numbered))?;
+        stack.send_more(10)?;
         stack.wait("the later orders' end", |stack| Ok((stack.ended(&api)? >= 10 + 10 * life).then_some(())))?;
         let ingress = get(&format!("{api}/v1/status"))?["ingress"].take();
         let lost: u64 =

@@ -8,7 +8,6 @@ use anyhow::{Context, Result, ensure};
 use sagaline_integration::coordinator::get;
 use sagaline_integration::form;
 use sagaline_integration::kafka::Broker;
-use sagaline_integration::orders::Order;
 use sagaline_integration::stack::Stack;
 
 /// What makes of this program the next build.
@@ -37,8 +36,7 @@ impl Load {
     }
 
     fn add(&mut self, stack: &mut Stack) -> Result<()> {
-        let first = stack.orders.len();
-        stack.send((first..first + self.orders).map(Order::numbered))?;
+        stack.send_more(self.orders)?;
         let ended = stack.ended(&self.witness)?;
         if ended > self.ended {
             self.pause = self.pause.max(self.moved.elapsed());

@@ -105,7 +105,6 @@ struct Awake {
 /// A topic and those of its partitions that records went to.
 struct Place {
     topic: Arc<Topic>,
-    name: Arc<str>,
     lanes: BTreeMap<Partition, Arc<Lane>>,
 }
 
@@ -147,11 +146,10 @@ impl Connection {
         let mut lanes = self.lanes();
         if !lanes.contains_key(topic) {
             let found = Arc::new(Topic::of(self.client.client(), topic)?);
-            lanes.insert(topic.to_owned(), Place { topic: found, name: topic.into(), lanes: BTreeMap::new() });
+            lanes.insert(topic.to_owned(), Place { topic: found, lanes: BTreeMap::new() });
         }
-        let place = lanes.get_mut(topic)?;
-        let Place { topic, name, lanes } = place;
-        let new = || Arc::new(Lane::new(Arc::clone(topic), Arc::clone(name), partition, Arc::clone(&self.pressure)));
+        let Place { topic, lanes } = lanes.get_mut(topic)?;
+        let new = || Arc::new(Lane::new(Arc::clone(topic), partition, Arc::clone(&self.pressure)));
         Some(Arc::clone(lanes.entry(partition).or_insert_with(new)))
     }
 

@@ -2,7 +2,7 @@
 //! spinning, and (tests) a planted fatal error. Besides the clock the only unsafe code of this crate; nothing here decides anything.
 #![allow(unsafe_code)]
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -138,6 +138,11 @@ impl Topic {
         // SAFETY: the client outlives this call; the name is copied, and no configuration is given.
         let ptr = unsafe { sys::rd_kafka_topic_new(client.native_ptr(), name.as_ptr(), std::ptr::null_mut()) };
         (!ptr.is_null()).then_some(Self(Owned { ptr, destroy: sys::rd_kafka_topic_destroy }))
+    }
+
+    pub(super) fn name(&self) -> String {
+        // SAFETY: the name is the topic's own, and copied before the topic can go.
+        unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(self.0.ptr)) }.to_string_lossy().into_owned()
     }
 }
 
@@ -314,7 +319,7 @@ impl Drop for Wakeup {
 
 /// Why a client can't be used any more, as librdkafka would say it after a real fatal error.
 #[cfg(test)]
-pub(super) fn plant_fatal_error<C: ClientContext>(client: &Client<C>, reason: &std::ffi::CStr) {
+pub(super) fn plant_fatal_error<C: ClientContext>(client: &Client<C>, reason: &CStr) {
     // SAFETY: the client outlives the call and the reason is copied.
     unsafe {
         sys::rd_kafka_test_fatal_error(

@@ -87,7 +87,6 @@ pub(super) enum Went {
 /// One partition of a connection.
 pub(super) struct Lane {
     topic: Arc<Topic>,
-    name: Arc<str>,
     partition: Partition,
     pressure: Arc<Pressure>,
     queue: Mutex<Queue>,
@@ -108,8 +107,8 @@ struct Held {
 }
 
 impl Lane {
-    pub(super) fn new(topic: Arc<Topic>, name: Arc<str>, partition: Partition, pressure: Arc<Pressure>) -> Self {
-        Self { topic, name, partition, pressure, queue: Mutex::default() }
+    pub(super) fn new(topic: Arc<Topic>, partition: Partition, pressure: Arc<Pressure>) -> Self {
+        Self { topic, partition, pressure, queue: Mutex::default() }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -147,7 +146,7 @@ impl Lane {
                     return if queue.under_way > 0 { Went::Waits } else { Went::Refused };
                 }
                 // Not in the log; whoever sent it does not know what became of those before.
-                Err((code, errand)) => errand.fail(unsent(code, &self.name)),
+                Err((code, errand)) => errand.fail(unsent(code, &self.topic.name())),
             }
             self.pressure.held.fetch_sub(1, Ordering::AcqRel);
         }

@@ -236,6 +236,7 @@ impl Drop for KafkaProducer {
         self.purge();
     }
 }
+
 /// Bytes of the batch that holds this record alone, uncompressed: never less than the broker will count.
 fn encoded_size(record: &Record) -> usize {
     let header = |(key, value): &(String, Vec<u8>)| key.len() + value.len() + HEADER_OVERHEAD;

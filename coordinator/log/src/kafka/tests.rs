@@ -59,27 +59,27 @@ fn no_broker_is_said_soon_and_with_the_reason() {
 
 /// Producers of one log on a mock cluster, which can't describe topics: its one topic is told.
 fn producers_on<const N: usize>(cluster: &MockCluster<'_, DefaultProducerContext>) -> [KafkaProducer; N] {
-    cluster.create_topic("t", 1, 1).expect("the mock makes topics");
+    cluster.create_topic("t", 2, 1).expect("the mock makes topics");
     let bootstrap = cluster.bootstrap_servers();
     let properties = Properties::default();
     let admin = Arc::new(Admin::connect(&bootstrap, &properties).expect("the mock answers"));
     let connections = Arc::new(Connections::new(properties.producer(&bootstrap), &bootstrap));
     std::array::from_fn(|_| {
         let mut producer = KafkaProducer::new(Arc::clone(&connections), Arc::clone(&admin)).expect("a producer");
-        producer.know("t", Limits { partitions: 1, bytes: usize::MAX });
+        producer.know("t", Limits { partitions: 2, bytes: usize::MAX });
         producer
     })
 }
 
 /// What goes with the next poll, unless it is alone.
-fn hold(producer: &mut KafkaProducer, ticket: u64) {
+fn hold(producer: &mut KafkaProducer, partition: u32, ticket: u64) {
     let record = Record { value: ticket.to_string().into_bytes(), ..Record::default() };
-    producer.append("t", 0, &record, ticket).expect("queued");
+    producer.append("t", partition, &record, ticket).expect("queued");
 }
 
 /// Appends, and goes.
 fn append(producer: &mut KafkaProducer, ticket: u64) {
-    hold(producer, ticket);
+    hold(producer, 0, ticket);
     producer.hand_over();
 }
 
@@ -172,16 +172,14 @@ fn who_gives_up_without_a_broker_gives_up_for_all_and_all_go_on() {
     let cluster = MockCluster::new(1).expect("a mock cluster");
     let [mut one, mut two] = producers_on(&cluster);
     cluster.broker_down(1).expect("the broker goes");
+    // Each alone on its lane: both are under way.
     append(&mut one, 7);
-    append(&mut two, 7);
+    hold(&mut two, 1, 7);
     one.purge();
-    let given_up = outcomes(&mut one, 1);
-    assert!(given_up[0].ticket == 7 && is_unknown(&given_up[0]), "{given_up:?}");
-    // The other's was held behind it, and now is under way.
-    two.hand_over();
-    one.connection().purge();
-    let given_up = outcomes(&mut two, 1);
-    assert!(given_up[0].ticket == 7 && is_unknown(&given_up[0]), "{given_up:?}");
+    for producer in [&mut one, &mut two] {
+        let given_up = outcomes(producer, 1);
+        assert!(given_up[0].ticket == 7 && is_unknown(&given_up[0]), "{given_up:?}");
+    }
     cluster.broker_up(1).expect("the broker comes back");
     for (offset, producer) in (0..).zip([&mut two, &mut one]) {
         append(producer, 8);
@@ -243,7 +241,7 @@ fn what_was_appended_behind_another_record_goes_with_the_next_poll_and_not_witho
     let cluster = MockCluster::new(1).expect("a mock cluster");
     let [mut silent, mut other] = producers_on(&cluster);
     append(&mut other, 0);
-    hold(&mut silent, 1);
+    hold(&mut silent, 0, 1);
     drop(silent);
     append(&mut other, 2);
     assert_eq!(outcomes(&mut other, 2)[1].outcome, Ok(1));

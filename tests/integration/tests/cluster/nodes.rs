@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use sagaline_integration::coordinator::Seen;
 use sagaline_integration::kafka::Broker;
-use sagaline_integration::orders::Order;
 use sagaline_integration::proxy::Proxy;
 use sagaline_integration::stack::{Stack, Words};
 use sagaline_integration::tables::Tables;
@@ -160,8 +159,8 @@ impl Cluster {
 
     /// More orders; returns when enough of all are under way.
     pub fn send(&mut self) -> Result<()> {
-        let (first, form) = (self.stack.orders.len(), self.form);
-        self.stack.send((first..first + form.orders).map(Order::numbered))?;
+        let form = self.form;
+        self.stack.send_more(form.orders)?;
         let api = self.api(0)?;
         self.stack.wait("orders under way", |stack| Ok((stack.under_way_at(&api)? >= form.under_way).then_some(())))
     }
