@@ -88,8 +88,9 @@ impl ProducerContext for Outcomes {
     }
 }
 
-/// Lanes that hold something and were not looked at for so long: the process slept. An owner falls silent after ten seconds.
-const SLEPT: Duration = Duration::from_secs(5);
+/// Lanes that hold something and were not looked at for so long: the process slept. An owner falls silent after ten seconds from one turn to the next, of
+/// which a turn may take one before the sleep.
+const SLEPT: Duration = Duration::from_secs(8);
 /// Then they rest for so long, for their senders' sake.
 const REST: Duration = Duration::from_secs(1);
 /// How often they are looked at.

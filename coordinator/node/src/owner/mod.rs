@@ -302,7 +302,7 @@ impl Owner {
     }
 
     /// A machine that slept, or a thread that stood still, may have been succeeded long ago.
-    fn notice_gap(&mut self, now: BootTime, wall: Millis) {
+    pub(super) fn notice_gap(&mut self, now: BootTime, wall: Millis) {
         if let Some((last_boot, last_wall)) = self.last_turn {
             let apart = now.saturating_sub(last_boot).max(Duration::from_millis(wall.abs_diff(last_wall)));
             if apart > LONGEST_GAP && !matches!(self.term, Term::Following { .. }) {

@@ -81,6 +81,8 @@ impl Owner {
         if std::mem::replace(&mut self.role, role) == role {
             return;
         }
+        // Who slept says so, whether its own clock or the group tells it first.
+        self.notice_gap(now, self.log.wall_clock());
         tracing::info!(partition = self.options.partition, ?role, "the group's decision");
         match (role, &mut self.term) {
             (Role::Standby, Term::Claiming | Term::Live { .. }) => self.fall_silent(now),
