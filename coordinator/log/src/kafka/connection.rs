@@ -2,7 +2,7 @@
 //! Outcomes come into one queue; whichever producer looks into it leaves each with its own. Nothing here decides what becomes of a record.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -96,11 +96,18 @@ const REST: Duration = Duration::from_secs(1);
 /// How often they are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// A client that has no answer for a record for so long is given up: its library may have lost sight of a partition's leader for ever, while every new
+/// client sees it (confluentinc/librdkafka#5430). Where no broker answers, a new client knows no more than the one before, and nothing is lost by it.
+const UNANSWERED: Duration = Duration::from_secs(60);
+/// How often lanes are asked for that.
+const ASK: Duration = Duration::from_secs(1);
+
 /// Since the machine was started, what it slept included.
 #[derive(Default)]
 struct Awake {
     seen_at: Duration,
     rests_until: Duration,
+    asked_at: Duration,
 }
 
 /// A topic and those of its partitions that records went to.
@@ -117,6 +124,8 @@ pub(super) struct Connection {
     lanes: Mutex<BTreeMap<String, Place>>,
     pressure: Arc<Pressure>,
     awake: Mutex<Awake>,
+    /// A lane of it had no answer for too long.
+    silent: OnceLock<String>,
     client: BaseProducer<Outcomes>,
     /// The most bytes of records that it puts together.
     pub batch: usize,
@@ -130,8 +139,9 @@ impl Connection {
         let wakeup = Wakeup::new(client.client());
         let batch = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
         let pressure = Arc::new(Pressure::default());
-        let (lanes, awake) = (Mutex::default(), Mutex::default());
-        let connection = Arc::new(Self { wakeup, lanes, pressure: Arc::clone(&pressure), awake, client, batch });
+        let (lanes, awake, silent) = (Mutex::default(), Mutex::default(), OnceLock::new());
+        let connection =
+            Arc::new(Self { wakeup, lanes, pressure: Arc::clone(&pressure), awake, silent, client, batch });
         let held = Arc::downgrade(&connection);
         let thread = thread::Builder::new().name("kafka-lanes".to_owned()).spawn(move || relieve(&held, &pressure));
         thread.map_err(|error| LogError::Io { place: "kafka producer".to_owned(), detail: error.to_string() })?;
@@ -157,12 +167,13 @@ impl Connection {
     /// Takes a record, which goes once its lane is among those of a `deliver`; or at once, if that is wanted and it is alone on its lane. Its outcome
     /// comes to the errand's sender.
     pub(super) fn take(&self, record: &Record, errand: Box<Errand>, at_once: bool) {
+        let now = SystemClock.since_boot();
         if !self.pressure.is_some() {
-            self.is_awake(SystemClock.since_boot());
+            self.is_awake(now);
         }
         let lane = Arc::clone(&errand.lane);
         if lane.hold(record, errand) && at_once {
-            lane.go(self.client.client());
+            lane.go(self.client.client(), now);
         }
     }
 
@@ -172,9 +183,21 @@ impl Connection {
         lanes.iter().for_each(|lane| lane.give_up(sender));
     }
 
-    /// Why it takes and sends nothing more; none: it goes.
-    pub(super) fn fatal_error(&self) -> Option<(RDKafkaErrorCode, String)> {
-        self.client.client().fatal_error()
+    /// Why it is of no more use; none: it goes. After a fatal error, for one when the broker has forgotten its sequence, a client takes and sends
+    /// nothing more.
+    pub(super) fn over(&self) -> Option<String> {
+        let fatal = || self.client.client().fatal_error().map(|(code, reason)| format!("{code}: {reason}"));
+        self.silent.get().cloned().or_else(fatal)
+    }
+
+    /// Whether each lane has had its answers in time.
+    pub(super) fn ask_lanes(&self, now: Duration) {
+        let lanes = self.lanes();
+        let mut lanes = lanes.values().flat_map(|place| place.lanes.values());
+        if let Some(lane) = lanes.find(|lane| lane.unanswered(now) > UNANSWERED) {
+            let said = format!("no answer for {} in {} s", lane.name(), UNANSWERED.as_secs());
+            self.silent.get_or_init(|| said);
+        }
     }
 
     /// Gives up all that librdkafka has, whoever's it is.
@@ -193,7 +216,11 @@ impl Connection {
 
     /// Leaves what has arrived with those who wait for it, and lets lanes go on: those that were answered, and these.
     pub(super) fn deliver(&self, lanes: &mut Vec<Arc<Lane>>) {
-        let awake = self.is_awake(SystemClock.since_boot());
+        let now = SystemClock.since_boot();
+        let awake = self.is_awake(now);
+        if self.is_time_to_ask(now) {
+            self.ask_lanes(now);
+        }
         let arrived = self.wakeup.waiting();
         for _ in 0..arrived {
             self.client.poll(Duration::ZERO);
@@ -205,7 +232,7 @@ impl Connection {
         };
         let mut remain = !awake;
         for lane in ready {
-            let went = lane.go(self.client.client());
+            let went = lane.go(self.client.client(), now);
             remain |= went != Went::All;
             if went == Went::Refused {
                 self.ready().push(lane);
@@ -228,6 +255,15 @@ impl Connection {
         }
         awake.seen_at = now;
         now >= awake.rests_until
+    }
+
+    fn is_time_to_ask(&self, now: Duration) -> bool {
+        let mut awake = self.awake.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = now.saturating_sub(awake.asked_at) >= ASK;
+        if due {
+            awake.asked_at = now;
+        }
+        due
     }
 
     #[cfg(test)]
@@ -295,7 +331,7 @@ impl Connections {
     pub(super) fn with_batches_of(&self, bytes: usize) -> Result<Arc<Connection>, LogError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let current = state.current.upgrade();
-        if let Some(current) = current.filter(|current| current.batch <= bytes && current.fatal_error().is_none()) {
+        if let Some(current) = current.filter(|current| current.batch <= bytes && current.over().is_none()) {
             return Ok(current);
         }
         let known = state.config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or(usize::MAX);

@@ -96,6 +96,8 @@ pub(super) struct Lane {
 struct Queue {
     /// Handed to librdkafka and not answered.
     under_way: usize,
+    /// Since when, as time since the machine was started.
+    since: Duration,
     held: VecDeque<Held>,
 }
 
@@ -131,12 +133,19 @@ impl Lane {
         queue.under_way == 0 && !queue.held.is_empty()
     }
 
+    /// For how long something has been under way without an answer.
+    pub(super) fn unanswered(&self, now: Duration) -> Duration {
+        let queue = self.queue();
+        if queue.under_way > 0 { now.saturating_sub(queue.since) } else { Duration::ZERO }
+    }
+
     /// Hands over what is held, unless something is under way: its answer is waited for.
-    pub(super) fn go(&self, client: &Client<Outcomes>) -> Went {
+    pub(super) fn go(&self, client: &Client<Outcomes>, now: Duration) -> Went {
         let mut queue = self.queue();
         if queue.under_way > 0 {
             return if queue.held.is_empty() { Went::All } else { Went::Waits };
         }
+        queue.since = now;
         while let Some(mut next) = queue.held.pop_front() {
             let to = (&*self.topic, native(self.partition));
             match ffi::produce(client, to, (&next.key, &next.value), &mut next.headers, next.errand) {
@@ -151,6 +160,11 @@ impl Lane {
             self.pressure.held.fetch_sub(1, Ordering::AcqRel);
         }
         Went::All
+    }
+
+    /// As a person would look it up.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.topic.name(), self.partition)
     }
 
     /// Gives up what is held of one sender's.

@@ -139,11 +139,10 @@ impl KafkaProducer {
         count
     }
 
-    /// After a fatal error, for one when the broker has forgotten a client's sequence, the client takes and sends nothing more. Everything in
-    /// flight gets its outcome, which is unknown, and a new client goes on.
+    /// When the client is of no more use everything in flight gets its outcome, which is unknown, and a new client goes on.
     fn revive(&mut self) -> Result<(), LogError> {
-        let Some((code, reason)) = self.connection.fatal_error() else { return Ok(()) };
-        tracing::warn!(target: "kafka", %code, reason, in_flight = self.in_flight, "the producer is remade");
+        let Some(reason) = self.connection.over() else { return Ok(()) };
+        tracing::warn!(target: "kafka", reason, in_flight = self.in_flight, "the producer is remade");
         let next = self.connections.current()?;
         self.change_to(next);
         Ok(())

@@ -49,7 +49,7 @@ const PRODUCER: [(&str, &str); 8] = [
     ("queue.buffering.max.messages", "1000000"),
 ];
 
-const READER: [(&str, &str); 8] = [
+const READER: [(&str, &str); 9] = [
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
     ("auto.offset.reset", "error"),
@@ -61,6 +61,8 @@ const READER: [(&str, &str); 8] = [
     ("fetch.wait.max.ms", "500"),
     // librdkafka pauses for a second when its queue is full: a reader that catches up would run in gulps.
     ("fetch.queue.backoff.ms", "5"),
+    // For each partition: read ahead for some tenths of a second of folding, not for the 64 MiB that are usual.
+    ("queued.max.messages.kbytes", "8192"),
 ];
 
 /// For the client that readers share.

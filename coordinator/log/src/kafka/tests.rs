@@ -146,7 +146,7 @@ fn waiting_for_an_outcome_costs_no_more_than_the_outcome_takes() {
     producer.poll(Duration::from_secs(30), &mut into);
     assert_eq!(into.len(), 1);
     assert!(begin.elapsed() < Duration::from_secs(10), "poll used its timeout up: {:?}", begin.elapsed());
-    assert_eq!(producer.connection().fatal_error(), None);
+    assert_eq!(producer.connection().over(), None);
 }
 
 /// The mock gives offsets from 0 on: a record that lies at 1 tells that one lies before it, and no other.
@@ -219,7 +219,7 @@ fn all_producers_survive_a_client_that_failed_for_good() {
     for (offset, producer) in (0..).zip([&mut idle, &mut one, &mut two]) {
         append(producer, 2);
         assert_eq!(outcomes(producer, 1), [Acknowledgement { ticket: 2, outcome: Ok(offset) }]);
-        assert_eq!(producer.connection().fatal_error(), None);
+        assert_eq!(producer.connection().over(), None);
     }
 }
 
@@ -269,4 +269,29 @@ fn what_a_lane_holds_is_not_sent_after_a_sleep_before_its_sender_could_give_it_u
     zombie.connection().rest_until(Duration::ZERO);
     append(&mut other, 20);
     assert_eq!(outcomes(&mut other, 1)[0].outcome, Ok(1));
+}
+
+/// What librdkafka does to a partition whose leader it has lost sight of, while the broker answers for all others.
+#[test]
+fn a_client_without_an_answer_for_a_minute_gives_way_to_another() {
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    let [mut one, mut two] = producers_on(&cluster);
+    cluster.broker_down(1).expect("the broker goes");
+    append(&mut one, 1);
+    append(&mut two, 2);
+    let now = SystemClock.since_boot();
+    one.connection().ask_lanes(now + Duration::from_secs(50));
+    assert_eq!(one.connection().over(), None);
+    one.connection().ask_lanes(now + Duration::from_secs(70));
+    assert_eq!(one.connection().over(), Some("no answer for t/0 in 60 s".to_owned()));
+    for producer in [&mut one, &mut two] {
+        let lost = outcomes(producer, 1);
+        assert!(is_unknown(&lost[0]), "{lost:?}");
+    }
+    cluster.broker_up(1).expect("the broker comes back");
+    for (offset, producer) in (0..).zip([&mut two, &mut one]) {
+        append(producer, 3);
+        assert_eq!(outcomes(producer, 1), [Acknowledgement { ticket: 3, outcome: Ok(offset) }]);
+        assert_eq!(producer.connection().over(), None);
+    }
 }

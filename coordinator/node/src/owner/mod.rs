@@ -135,6 +135,8 @@ pub struct Owner {
     trouble: Option<String>,
     /// The log could not be read.
     failure: Option<Failure>,
+    /// Since when the reader gives nothing though the log holds more.
+    starved: Option<BootTime>,
     restorable: Restorable,
     arrived: Vec<Acknowledgement>,
 }
@@ -216,6 +218,7 @@ impl Owner {
             apart: 0,
             trouble: None,
             failure: None,
+            starved: None,
             restorable: Restorable::default(),
             arrived: Vec::new(),
             options,
