@@ -102,8 +102,12 @@ impl Opening {
         self.named.get(account).copied().unwrap_or(self.other)
     }
 
-    /// A card that has expired takes no charge.
-    pub fn check_card(&self, account: &str) -> Result<(), HandlerError> {
+    /// A card that has expired takes no charge. A negative one is whoever's mistake that sent it, and no refusal that a saga could go on from.
+    pub fn check(&self, charge: &Charge) -> Result<(), HandlerError> {
+        let Charge { account, amount, .. } = charge;
+        if *amount < 0 {
+            return Err(HandlerError::failed(format!("an amount of {amount} would be given to {account}, not taken")));
+        }
         if self.expired.contains(account) {
             return Err(HandlerError::refused("CardExpired", format!("the card of {account} has expired")));
         }
@@ -137,7 +141,7 @@ impl Accounts {
     }
 
     fn check(&self, charge: &Charge) -> Result<(), HandlerError> {
-        self.opening.check_card(&charge.account)?;
+        self.opening.check(charge)?;
         let balance = self.balance(&charge.account);
         if charge.amount > balance {
             return Err(insufficient(charge, balance));

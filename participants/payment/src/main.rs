@@ -70,7 +70,7 @@ fn over_tables(opening: Opening, tables: Tables<Payment>, faults: &Arc<Faults>) 
             async move {
                 let work = async {
                     let act = tables.tried(&fx, &faults, charge.simulate.as_deref()).await?;
-                    opening.check_card(&charge.account)?;
+                    opening.check(&charge)?;
                     let has = opening.balance(&charge.account);
                     match tables.take(&mut transaction, &charge.account, charge.amount, has).await? {
                         Taken::All => {}

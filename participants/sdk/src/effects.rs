@@ -2,8 +2,9 @@
 //! A state machine over `EffectRows`: no clock, no thread, no log, and never an answer that its rows do not back. What it answers says `table.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sagaline_schemas::command::Command;
 use sagaline_schemas::record::{Answer, Kind};
@@ -96,6 +97,11 @@ impl Run {
     }
 }
 
+/// A name of the system's randomness: another one each time.
+fn unlike_any_other() -> String {
+    format!("{:016x}", RandomState::new().hash_one(Instant::now()))
+}
+
 /// Where a participant's effects are remembered.
 pub enum Store {
     /// In rows that this instance alone sees.
@@ -149,6 +155,11 @@ impl EffectStore {
     /// Who sees these rows.
     pub fn reach(&self) -> Reach {
         self.rows.reach()
+    }
+
+    /// What tells its rows from all others; none: many instances share them.
+    pub fn name(&self) -> Option<&str> {
+        self.rows.name()
     }
 
     /// As `EffectRows::in_use`.

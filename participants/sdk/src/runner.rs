@@ -165,9 +165,9 @@ impl Runner {
     fn new(participant: Participant, config: Config, handlers: Handle) -> Result<Self, RunError> {
         let topic = format!("{}commands.{}", config.prefix, participant.name);
         let name = format!("{}participant.{}", config.prefix, participant.name);
-        let group = config.log.join(&name, &config.instance, std::slice::from_ref(&topic))?;
-        let replies = Replies::new(config.log.producer()?);
         let effects = Effects::new(config.store, config.retention);
+        let group = config.log.join(&name, &effects.member(&config.instance), std::slice::from_ref(&topic))?;
+        let replies = Replies::new(config.log.producer()?);
         let membership = Membership::new(topic, effects.reach());
         let (tell, told) = channel();
         tracing::info!(

@@ -107,6 +107,8 @@ impl<D> Default for Standing<D> {
 pub struct Book<D> {
     /// None: nothing has happened yet, and so there is no file.
     file: Option<File>,
+    /// A line could not be written, and nobody knows how much of it is there: the file is read again before anything happens.
+    doubtful: bool,
     path: PathBuf,
     words: Words,
     by_key: bool,
@@ -119,22 +121,35 @@ impl<D: Clone + Serialize + DeserializeOwned> Book<D> {
     /// # Errors
     /// When the file can't be read or written, or holds another service's lines.
     pub fn open(path: &Path, words: Words, by_key: bool) -> Result<Self, BookError> {
-        let mut book = Self { file: None, path: path.to_owned(), words, by_key, standings: BTreeMap::new() };
-        match OpenOptions::new().read(true).append(true).open(path) {
-            Ok(file) => book.read(file)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(book.io(error)),
-        }
+        let (path, standings) = (path.to_owned(), BTreeMap::new());
+        let mut book = Self { file: None, doubtful: false, path, words, by_key, standings };
+        book.read_anew()?;
         Ok(book)
+    }
+
+    /// What stands follows from the file alone.
+    fn read_anew(&mut self) -> Result<(), BookError> {
+        let before = std::mem::take(&mut self.standings);
+        self.file = None;
+        let read = match OpenOptions::new().read(true).append(true).open(&self.path) {
+            Ok(file) => self.read(file),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.io(error)),
+        };
+        if read.is_err() {
+            self.standings = before;
+        }
+        read
     }
 
     fn read(&mut self, file: File) -> Result<(), BookError> {
         let mut reader = BufReader::new(&file);
-        let (mut whole, mut number, mut text) = (0, 0, String::new());
-        while reader.read_line(&mut text).map_err(|error| self.io(error))? > 0 && text.ends_with('\n') {
+        let (mut whole, mut number, mut text) = (0, 0, Vec::new());
+        // A line may be torn in the middle of a character.
+        while reader.read_until(b'\n', &mut text).map_err(|error| self.io(error))? > 0 && text.ends_with(b"\n") {
             number += 1;
             whole += text.len() as u64;
-            let line: Line<D> = serde_json::from_str(&text).map_err(|error| BookError::Line {
+            let line: Line<D> = serde_json::from_slice(&text).map_err(|error| BookError::Line {
                 place: self.path.display().to_string(),
                 line: number,
                 error,
@@ -142,7 +157,8 @@ impl<D: Clone + Serialize + DeserializeOwned> Book<D> {
             self.count(&line);
             text.clear();
         }
-        file.set_len(whole).map_err(|error| self.io(error))?;
+        // What an earlier life could not sync counts from now on: it must be there for good.
+        file.set_len(whole).and_then(|()| file.sync_data()).map_err(|error| self.io(error))?;
         self.file = Some(file);
         Ok(())
     }
@@ -166,6 +182,7 @@ impl<D: Clone + Serialize + DeserializeOwned> Book<D> {
     /// # Errors
     /// When its key is closed, or the line can't be written.
     pub fn act(&mut self, effect: &Effect, details: D) -> Result<Act, HandlerError> {
+        self.be_sure()?;
         let standing = self.standing(&effect.id().to_string());
         if self.by_key && standing.closed {
             return Err(HandlerError::failed("the key is closed: the effect was compensated"));
@@ -182,6 +199,7 @@ impl<D: Clone + Serialize + DeserializeOwned> Book<D> {
     /// # Errors
     /// When the line can't be written.
     pub fn undo(&mut self, effect: &Effect, details: D) -> Result<Undo<D>, HandlerError> {
+        self.be_sure()?;
         let standing = self.standing(&effect.id().to_string());
         if self.by_key && standing.closed {
             return Ok(Undo::Nothing);
@@ -209,8 +227,23 @@ impl<D: Clone + Serialize + DeserializeOwned> Book<D> {
         };
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
-        self.append(&text).map_err(|error| self.io(error))?;
-        self.count(&line);
+        Ok(self.keep(&line, &text)?)
+    }
+
+    fn keep(&mut self, line: &Line<D>, text: &[u8]) -> Result<(), BookError> {
+        self.doubtful = true;
+        self.append(text).map_err(|error| self.io(error))?;
+        self.doubtful = false;
+        self.count(line);
+        Ok(())
+    }
+
+    /// Whether a line that failed is there or not says the file.
+    fn be_sure(&mut self) -> Result<(), BookError> {
+        if self.doubtful {
+            self.read_anew()?;
+            self.doubtful = false;
+        }
         Ok(())
     }
 
@@ -234,6 +267,60 @@ impl<D: Clone + Serialize + DeserializeOwned> Book<D> {
             standing.closed = true;
         } else {
             standing.closed = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORDS: Words = Words { done: "charged", undone: "refunded" };
+
+    fn open(path: &Path) -> Book<BTreeMap<String, String>> {
+        Book::open(path, WORDS, true).unwrap()
+    }
+
+    /// A line, and as it is written.
+    fn line(effect_id: &str, whose: &str) -> (Line<BTreeMap<String, String>>, Vec<u8>) {
+        let (operation, saga, what) = ("charge".to_owned(), "order/1".to_owned(), WORDS.done.to_owned());
+        let details = [("account".to_owned(), whose.to_owned())].into();
+        let line = Line { effect_id: effect_id.to_owned(), saga, operation, what, details, at: 0 };
+        let mut text = serde_json::to_vec(&line).unwrap();
+        text.push(b'\n');
+        (line, text)
+    }
+
+    #[test]
+    fn a_line_that_was_torn_in_the_middle_of_a_character_never_happened() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.jsonl");
+        let ((_, whole), (_, torn)) = (line("a", "ann"), line("b", "\u{e9}"));
+        let middle = torn.iter().position(|byte| *byte == 0xc3).unwrap() + 1;
+        std::fs::write(&path, [whole.as_slice(), &torn[..middle]].concat()).unwrap();
+        let book = open(&path);
+        assert_eq!((book.standing("a").done, book.standing("b").done), (1, 0));
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
+    }
+
+    #[test]
+    fn whether_a_line_that_failed_has_happened_says_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.jsonl");
+        let (first, text) = line("a", "ann");
+        // Nothing, half of it, all of it but the sync.
+        for (there, done) in [(0, 0), (text.len() / 2, 0), (text.len(), 1)] {
+            std::fs::write(&path, "").unwrap();
+            let mut book = open(&path);
+            book.file = Some(File::open(&path).unwrap());
+            assert!(book.keep(&first, &text).is_err(), "a file that is only read takes nothing");
+            assert_eq!(book.standing("a").done, 0);
+            std::fs::write(&path, &text[..there]).unwrap();
+            book.be_sure().unwrap();
+            assert_eq!(book.standing("a").done, done, "{there} bytes");
+            let (second, text) = line("b", "ben");
+            book.keep(&second, &text).unwrap();
+            assert_eq!((open(&path).standing("a").done, open(&path).standing("b").done), (done, 1));
         }
     }
 }

@@ -180,7 +180,8 @@ fn on_local_disk_the_second_instance_refuses_and_the_first_goes_on() -> Result<(
     let said = same.wait_refusal()?;
     ensure!(said.contains("is open in another process"), "{said}");
 
-    let mut second = Instance::new(&bank, "c")?;
+    // By the name of the first: as two that were started with nobody having thought of names.
+    let mut second = Instance::new(&bank, "c")?.called("a");
     second.start(&bank.on_disk("disk-c"))?;
     let said = second.wait_refusal()?;
     ensure!(

@@ -59,7 +59,7 @@ pub struct PostgresStore {
     place: Arc<str>,
 }
 
-/// A row, how many runs it has seen begin, and whose intent it was at first.
+/// A row, how many runs it has seen begin, and the mark of the one that began last, while that is open.
 struct Stored {
     row: Row,
     run: i64,
@@ -67,10 +67,10 @@ struct Stored {
 }
 
 impl Stored {
-    /// Whether it is nothing but the intent with this mark.
-    fn is_only(&self, mark: Option<&str>) -> bool {
+    /// Whether it is the open intent of this run. By number and mark: the intent that comes behind one that was withdrawn counts from 1 anew.
+    fn is_of(&self, run: i64, mark: &str) -> bool {
         let intent = matches!(self.row.state, RowState::Intent(_));
-        intent && self.run == 1 && mark.is_some() && self.mark.as_deref() == mark
+        intent && self.run == run && self.mark.as_deref() == Some(mark)
     }
 }
 
@@ -241,9 +241,9 @@ impl PostgresStore {
         sqlx::query(&self.schema.remove).bind(effect.to_string()).execute(connection).await.map(drop)
     }
 
-    /// Counts a run that begins anew behind an open intent. Gives its number.
-    async fn run_again(&self, connection: &mut PgConnection, effect: EffectId) -> Result<i64, sqlx::Error> {
-        sqlx::query_scalar(&self.schema.run_again).bind(effect.to_string()).fetch_one(connection).await
+    /// Counts a run that begins anew behind an open intent, which is this mark's from now on. Gives its number.
+    async fn run_again(&self, connection: &mut PgConnection, effect: EffectId, mark: &str) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(&self.schema.run_again).bind(effect.to_string()).bind(mark).fetch_one(connection).await
     }
 
     /// Drops rows and raises the horizon, in one statement. Rows that somebody holds stay.

@@ -7,13 +7,15 @@ use rocksdb::{ColumnFamilyDescriptor, DB, Direction, ErrorKind, IteratorMode, Op
 use sagaline_schemas::wire::Wire;
 use sagaline_schemas::{EffectId, Millis};
 
-use super::{EffectRows, EffectStoreError, Reach, ReplyPartition, Row};
+use super::{EffectRows, EffectStoreError, Reach, ReplyPartition, Row, unlike_any_other};
 
 /// What the database holds, and how: another layout has another number.
 const FORMAT: &[u8] = b"sagaline-effects 1";
 const FORMAT_KEY: &[u8] = b"format";
 /// There where commands were ever handled with these rows.
 const USED_KEY: &[u8] = b"used";
+/// What tells this database from all others.
+const NAME_KEY: &[u8] = b"name";
 /// effect -> row
 const ROWS: &str = "rows";
 /// reply partition, kept, effect -> nothing: the order in which rows are dropped
@@ -25,6 +27,7 @@ const HORIZONS: &str = "horizons";
 pub struct RocksRows {
     db: DB,
     place: String,
+    name: String,
     /// Where a look for old rows begins: below it the reply partition has none. From its first key each look would pass over all that were ever dropped
     /// and are not yet compacted away.
     none_below: BTreeMap<ReplyPartition, Millis>,
@@ -44,9 +47,21 @@ impl RocksRows {
         options.set_keep_log_file_num(2);
         let families = [ROWS, BY_AGE, HORIZONS].map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
         let db = DB::open_cf_descriptors(&options, directory, families).map_err(|error| open_error(&place, &error))?;
-        let rows = Self { db, place, none_below: BTreeMap::new() };
+        let mut rows = Self { db, place, name: String::new(), none_below: BTreeMap::new() };
         rows.check_format()?;
+        rows.name = rows.read_name()?;
         Ok(rows)
+    }
+
+    /// Given once, and kept.
+    fn read_name(&self) -> Result<String, EffectStoreError> {
+        let error = |error| self.error(&error);
+        if let Some(name) = self.db.get(NAME_KEY).map_err(error)? {
+            return String::from_utf8(name).map_err(|_| self.corrupt(NAME_KEY, "not a name".to_owned()));
+        }
+        let name = unlike_any_other();
+        self.db.put(NAME_KEY, &name).and_then(|()| self.db.flush_wal(true)).map_err(error)?;
+        Ok(name)
     }
 
     fn check_format(&self) -> Result<(), EffectStoreError> {
@@ -220,6 +235,10 @@ impl EffectRows for RocksRows {
 
     fn reach(&self) -> Reach {
         Reach::ThisInstance
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(&self.name)
     }
 
     fn in_use(&self) -> Result<bool, EffectStoreError> {

@@ -117,6 +117,12 @@ pub trait EffectRows: Send {
     /// Who sees these rows.
     fn reach(&self) -> Reach;
 
+    /// What tells these rows from all others, for rows that one instance alone sees: it is part of the instance's name in its group, so that an instance
+    /// with other rows is never taken for this one come back. None: the instance's name is enough.
+    fn name(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether commands were ever handled with these rows. Rows that can't tell say yes.
     ///
     /// # Errors
@@ -158,6 +164,16 @@ pub enum EffectStoreError {
     Url {
         /// What is wrong.
         detail: String,
+    },
+    /// The database can't hold every text.
+    #[error(
+        "the effect store in {place} has the encoding {found}, which can't hold every text: take a database with UTF8 (CREATE DATABASE .. ENCODING 'UTF8' TEMPLATE template0)"
+    )]
+    Encoding {
+        /// Which.
+        place: String,
+        /// Its encoding.
+        found: String,
     },
     /// A schema's name that would have to be quoted everywhere.
     #[error(

@@ -64,6 +64,15 @@ impl Effects {
         }
     }
 
+    /// The instance as its group knows it. A second one with other rows is another member, whatever it is called: it would be given all partitions, as the
+    /// first one come back, and never see that it is not alone.
+    pub fn member(&self, instance: &str) -> String {
+        match self {
+            Self::Local(store) => store.name().map_or(instance.to_owned(), |name| format!("{instance}-{name}")),
+            Self::Shared { .. } => instance.to_owned(),
+        }
+    }
+
     /// Whether commands were ever handled with this store. Waits for a database.
     pub fn in_use(&self, tasks: &Handle) -> Result<bool, EffectStoreError> {
         match self {

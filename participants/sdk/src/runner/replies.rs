@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sagaline_log::{Acknowledgement, LogError, Producer, Record, Ticket};
 use sagaline_schemas::command::FIRST_ATTEMPT_BESIDE;
 use sagaline_schemas::proof::unsealed;
-use sagaline_schemas::record::{Answer, Body, Failed, Refused, Reply};
+use sagaline_schemas::record::{Answer, Body, Compensated, Failed, Refused, Reply};
 use sagaline_schemas::schema::INBOX;
 
 use super::prefix::Place;
@@ -155,7 +155,7 @@ impl Replies {
     }
 }
 
-/// What can be said in less: a refusal and a failure in fewer words, and of everything else that it is too large. None: less there is not.
+/// What can be said in less: a refusal and a failure in fewer words, a compensation without its result, and of everything else that it is too large. None: less there is not.
 fn smaller(answer: &Answer, error: &LogError) -> Option<Answer> {
     match answer {
         Answer::Refused(Refused { code, detail }) if detail.len() > FEW => {
@@ -165,6 +165,8 @@ fn smaller(answer: &Answer, error: &LogError) -> Option<Answer> {
             Some(Answer::Failed(Failed { error: fewer(&failed.error), ..failed.clone() }))
         }
         Answer::Failed(_) => None,
+        // That it is undone says all that matters.
+        Answer::Compensated(Compensated { result: Some(_) }) => Some(Answer::Compensated(Compensated { result: None })),
         Answer::Succeeded(_)
         | Answer::Refused(_)
         | Answer::Working(_)
@@ -177,8 +179,10 @@ fn smaller(answer: &Answer, error: &LogError) -> Option<Answer> {
     }
 }
 
+/// At most `FEW` bytes of them, so that it is not asked for less again.
 fn fewer(words: &str) -> String {
-    format!("{}...", &words[..words.floor_char_boundary(FEW)])
+    const CUT: &str = "...";
+    format!("{}{CUT}", &words[..words.floor_char_boundary(FEW - CUT.len())])
 }
 
 fn record(outgoing: &Outgoing) -> Record {

@@ -267,6 +267,13 @@ impl Instance {
         Ok(Self { name, words, process })
     }
 
+    /// In the group it goes by this name.
+    #[must_use]
+    pub fn called(mut self, name: &str) -> Self {
+        self.words = self.words.replacen(&format!("--instance {}", self.name), &format!("--instance {name}"), 1);
+        self
+    }
+
     pub fn start(&mut self, more: &str) -> Result<()> {
         let named = more.replacen("user=postgres", &format!("user=postgres&application_name={}", self.name), 1);
         let words = format!("{} {named}", self.words);

@@ -1,9 +1,8 @@
 //! A command from look-up to answer, in the database that all instances share. Within the transaction, where the handler is declared so; else with an
 //! intent before the handler and the outcome behind it. No answer comes from here that is not committed.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sagaline_schemas::command::Command;
 use sagaline_schemas::record::{Answer, Kind};
@@ -12,7 +11,7 @@ use sagaline_schemas::wire::Bytes;
 use super::transaction::lend;
 use super::{Found, Open, PostgresStore, Stored};
 use crate::effects::table::{self, Look, Task, Write};
-use crate::effects::{Begin, EffectStoreError, Promise, ReplyPartition, Retention, Row, RowState, Run};
+use crate::effects::{Begin, EffectStoreError, Promise, ReplyPartition, Retention, Row, Run, unlike_any_other};
 use crate::handler::{Call, Effect, Handler, HandlerError, HandlerOutcome, TransactionHandler, Work, run};
 use crate::participant::Plan;
 
@@ -28,7 +27,7 @@ pub(crate) struct SharedEffects {
 }
 
 /// What a command with an intent begins.
-enum Begun {
+pub(super) enum Begun {
     Answer(Answer),
     /// The run, and its number.
     Run(Run, i64),
@@ -130,7 +129,7 @@ impl SharedEffects {
             self.store.take(open, command.effect_id, &inbox, command.first, mark).await?
         };
         // Its own intent, whose commit was not answered: no run has begun behind it.
-        let stored = stored.filter(|stored| !stored.is_only(mark));
+        let stored = stored.filter(|stored| !mark.is_some_and(|mark| stored.is_of(1, mark)));
         let row = stored.map(|stored| stored.row);
         let look = table::look(command, promise.clone(), row.as_ref(), horizon);
         Ok(Seen { look, there: row.is_some() })
@@ -168,7 +167,7 @@ impl SharedEffects {
         handler: &Handler,
         effect: Effect,
     ) -> Result<Answer, EffectStoreError> {
-        let (mut patience, mark) = (self.patience(), mark());
+        let (mut patience, mark) = (self.patience(), unlike_any_other());
         let begun = loop {
             match self.begin(command, promise, &mark).await {
                 Ok(begun) => break begun,
@@ -183,14 +182,14 @@ impl SharedEffects {
         let outcome = run(handler, call).await;
         let mut patience = self.patience();
         loop {
-            match self.finish(began.clone(), number, outcome.clone()).await {
+            match self.finish(began.clone(), (number, &mark), outcome.clone()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => patience.after(error).await?,
             }
         }
     }
 
-    async fn begin(&self, command: &Command, promise: &Promise, mark: &str) -> Result<Begun, sqlx::Error> {
+    pub(super) async fn begin(&self, command: &Command, promise: &Promise, mark: &str) -> Result<Begun, sqlx::Error> {
         if command.address.kind == Kind::Ask {
             return Ok(match table::look(command, promise.clone(), None, None).begin {
                 Begin::Answer(answer) => Begun::Answer(answer),
@@ -213,21 +212,26 @@ impl SharedEffects {
                 open.commit().await?;
                 return Ok(Begun::Run(run, 1));
             }
-            Task::Again => self.store.within(self.store.run_again(&mut open, command.effect_id)).await?,
+            Task::Again => self.store.within(self.store.run_again(&mut open, command.effect_id, mark)).await?,
             Task::Undo | Task::Ask | Task::Probe(_) => 0,
         };
         self.conclude(open, command, write, there).await?;
         Ok(Begun::Run(run, number))
     }
 
-    async fn finish(&self, run: Run, number: i64, outcome: HandlerOutcome) -> Result<Answer, sqlx::Error> {
+    pub(super) async fn finish(
+        &self,
+        run: Run,
+        (number, mark): (i64, &str),
+        outcome: HandlerOutcome,
+    ) -> Result<Answer, sqlx::Error> {
         if matches!(run.task, Task::Ask | Task::Probe(_)) {
             return Ok(table::settle(run, outcome).1);
         }
         let mut open = self.store.begin().await?;
         let effect = run.effect;
         let stored = self.store.within(self.store.hold(&mut open, effect)).await?;
-        let own = stored.as_ref().is_some_and(|stored| stored.run == number && is_intent(&stored.row));
+        let own = stored.as_ref().is_some_and(|stored| stored.is_of(number, mark));
         let row = stored.map(|Stored { row, .. }| row);
         let (write, answer) = table::settle_shared(run, row.as_ref(), own, outcome);
         match write {
@@ -245,10 +249,6 @@ impl SharedEffects {
         }
         Ok(answer)
     }
-}
-
-fn is_intent(row: &Row) -> bool {
-    matches!(row.state, RowState::Intent(_))
 }
 
 /// In one transaction with the business.
@@ -300,8 +300,12 @@ impl SharedEffects {
             (None, Ok(_)) => Ok(table::failed(KEPT.to_owned(), None)),
             (back, Err(error)) => {
                 // Nothing of it is to happen; where the connection is gone, nothing has.
-                if let Some(Err(error)) = roll_back(back).await {
-                    tracing::warn!(%error, "the transaction is gone with its connection");
+                if let Some(Err(gone)) = roll_back(back).await {
+                    tracing::warn!(error = %gone, "the transaction is gone with its connection");
+                    // What the handler says then is what it heard of that.
+                    if passes(&gone) && matches!(error, HandlerError::Failed { .. }) {
+                        return Err(gone);
+                    }
                 }
                 self.without_effect(command, run, error).await
             }
@@ -353,12 +357,6 @@ impl SharedEffects {
 
 const KEPT: &str = "the handler has put its transaction where it outlives it: nothing was committed";
 const ELSEWHERE: &str = "the handler says that the work goes on elsewhere, but its operation is declared in one transaction: declare it ByKey";
-
-/// What tells the intents of one command's attempts from all others.
-fn mark() -> String {
-    // Of the system's randomness, another one each time.
-    format!("{:016x}", RandomState::new().hash_one(Instant::now()))
-}
 
 async fn roll_back(open: Option<Open>) -> Option<Result<(), sqlx::Error>> {
     Some(open?.rollback().await)

@@ -60,7 +60,7 @@ impl Schema {
         let sql = |text: &str| text.replace("SCHEMA", name);
         Ok(Self {
             name: name.to_owned(),
-            // An intent's detail is its mark: which command's attempt has left it.
+            // An intent's detail is its mark: which run, of which instance, it is. It keeps it while it is open.
             intend: sql("INSERT INTO SCHEMA.effects (effect, reply_topic, reply_partition, kept, state, detail) \
                          VALUES ($1::uuid, $2, $3, $4, 'intent', $5) ON CONFLICT (effect) DO NOTHING"),
             hold: sql(
@@ -76,10 +76,13 @@ impl Schema {
                 "INSERT INTO SCHEMA.effects (effect, reply_topic, reply_partition, kept, state, result, code, detail) \
                       VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (effect) DO UPDATE SET \
                       reply_topic = excluded.reply_topic, reply_partition = excluded.reply_partition, kept = excluded.kept, \
-                      state = excluded.state, result = excluded.result, code = excluded.code, detail = excluded.detail",
+                      state = excluded.state, result = excluded.result, code = excluded.code, \
+                      detail = CASE WHEN excluded.state = 'intent' THEN effects.detail ELSE excluded.detail END",
             ),
             remove: sql("DELETE FROM SCHEMA.effects WHERE effect = $1::uuid"),
-            run_again: sql("UPDATE SCHEMA.effects SET run = run + 1 WHERE effect = $1::uuid RETURNING run"),
+            run_again: sql(
+                "UPDATE SCHEMA.effects SET run = run + 1, detail = $2 WHERE effect = $1::uuid RETURNING run",
+            ),
             drop_through: sql(
                 "WITH old AS (SELECT effect FROM SCHEMA.effects WHERE reply_topic = $1 AND reply_partition = $2 AND kept <= $3 \
                  ORDER BY kept, effect LIMIT $4 FOR UPDATE SKIP LOCKED), \
@@ -96,6 +99,7 @@ impl Schema {
 pub(super) async fn prepare(store: &PostgresStore) -> Result<(), EffectStoreError> {
     let failed = |error: sqlx::Error| store.error(&error);
     let mut looking = store.begin().await.map_err(failed)?;
+    check_encoding(store, &mut looking).await?;
     // Who may only read and write needs no more once somebody else has made the tables.
     let from = found(store, &mut looking).await?;
     looking.rollback().await.map_err(failed)?;
@@ -116,6 +120,17 @@ pub(super) async fn prepare(store: &PostgresStore) -> Result<(), EffectStoreErro
     let raise = format!("UPDATE {name}.effects_format SET format = {}", STEPS.len());
     transaction.execute(raise.as_str()).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)
+}
+
+/// A refusal's words may come from anywhere: one that the database can't write would stop whoever meets its command, again and again.
+async fn check_encoding(store: &PostgresStore, connection: &mut PgConnection) -> Result<(), EffectStoreError> {
+    let asked = sqlx::query_scalar("SHOW server_encoding").fetch_one(connection).await;
+    let found: String = asked.map_err(|error| store.error(&error))?;
+    // SQL_ASCII takes any bytes as they are.
+    match found.as_str() {
+        "UTF8" | "SQL_ASCII" => Ok(()),
+        _ => Err(EffectStoreError::Encoding { place: store.place.to_string(), found }),
+    }
 }
 
 /// The format that is there; 0: none.

@@ -541,3 +541,18 @@ proptest! {
         })?;
     }
 }
+
+#[test]
+fn a_database_that_cannot_hold_every_text_is_refused() {
+    runtime().block_on(async {
+        let named = store(&schema()).await;
+        let name = schema();
+        let make = format!("CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+        sqlx::query(&make).execute(named.pool()).await.unwrap();
+        let options: PgConnectOptions = named.pool().connect_options().as_ref().clone();
+        let url = sqlx::ConnectOptions::to_url_lossy(&options.database(&name));
+        let latin = PostgresStore::new(url.as_str(), "effects", 1).unwrap();
+        let error = latin.prepare().await.unwrap_err();
+        assert!(matches!(error, EffectStoreError::Encoding { .. }) && error.to_string().contains("LATIN1"), "{error}");
+    });
+}

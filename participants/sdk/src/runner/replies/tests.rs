@@ -131,6 +131,30 @@ fn an_answer_that_is_too_large_says_so() {
 }
 
 #[test]
+fn a_compensation_whose_result_is_too_large_is_told_without_it() {
+    let producer = Scripted::default();
+    let mut replies = Replies::new(Box::new(producer.clone()));
+    let mut outgoing = answer(0);
+    outgoing.reply.answer = Answer::Compensated(Compensated { result: Some("1".into()) });
+    replies.push(outgoing);
+    producer.refuse(LogError::TooLarge { topic: "inbox".into(), size: 2, limit: 1 });
+    replies.work(Instant::now());
+    assert_eq!(producer.appended(), ["Compensated(Compensated { result: None })"]);
+}
+
+#[test]
+fn what_can_be_said_in_fewer_words_is_so_once() {
+    let error = LogError::TooLarge { topic: "inbox".into(), size: 2, limit: 1 };
+    let mut said = Answer::Refused(Refused { code: "No".repeat(1_000), detail: "\u{e9}".repeat(5_000) });
+    let mut times = 0;
+    while let Some(less) = smaller(&said, &error) {
+        (said, times) = (less, times + 1);
+        assert!(times < 4, "{said:?} is asked for less again and again");
+    }
+    assert!(matches!(said, Answer::Failed(_)), "{said:?}");
+}
+
+#[test]
 fn an_answer_to_nowhere_is_given_up() {
     let producer = Scripted::default();
     let mut replies = Replies::new(Box::new(producer.clone()));

@@ -1,6 +1,7 @@
 //! A database's host that vanishes: what is sent to it is taken and never answered. Nobody waits for it for ever, no connection is lost to the pool, and
 //! what was done without a word of it is done once.
 
+use super::super::perform::Begun;
 use super::*;
 
 /// Far beyond all limits of the store. Bounds a test that hangs; nothing depends on it.
@@ -141,5 +142,58 @@ fn an_intent_whose_commit_is_not_answered_is_still_its_own() {
             assert!(door.has_lost());
             assert!(matches!(answer, Answer::Refused(_)), "no run was begun behind it: {answer:?}");
         }
+    });
+}
+
+/// A business says to come again later, so the intent goes, and the answer to that commit is lost. Meanwhile another instance has begun the same anew.
+#[test]
+fn a_withdrawal_that_is_repeated_takes_nobody_elses_intent() {
+    runtime().block_on(async {
+        let store = super::store(&schema()).await;
+        let (one, two) = (SharedEffects::new(store.clone(), LONG), SharedEffects::new(store.clone(), LONG));
+        let (command, promise) = (do_it(), Promise::from(Idempotence::None));
+        let begin = async |effects: &SharedEffects, mark| match effects.begin(&command, &promise, mark).await.unwrap() {
+            Begun::Run(run, number) => (run, number),
+            Begun::Answer(answer) => panic!("{answer:?}"),
+        };
+        let there = async || {
+            let mut open = store.begin().await.unwrap();
+            store.hold(&mut open, command.effect_id).await.unwrap().is_some()
+        };
+        let later = Err(HandlerError::Retry { after: None, reason: "closed".into() });
+        let (run, number) = begin(&one, "one").await;
+        one.finish(run.clone(), (number, "one"), later.clone()).await.unwrap();
+        assert!(!there().await, "it is withdrawn");
+        let (other, other_number) = begin(&two, "two").await;
+        assert_eq!(number, other_number, "both are the first of their intents");
+        let answer = one.finish(run, (number, "one"), later).await.unwrap();
+        assert!(matches!(answer, Answer::Failed(_)) && there().await, "the run that is under way keeps its intent");
+        let answer = two.finish(other, (other_number, "two"), Ok("1".into())).await.unwrap();
+        assert!(matches!(answer, Answer::Succeeded(_)), "{answer:?}");
+    });
+}
+
+#[test]
+fn a_handler_whose_connection_ends_under_it_is_run_again() {
+    runtime().block_on(async {
+        let store = super::store(&schema()).await;
+        make_business(&store).await;
+        let (runs, name) = (Arc::<AtomicUsize>::default(), store.schema.name.clone());
+        let counted = Arc::clone(&runs);
+        let work = Work::InTransaction(Arc::new(move |call: Call, mut transaction: Transaction| -> Outcome {
+            let (first, name) = (counted.fetch_add(1, Ordering::Relaxed) == 0, name.clone());
+            Box::pin(async move {
+                if first {
+                    // As a server does that is stopped.
+                    sqlx::query("SELECT pg_terminate_backend(pg_backend_pid())").execute(&mut *transaction).await?;
+                }
+                let insert = format!("INSERT INTO {name}.done VALUES ($1, 'done')");
+                sqlx::query(&insert).bind(call.effect.id().to_string()).execute(&mut *transaction).await?;
+                Ok("1".into())
+            })
+        }));
+        let answer = perform(&store, Idempotence::Transaction, work).await;
+        assert!(matches!(answer, Answer::Succeeded(_)), "{answer:?}");
+        assert_eq!((done(&store).await, runs.load(Ordering::Relaxed)), (1, 2));
     });
 }
