@@ -233,6 +233,12 @@ pub trait Reader: Send {
     /// # Errors
     /// When the log does not say.
     fn bounds(&mut self) -> Result<(Offset, Offset), LogError>;
+
+    /// Where it stands, if that is not just behind the last record that it gave: in Kafka the marker of somebody's transaction takes an offset, and is no
+    /// record. None: it is just there.
+    fn position(&self) -> Option<Offset> {
+        None
+    }
 }
 
 /// What a group member is told between records.

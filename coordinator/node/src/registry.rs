@@ -224,6 +224,9 @@ impl RegistryReader {
             self.next = record.offset + 1;
             Arc::make_mut(&mut self.catalogue).take(record, &self.seal);
         }
+        if records.is_empty() && self.next < end {
+            self.next = self.next.max(reader.position().unwrap_or(self.next));
+        }
         if self.next >= end {
             self.goal = None;
             let confirmed = Confirmed { catalogue: Arc::clone(&self.catalogue), at: Some(asked) };

@@ -198,6 +198,24 @@ impl Partition {
         }
     }
 
+    /// The log holds no record before this offset: what lies between are markers of somebody's transactions, which take offsets. Nothing follows from them.
+    /// Whether that is so only the log's reader can know.
+    ///
+    /// # Errors
+    /// `Hole` where a record is half folded, none was folded yet, or the offset does not lie ahead.
+    pub fn bridge(&mut self, to: Offset) -> Result<(), Halt> {
+        let (partition, expected) = (self.number, self.next());
+        let hole = Halt::Hole { partition, expected, got: to };
+        let Some(meta) = self.meta.as_mut().filter(|meta| meta.folding == Folding::Between) else { return Err(hole) };
+        if to <= expected {
+            return Err(hole);
+        }
+        meta.next = to;
+        // Of a marker nobody can say whether the log still holds it.
+        (meta.last_record, self.last_value) = (None, None);
+        Ok(())
+    }
+
     fn done(&mut self, record: LogRecord<'_>) -> Result<Folded, Halt> {
         let meta = self.meta_mut();
         meta.next = record.offset + 1;

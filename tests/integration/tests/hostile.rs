@@ -5,8 +5,11 @@
 mod messages;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use sagaline_integration::coordinator::{Seen, get};
 use sagaline_integration::form::whole;
 use sagaline_integration::kafka::Broker;
@@ -287,6 +290,74 @@ fn what_is_forged_or_repeated_changes_no_saga() -> Result<()> {
         stack.orders.len(),
         attacks.len() * (1 + floods)
     );
+    stack.done();
+    Ok(())
+}
+
+/// A client that writes in transactions, as one may that means well: each leaves a record and, when it ends, a marker, which takes an offset and is
+/// given to no reader.
+struct Transactions {
+    inbox: String,
+    producer: BaseProducer,
+}
+
+impl Transactions {
+    fn new(inbox: String) -> Result<Self> {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", Broker::shared().bootstrap())
+            .set("transactional.id", format!("means-well-{inbox}"))
+            .create()?;
+        producer.init_transactions(PATIENCE)?;
+        Ok(Self { inbox, producer })
+    }
+
+    /// One that is committed and one that is not, each over all partitions.
+    fn write(&self) -> Result<()> {
+        for commits in [true, false] {
+            self.producer.begin_transaction()?;
+            for partition in 0..PARTITIONS as i32 {
+                let record = BaseRecord::<(), _>::to(&self.inbox).partition(partition).payload("well meant");
+                self.producer.send(record).map_err(|(error, _)| error)?;
+            }
+            self.producer.flush(PATIENCE)?;
+            if commits {
+                self.producer.commit_transaction(PATIENCE)?;
+            } else {
+                self.producer.abort_transaction(PATIENCE)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Longer than the broker takes for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn transactions_in_the_inbox_stop_no_partition() -> Result<()> {
+    let mut stack = Stack::start(&[])?;
+    let api = stack.wait_ready()?;
+    stack.send_more(8)?;
+    stack.wait_ended(&api)?;
+    let transactions = Transactions::new(format!("{}inbox", stack.prefix()))?;
+    transactions.write()?;
+    stack.send_more(8)?;
+    stack.wait_ended(&api)?;
+    stack.stop_coordinator()?;
+    // Now the log ends with markers, and whoever takes the partitions has to see that it has read them all.
+    transactions.write()?;
+    stack.start_coordinator(None)?;
+    let api = stack.wait_ready()?;
+    stack.send_more(8)?;
+    stack.wait_ended(&api)?;
+    let wrong = stack.differences(&api)?;
+    ensure!(wrong.is_empty(), "{} differences: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
+    let set_aside = parked(&api)?;
+    ensure!(set_aside.len() == 4 * PARTITIONS as usize, "each record is set aside, and no marker: {set_aside:?}");
+    ensure!(set_aside.values().all(|why| why.starts_with("Undecodable: ")), "{set_aside:?}");
+    stack.stop_coordinator()?;
+    let said = stack.sagaline(&["verify", "--config", "coordinator.toml"])?;
+    ensure!(said.lines().all(|line| line.starts_with("same: ")), "{said}");
     stack.done();
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! Outcomes come into one queue; whichever producer looks into it leaves each with its own. Nothing here decides what becomes of a record.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub(super) struct Outcomes {
     last_word: LastWord,
     /// Lanes that may go on.
     ready: Mutex<Vec<Arc<Lane>>>,
+    /// The connection goes: none will, and no lane may outlive the client, which its topic belongs to.
+    closing: AtomicBool,
 }
 
 impl ClientContext for Outcomes {
@@ -81,8 +84,9 @@ impl ProducerContext for Outcomes {
                 Err(undelivered(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown), message.topic()))
             }
         };
+        let (said, now) = (outcome.is_ok(), SystemClock.since_boot());
         errand.sender.put(errand.ticket, outcome);
-        if errand.lane.answered() {
+        if errand.lane.answered(said, now) && !self.closing.load(Ordering::Acquire) {
             self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(errand.lane);
         }
     }
@@ -97,8 +101,12 @@ const REST: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A client that has no answer for a record for so long is given up: its library may have lost sight of a partition's leader for ever, while every new
-/// client sees it (confluentinc/librdkafka#5430). Where no broker answers, a new client knows no more than the one before, and nothing is lost by it.
+/// client sees it (confluentinc/librdkafka#5430). Where no broker answers, a new client knows no more than the one before, and nothing is lost by it. But
+/// where a single partition can't be written, all others are disturbed: so a client that has taken the place of one which was given up for this partition,
+/// and has never had an answer there either, is given twice as long as that.
 const UNANSWERED: Duration = Duration::from_secs(60);
+/// So often it is doubled at most.
+const DOUBLED: u32 = 6;
 /// How often lanes are asked for that.
 const ASK: Duration = Duration::from_secs(1);
 
@@ -109,6 +117,9 @@ struct Awake {
     rests_until: Duration,
     asked_at: Duration,
 }
+
+/// How often in a row clients were given up for a partition, by the lane's name: of all connections of a log.
+pub(super) type InVain = Arc<Mutex<BTreeMap<String, u32>>>;
 
 /// A topic and those of its partitions that records went to.
 struct Place {
@@ -126,13 +137,14 @@ pub(super) struct Connection {
     awake: Mutex<Awake>,
     /// A lane of it had no answer for too long.
     silent: OnceLock<String>,
+    in_vain: InVain,
     client: BaseProducer<Outcomes>,
     /// The most bytes of records that it puts together.
     pub batch: usize,
 }
 
 impl Connection {
-    fn open(config: &ClientConfig, bootstrap: &str) -> Result<Arc<Self>, LogError> {
+    fn open(config: &ClientConfig, bootstrap: &str, in_vain: InVain) -> Result<Arc<Self>, LogError> {
         let client: BaseProducer<Outcomes> = config
             .create_with_context(Outcomes::default())
             .map_err(|e| failed(&e, "kafka producer", bootstrap, &LastWord::default()))?;
@@ -141,7 +153,7 @@ impl Connection {
         let pressure = Arc::new(Pressure::default());
         let (lanes, awake, silent) = (Mutex::default(), Mutex::default(), OnceLock::new());
         let connection =
-            Arc::new(Self { wakeup, lanes, pressure: Arc::clone(&pressure), awake, silent, client, batch });
+            Arc::new(Self { wakeup, lanes, pressure: Arc::clone(&pressure), awake, silent, in_vain, client, batch });
         let held = Arc::downgrade(&connection);
         let thread = thread::Builder::new().name("kafka-lanes".to_owned()).spawn(move || relieve(&held, &pressure));
         thread.map_err(|error| LogError::Io { place: "kafka producer".to_owned(), detail: error.to_string() })?;
@@ -193,10 +205,21 @@ impl Connection {
     /// Whether each lane has had its answers in time.
     pub(super) fn ask_lanes(&self, now: Duration) {
         let lanes = self.lanes();
-        let mut lanes = lanes.values().flat_map(|place| place.lanes.values());
-        if let Some(lane) = lanes.find(|lane| lane.unanswered(now) > UNANSWERED) {
-            let said = format!("no answer for {} in {} s", lane.name(), UNANSWERED.as_secs());
-            self.silent.get_or_init(|| said);
+        let mut in_vain = self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        for lane in lanes.values().flat_map(|place| place.lanes.values()) {
+            if !in_vain.is_empty() && lane.was_heard() {
+                in_vain.remove(&lane.name());
+            }
+            let unanswered = lane.unanswered(now);
+            if unanswered <= UNANSWERED || self.silent.get().is_some() {
+                continue;
+            }
+            let times = in_vain.entry(lane.name()).or_default();
+            if unanswered > UNANSWERED * (1 << *times) {
+                *times = (*times + 1).min(DOUBLED);
+                let said = format!("no answer for {} in {} s", lane.name(), unanswered.as_secs());
+                self.silent.get_or_init(|| said);
+            }
         }
     }
 
@@ -290,6 +313,8 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.pressure.end();
+        self.client.context().closing.store(true, Ordering::Release);
+        self.ready().clear();
     }
 }
 
@@ -309,6 +334,7 @@ fn relieve(connection: &Weak<Connection>, pressure: &Pressure) {
 pub(super) struct Connections {
     bootstrap: Arc<str>,
     state: Mutex<State>,
+    in_vain: InVain,
 }
 
 struct State {
@@ -318,7 +344,11 @@ struct State {
 
 impl Connections {
     pub(super) fn new(config: ClientConfig, bootstrap: &str) -> Self {
-        Self { bootstrap: bootstrap.into(), state: Mutex::new(State { config, current: Weak::new() }) }
+        Self {
+            bootstrap: bootstrap.into(),
+            state: Mutex::new(State { config, current: Weak::new() }),
+            in_vain: InVain::default(),
+        }
     }
 
     /// The current one, if it still goes; a new one else.
@@ -338,7 +368,7 @@ impl Connections {
         if bytes < known {
             state.config.set("batch.size", bytes.to_string());
         }
-        let connection = Connection::open(&state.config, &self.bootstrap)?;
+        let connection = Connection::open(&state.config, &self.bootstrap, Arc::clone(&self.in_vain))?;
         state.current = Arc::downgrade(&connection);
         Ok(connection)
     }

@@ -96,8 +96,10 @@ pub(super) struct Lane {
 struct Queue {
     /// Handed to librdkafka and not answered.
     under_way: usize,
-    /// Since when, as time since the machine was started.
+    /// Since when, or since the last of their answers, as time since the machine was started.
     since: Duration,
+    /// Whether the log has ever taken a record.
+    heard: bool,
     held: VecDeque<Held>,
 }
 
@@ -126,11 +128,18 @@ impl Lane {
         queue.under_way == 0 && queue.held.len() == 1
     }
 
-    /// A record that was under way has its outcome. Whether what is held may go.
-    pub(super) fn answered(&self) -> bool {
+    /// A record that was under way has its outcome; `said`: the log has it. Whether what is held may go.
+    pub(super) fn answered(&self, said: bool, now: Duration) -> bool {
         let mut queue = self.queue();
         queue.under_way = queue.under_way.saturating_sub(1);
+        queue.since = now;
+        queue.heard |= said;
         queue.under_way == 0 && !queue.held.is_empty()
+    }
+
+    /// Whether the log has taken a record here.
+    pub(super) fn was_heard(&self) -> bool {
+        self.queue().heard
     }
 
     /// For how long something has been under way without an answer.

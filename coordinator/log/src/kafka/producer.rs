@@ -38,11 +38,12 @@ pub(super) struct KafkaProducer {
     connections: Arc<Connections>,
     // Before `connection`, through which it was looked up.
     topics: BTreeMap<String, Known>,
+    /// Lanes that hold what was appended since the last poll.
+    // Before `connection`, which they are of.
+    appended: Vec<Arc<Lane>>,
     connection: Arc<Connection>,
     admin: Arc<Admin>,
     arrived: Arc<Arrived>,
-    /// Lanes that hold what was appended since the last poll.
-    appended: Vec<Arc<Lane>>,
     /// Not collected.
     in_flight: usize,
     /// When the log last answered, or was first asked after a rest; time since the machine was started: what it slept counts.

@@ -3,6 +3,7 @@
 //! of that reader alone: nothing here moves a reader to where there happen to be records (docs/adr/0016).
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,10 +16,15 @@ use sagaline_schemas::{Offset, Partition};
 use super::admin::Admin;
 use super::error::{LastWord, Listening, failed, is_connection};
 use super::{PATIENCE, fetched, native, whole_millis};
+use crate::clock::{Clock, SystemClock};
 use crate::{Fetched, LogError, Reader};
 
 /// How often a client is asked what it has to say that concerns no partition.
 const SERVE_EVERY: Duration = Duration::from_millis(100);
+
+/// A client that gives nothing of a partition for so long, though the log holds more, is not asked again: it may have lost sight of its leader for ever
+/// (confluentinc/librdkafka#5430). Who reads other partitions by it stays.
+const STARVED: Duration = Duration::from_secs(60);
 
 type Place = (Arc<str>, Partition);
 
@@ -33,6 +39,9 @@ struct Shared {
     consumer: Arc<BaseConsumer<Listening>>,
     taken: Mutex<BTreeSet<Place>>,
     served_at: Mutex<Instant>,
+    opened: Instant,
+    /// Nobody is given a place in it any more.
+    suspected: AtomicBool,
 }
 
 /// One partition of a client. Dropped: others may have it.
@@ -46,7 +55,7 @@ impl Readers {
     fn take(&self, config: &ClientConfig, bootstrap: &str, place: &Place) -> Result<Seat, LogError> {
         let mut clients = lock(&self.clients);
         clients.retain(|client| client.strong_count() > 0);
-        let free = |client: &Arc<Shared>| lock(&client.taken).insert(place.clone());
+        let free = |client: &Arc<Shared>| !client.is_suspected() && lock(&client.taken).insert(place.clone());
         let client = match clients.iter().filter_map(Weak::upgrade).find(free) {
             Some(client) => client,
             None => {
@@ -65,7 +74,32 @@ impl Shared {
         let consumer = config
             .create_with_context(Listening::default())
             .map_err(|e| failed(&e, "kafka reader", bootstrap, &LastWord::default()))?;
-        Ok(Self { consumer: Arc::new(consumer), taken: Mutex::default(), served_at: Mutex::new(Instant::now()) })
+        let (opened, suspected) = (Instant::now(), AtomicBool::new(false));
+        Ok(Self {
+            consumer: Arc::new(consumer),
+            taken: Mutex::default(),
+            served_at: Mutex::new(opened),
+            opened,
+            suspected,
+        })
+    }
+
+    fn is_suspected(&self) -> bool {
+        self.suspected.load(Ordering::Acquire)
+    }
+
+    fn suspect(&self) {
+        self.suspected.store(true, Ordering::Release);
+    }
+
+    /// As `watermarks`. A client that does not answer may have gone blind, or no broker answers: so that one takes its place now and then, and not at
+    /// every question.
+    fn watermarks(&self, (topic, partition): &Place, bootstrap: &str) -> Result<(Offset, Offset), LogError> {
+        let answer = watermarks(&self.consumer, topic, *partition, bootstrap);
+        if answer.is_err() && self.opened.elapsed() >= STARVED {
+            self.suspect();
+        }
+        answer
     }
 
     /// Log lines, tokens and errors of connections lie in a queue of their own, where no record ever comes. Whichever reader finds that it was
@@ -132,6 +166,27 @@ pub(super) struct KafkaReader {
     next: Offset,
     /// Set when reading can't go on.
     broken: Option<LogError>,
+    hunger: Hunger,
+}
+
+/// Since when the log is known to hold more than was given, as time since the machine was started.
+#[derive(Default)]
+struct Hunger(Option<Duration>);
+
+impl Hunger {
+    /// The log was asked for its end: `all` of it was given.
+    fn asked(&mut self, all: bool, now: Duration) {
+        self.0 = if all { None } else { Some(self.0.unwrap_or(now)) };
+    }
+
+    /// Whether nothing has come for too long, once something came or did not. Said once.
+    fn is_starved(&mut self, something: bool, now: Duration) -> bool {
+        let starved = !something && self.0.is_some_and(|since| now.saturating_sub(since) >= STARVED);
+        if something || starved {
+            self.0 = None;
+        }
+        starved
+    }
 }
 
 impl KafkaReader {
@@ -149,12 +204,23 @@ impl KafkaReader {
         let bootstrap = admin.bootstrap().to_owned();
         let topic: Arc<str> = topic.into();
         let mut seat = readers.take(config, &bootstrap, &(Arc::clone(&topic), partition))?;
-        let (start, end) = watermarks(&seat.client.consumer, &topic, partition, &bootstrap)?;
+        let (start, end) = seat.client.watermarks(&seat.place, &bootstrap)?;
         if !(start..=end).contains(&from) {
             return Err(LogError::OutOfRange { topic: topic.to_string(), partition, offset: from, start, end });
         }
         let queue = seat.assign(from, &bootstrap)?;
-        Ok(Self { queue, seat, bootstrap, topic, partition, next: from, broken: None })
+        Ok(Self { queue, seat, bootstrap, topic, partition, next: from, broken: None, hunger: Hunger::default() })
+    }
+
+    /// Nothing came for too long: nobody is given a place in this client any more.
+    fn gone_blind(&self) -> LogError {
+        self.seat.client.suspect();
+        let (place, seconds) = (format!("{}/{}", self.topic, self.partition), STARVED.as_secs());
+        let detail = format!(
+            "nothing came from offset {} on for {seconds} s, though the log holds more: its reader is remade",
+            self.next
+        );
+        LogError::Io { place, detail }
     }
 
     /// None: the client deals with it by itself.
@@ -212,11 +278,27 @@ impl Reader for KafkaReader {
             }
         }
         // What came before the error is read first.
-        if into.len() + max == full { self.say_broken() } else { Ok(()) }
+        let something = into.len() + max > full;
+        if !something {
+            self.say_broken()?;
+        }
+        if self.hunger.is_starved(something, SystemClock.since_boot()) { Err(self.gone_blind()) } else { Ok(()) }
     }
 
     fn bounds(&mut self) -> Result<(Offset, Offset), LogError> {
-        watermarks(&self.seat.client.consumer, &self.topic, self.partition, &self.bootstrap)
+        let (start, end) = self.seat.client.watermarks(&self.seat.place, &self.bootstrap)?;
+        let all = end <= self.position().unwrap_or(self.next);
+        self.hunger.asked(all, SystemClock.since_boot());
+        Ok((start, end))
+    }
+
+    /// librdkafka gives no markers, but counts them.
+    fn position(&self) -> Option<Offset> {
+        let positions = self.seat.client.consumer.position().ok()?;
+        match positions.find_partition(&self.topic, native(self.partition))?.offset() {
+            Position::Offset(position) => Some(position.max(self.next)),
+            _ => None,
+        }
     }
 }
 
@@ -257,4 +339,44 @@ fn first_held<C: rdkafka::consumer::ConsumerContext>(
     let Some(found) = found.find_partition(topic, native(partition)) else { return Ok(None) };
     found.error()?;
     Ok(if let Position::Offset(first) = found.offset() { Some(first) } else { None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn who_is_given_nothing_for_a_minute_though_the_log_holds_more_says_so_once() {
+        let mut hunger = Hunger::default();
+        assert!(!hunger.is_starved(false, at(1_000)), "a log that holds no more");
+        hunger.asked(false, at(1_000));
+        hunger.asked(false, at(1_050));
+        assert!(!hunger.is_starved(false, at(1_059)) && hunger.is_starved(false, at(1_060)));
+        assert!(!hunger.is_starved(false, at(2_000)), "it was said");
+        hunger.asked(false, at(3_000));
+        assert!(!hunger.is_starved(true, at(3_059)) && !hunger.is_starved(false, at(3_200)), "something came");
+        hunger.asked(false, at(4_000));
+        hunger.asked(true, at(4_050));
+        assert!(!hunger.is_starved(false, at(4_200)), "all had come");
+    }
+
+    /// No broker is needed for a place in a client.
+    #[test]
+    fn a_client_that_has_gone_blind_is_given_to_nobody_any_more_and_keeps_whom_it_has() {
+        let readers = Readers::default();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", "127.0.0.1:1").set("group.id", "nobody");
+        let seat = |partition| readers.take(&config, "127.0.0.1:1", &("t".into(), partition)).unwrap();
+        let (blind, beside) = (seat(0), seat(1));
+        assert!(Arc::ptr_eq(&blind.client, &beside.client));
+        blind.client.suspect();
+        drop(blind);
+        let (next, again) = (seat(0), seat(0));
+        assert!(!Arc::ptr_eq(&next.client, &beside.client) && !Arc::ptr_eq(&again.client, &beside.client));
+        assert!(Arc::ptr_eq(&seat(2).client, &next.client));
+    }
 }

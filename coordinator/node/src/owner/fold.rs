@@ -19,9 +19,6 @@ use crate::{BootTime, fail_point, sealed};
 
 /// How long a reader that fails again and again is left alone at most.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
-/// A reader that gives nothing for so long though the log holds more gives way to another: as with producers, a client may have lost sight of a
-/// partition's leader for ever (confluentinc/librdkafka#5430).
-const STARVED: Duration = Duration::from_secs(60);
 /// Records asked of the log at once.
 pub(super) const READ_AT_ONCE: usize = 1_000;
 /// A turn folds for at most so long, milliseconds: publishing is to have its share of the second that a turn may take,
@@ -55,30 +52,11 @@ impl Owner {
             self.bounds_at = now;
             said = self.reader.bounds().map(Some);
         }
-        match self.hear(said)? && !self.is_starved(now) {
+        match self.hear(said)? {
             true => self.failure = None,
             false => self.fail_at(now),
         }
         Ok(self.failure.is_none())
-    }
-
-    /// Whether the reader has given nothing for too long though the log holds more.
-    fn is_starved(&mut self, now: BootTime) -> bool {
-        if !self.backlog.is_empty() || self.log_end <= self.partition.next() {
-            self.starved = None;
-            return false;
-        }
-        let starved = now.saturating_sub(*self.starved.get_or_insert(now)) >= STARVED;
-        if starved {
-            let (partition, position, end) = (self.options.partition, self.partition.next(), self.log_end);
-            let told = format!(
-                "nothing was read from offset {position} on for {} s, though the log ends at {end}: its reader is remade",
-                STARVED.as_secs()
-            );
-            tracing::warn!(partition, "{told}");
-            self.trouble = Some(told);
-        }
-        starved
     }
 
     /// Whatever a reader failed with, it may be of no more use, and must not be the reason why a partition stands still: after a while another one takes its
@@ -86,7 +64,6 @@ impl Owner {
     fn fail_at(&mut self, now: BootTime) {
         let pause = self.failure.as_ref().map_or(READ_BACKOFF, |failure| (failure.pause * 2).min(LONGEST_BACKOFF));
         self.failure = Some(Failure { again_at: now + pause, pause });
-        self.starved = None;
     }
 
     /// The log may have lost our position meanwhile, and even have got other records in its place, without anybody's having been able to say so.
@@ -146,6 +123,10 @@ impl Owner {
             if !record.append_time {
                 return Err(Stop::NoAppendTime { partition: self.options.partition, offset: record.offset });
             }
+            if self.partition.next() < record.offset && !self.bridge(record.offset)? {
+                self.backlog.push_front(record);
+                break;
+            }
             let length = record.record.value.len();
             records += 1;
             match self.fold_one(&record, at_once)? {
@@ -166,6 +147,27 @@ impl Owner {
             fail_point::pass(fail_point::AFTER_DECIDE);
         }
         Ok(records > 0)
+    }
+
+    /// Goes on to the record at `to`, before which the reader was given none. False: whether there is one is not known at the moment.
+    fn bridge(&mut self, to: Offset) -> Result<bool, Stop> {
+        let (partition, next) = (self.options.partition, self.partition.next());
+        match sealed::is_gap(&*self.log, &self.inbox, partition, (next, to)) {
+            Ok(Some(true)) => {
+                tracing::info!(partition, next, to, "no records there: somebody writes to the inbox in transactions");
+                self.partition.bridge(to)?;
+                Ok(true)
+            }
+            Ok(Some(false)) => Err(Stop::Halt(Halt::Hole { partition, expected: next, got: to })),
+            Ok(None) => {
+                self.trouble = Some(format!("not known yet: does the log hold anything from offset {next} to {to}?"));
+                Ok(false)
+            }
+            Err(error) => {
+                self.hear(Err(error))?;
+                Ok(false)
+            }
+        }
     }
 
     /// How many timers of the next record are folded at once; none: it is not folded now.

@@ -135,8 +135,6 @@ pub struct Owner {
     trouble: Option<String>,
     /// The log could not be read.
     failure: Option<Failure>,
-    /// Since when the reader gives nothing though the log holds more.
-    starved: Option<BootTime>,
     restorable: Restorable,
     arrived: Vec<Acknowledgement>,
 }
@@ -218,7 +216,6 @@ impl Owner {
             apart: 0,
             trouble: None,
             failure: None,
-            starved: None,
             restorable: Restorable::default(),
             arrived: Vec::new(),
             options,
@@ -242,6 +239,8 @@ impl Owner {
         let answered = self.take_answers(now, wall)?;
         let wait = self.patience(now, wall, wait)?;
         let read = if self.seeking.is_some() { self.seek(now, wait)? } else { self.read(now, wait)? };
+        // It may have slept while it waited.
+        self.notice_gap(now, self.log.wall_clock());
         let folded = self.fold_backlog()?;
         self.heed_claims(now)?;
         let published = self.act(now, wall)?;

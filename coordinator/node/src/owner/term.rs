@@ -155,9 +155,12 @@ impl Owner {
     pub(super) fn act(&mut self, now: BootTime, wall: Millis) -> Result<bool, Stop> {
         match &mut self.term {
             Term::Following { claim_at } => {
-                let caught_up =
-                    self.backlog.is_empty() && self.partition.next() >= self.log_end && self.partition.meta().is_some();
-                let may = self.role == Role::Owner && now >= *claim_at && caught_up && self.seeking.is_none();
+                let may = self.role == Role::Owner
+                    && now >= *claim_at
+                    && self.seeking.is_none()
+                    && self.backlog.is_empty()
+                    && self.partition.meta().is_some()
+                    && self.position_read() >= self.log_end;
                 if may {
                     self.claim(now, wall);
                 }
@@ -188,6 +191,12 @@ impl Owner {
                 Ok(self.producer.in_flight() > before)
             }
         }
+    }
+
+    /// Behind what is folded there may be markers of somebody's transactions: they are nobody's to fold before a record follows.
+    fn position_read(&self) -> Offset {
+        let folded = self.partition.next();
+        if folded >= self.log_end { folded } else { folded.max(self.reader.position().unwrap_or(folded)) }
     }
 
     fn claim(&mut self, now: BootTime, wall: Millis) {

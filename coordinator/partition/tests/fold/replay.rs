@@ -1,6 +1,6 @@
 //! I8: whoever folds the same log has the same state and the same outputs, however the work was cut into batches.
 
-use sagaline_partition::{Faults, Folded, LogRecord, Partition, digest};
+use sagaline_partition::{Faults, Folded, Halt, LogRecord, Partition, digest};
 use sagaline_schemas::proof;
 use sagaline_schemas::record::Body;
 use sagaline_schemas::schema::INBOX;
@@ -97,4 +97,26 @@ fn discarding_goes_back_to_the_last_commit() {
     assert_eq!(stage.partition.take_published().len(), 2, "a command and what `events` tells of it");
     stage.partition.discard().unwrap();
     assert_eq!(stage.digest(), before);
+}
+
+#[test]
+fn offsets_at_which_the_log_holds_no_record_are_bridged_and_no_others() {
+    let stage = Stage::new(&["a"]);
+    let mut partition = Partition::open(0, Box::new(MemoryStore::new()), key(), Faults::new()).unwrap();
+    let hole = |outcome| matches!(outcome, Err(Halt::Hole { .. }));
+    assert!(hole(partition.bridge(4)), "nothing stands before the beginning");
+    let (timestamp, genesis) = &stage.log[0];
+    partition.fold(LogRecord { offset: 0, timestamp: *timestamp, value: genesis }, 1).unwrap();
+    partition.commit().unwrap();
+    assert!(partition.meta().unwrap().last_record.is_some());
+    assert!(hole(partition.bridge(0)) && hole(partition.bridge(1)), "neither back nor nowhere");
+    partition.bridge(5).unwrap();
+    partition.commit().unwrap();
+    let meta = partition.meta().unwrap();
+    assert_eq!((meta.next, meta.last_record), (5, None), "nobody can ask the log for what is not there");
+    let nonsense = |offset| LogRecord { offset, timestamp: *timestamp, value: b"nonsense" };
+    assert!(hole(partition.fold(nonsense(4), 1).map(drop)));
+    assert_eq!(partition.fold(nonsense(5), 1).unwrap(), Folded::Whole);
+    partition.commit().unwrap();
+    assert!(partition.meta().unwrap().last_record.is_some());
 }
