@@ -1,6 +1,8 @@
 //! Is the store what its log says? The log is folded anew into an empty store up to the same place, and both are compared byte for byte by
 //! their digests. And the way out when it is not: dropping the store. The live store is only read here.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use sagaline_schemas::record::Body;
 use sagaline_schemas::{Digest, Offset};
 use sagaline_store::RocksStore;
 
+use crate::owner::seek::{Heard, Search};
 use crate::{Names, sealed};
 
 /// Records asked for at once.
@@ -22,6 +25,8 @@ const AT_ONCE: usize = 1_000;
 const COMMIT_EVERY: usize = 2_000;
 /// Polls that may bring nothing, although the log holds more, before the log is given up.
 const MAX_EMPTY: u32 = 100;
+/// How long each of them waits.
+const POLL: Duration = Duration::from_millis(100);
 
 /// What was compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +77,20 @@ pub enum VerifyError {
         position: Offset,
         /// How far the log was read.
         reached: Offset,
+    },
+    /// The fold panics, and nobody has had the input passed over.
+    #[error(
+        "the fold of inbox partition {partition} can't go on at {offset}.{timer}: it panics: {panic}. No Fault that counts lies ahead in the log:          `sagaline skip {partition} {offset}.{timer} --reason WHY` has that input passed over, at a node that runs"
+    )]
+    Panicked {
+        /// Inbox partition.
+        partition: u32,
+        /// The record.
+        offset: Offset,
+        /// The timer within it; 0: the record itself.
+        timer: u32,
+        /// What the panic said.
+        panic: String,
     },
 }
 
@@ -148,8 +167,13 @@ impl Refold<'_> {
                 Partition::open(self.partition, store, self.key.clone(), faults.clone()).map_err(VerifyError::Halt)?;
             match self.fold_up_to(&mut partition, goal, watch)? {
                 Reached::Place => return Ok(partition),
-                Reached::Fault { offset, timer, note } => faults.insert((offset, timer), note),
-            };
+                Reached::Fault { offset, timer, note } => {
+                    if faults.insert((offset, timer), note).is_some() {
+                        let panic = "so it does when the input is passed over, as a Fault says".to_owned();
+                        return Err(VerifyError::Panicked { partition: self.partition, offset, timer, panic });
+                    }
+                }
+            }
         }
     }
 
@@ -160,7 +184,7 @@ impl Refold<'_> {
             if !watch(partition.next()) {
                 return Err(VerifyError::GivenUp);
             }
-            reader.poll(AT_ONCE, Duration::from_millis(100), &mut records)?;
+            reader.poll(AT_ONCE, POLL, &mut records)?;
             empty = if records.is_empty() { empty + 1 } else { 0 };
             if empty > MAX_EMPTY {
                 let (partition, position, reached) = (self.partition, goal.next, partition.next());
@@ -170,7 +194,7 @@ impl Refold<'_> {
                 if goal.is_met(partition) {
                     break;
                 }
-                if let Some(fault) = self.fold_one(partition, &fetched, goal)? {
+                if let Some(fault) = self.fold_one(partition, &fetched, goal, watch)? {
                     return Ok(fault);
                 }
                 uncommitted += 1;
@@ -190,13 +214,26 @@ impl Refold<'_> {
         partition: &mut Partition,
         fetched: &Fetched,
         goal: &Goal,
+        watch: Watch<'_>,
     ) -> Result<Option<Reached>, VerifyError> {
+        if partition.meta().is_some() && partition.next() < fetched.offset {
+            self.bridge(partition, fetched.offset)?;
+            if goal.is_met(partition) {
+                return Ok(None);
+            }
+        }
         let record = LogRecord { offset: fetched.offset, timestamp: fetched.timestamp, value: &fetched.record.value };
         // Where the goal lies in the middle of this record, it is gone through timer by timer.
         let budget = if fetched.offset == goal.next { 1 } else { u32::MAX };
         loop {
             partition.take_published();
-            match partition.fold(record, budget) {
+            let folded = match catch_unwind(AssertUnwindSafe(|| partition.fold(record, budget))) {
+                Ok(folded) => folded,
+                Err(panic) => {
+                    return self.look_ahead(partition, fetched.offset, said(panic.as_ref()), watch).map(Some);
+                }
+            };
+            match folded {
                 Ok(Folded::Whole) => return Ok(None),
                 Ok(Folded::More) if goal.is_met(partition) => return Ok(None),
                 Ok(Folded::More) => {}
@@ -207,6 +244,55 @@ impl Refold<'_> {
                 Err(halt) => return Err(VerifyError::Halt(halt)),
             }
         }
+    }
+
+    /// Goes on to the record at `to`, before which the reader was given none.
+    fn bridge(&self, partition: &mut Partition, to: Offset) -> Result<(), VerifyError> {
+        let (inbox, next) = (self.names.inbox(), partition.next());
+        match sealed::is_gap(self.log, &inbox, self.partition, (next, to))? {
+            Some(true) => partition.bridge(to).map_err(VerifyError::Halt),
+            Some(false) => Err(VerifyError::Halt(Halt::Hole { partition: self.partition, expected: next, got: to })),
+            None => {
+                let detail = format!("whether it holds anything from offset {next} to {to} is not known in time");
+                Err(LogError::Io { place: inbox, detail }.into())
+            }
+        }
+    }
+
+    /// Who panics looks ahead for a word about that input, as an owner does (records.md section 3, line 11): the Fault lies behind it, where a fold
+    /// that panics never comes, and may lie behind the goal, too. A panic decides nothing else, so it is not tried twice.
+    fn look_ahead(
+        &self,
+        partition: &Partition,
+        offset: Offset,
+        panic: String,
+        watch: Watch<'_>,
+    ) -> Result<Reached, VerifyError> {
+        let timer = timer(partition);
+        tracing::warn!(partition = self.partition, offset, timer, panic, "the refold panicked: a Fault is looked for");
+        let panicked = || VerifyError::Panicked { partition: self.partition, offset, timer, panic };
+        let Some(ahead) = partition.look_ahead(offset, timer) else { return Err(panicked()) };
+        let inbox = self.names.inbox();
+        let (_, end) = sealed::bounds(self.log, &inbox, self.partition)?;
+        let mut search = Search::behind(offset, ahead, self.log, &inbox, self.partition)?;
+        let mut empty = 0;
+        while search.position() < end {
+            if !watch(offset) {
+                return Err(VerifyError::GivenUp);
+            }
+            match search.go_on(POLL)? {
+                Heard::Word { note, .. } => return Ok(Reached::Fault { offset, timer, note }),
+                // Another program has folded it: no Fault counts any more.
+                Heard::Vouched { .. } => break,
+                Heard::Nothing => empty = 0,
+                Heard::Silence => empty += 1,
+            }
+            if empty > MAX_EMPTY {
+                let (partition, position, reached) = (self.partition, end, search.position());
+                return Err(VerifyError::Short { partition, position, reached });
+            }
+        }
+        Err(panicked())
     }
 
     fn note(&self, partition: &Partition, fault: &Fetched) -> FaultNote {
@@ -223,6 +309,20 @@ enum Reached {
     Fault { offset: Offset, timer: u32, note: FaultNote },
 }
 
+/// The timer at which a fold that panicked was, within its record; 0: at the record itself.
+fn timer(partition: &Partition) -> u32 {
+    match partition.meta().map(|meta| &meta.folding) {
+        Some(Folding::Firing { timers }) => timers + 1,
+        Some(Folding::Telling { told, .. }) => told + 1,
+        Some(Folding::Between | Folding::Beginning { .. }) | None => 0,
+    }
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it said nothing".to_owned())
+}
+
 /// Drops a partition's store: the next start folds its log anew.
 ///
 /// # Errors
@@ -230,3 +330,6 @@ enum Reached {
 pub fn rebuild(place: &Path) -> Result<(), StoreError> {
     RocksStore::destroy(place)
 }
+
+#[cfg(test)]
+mod tests;

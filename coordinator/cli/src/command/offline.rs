@@ -241,7 +241,9 @@ impl From<VerifyError> for Failure {
         match error {
             VerifyError::Log(error) => error.into(),
             VerifyError::Store(error) => error.into(),
-            VerifyError::Halt(_) | VerifyError::Short { .. } | VerifyError::Base(_) => Self::new(Exit::Halted, error),
+            VerifyError::Halt(_) | VerifyError::Short { .. } | VerifyError::Base(_) | VerifyError::Panicked { .. } => {
+                Self::new(Exit::Halted, error)
+            }
             VerifyError::GivenUp => Self::new(Exit::Unreachable, error),
         }
     }

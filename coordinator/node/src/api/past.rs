@@ -60,7 +60,7 @@ enum Named {
     Key { definition: String, key: String },
 }
 
-fn read(past: &Past, named: &Named, fresh: Fresh) -> Result<PastPage, ApiError> {
+fn read(past: &Past<'_>, named: &Named, fresh: Fresh) -> Result<PastPage, ApiError> {
     let snapshot = past.reader().snapshot();
     let (found, name) = match named {
         Named::Id(id) => (view::saga(snapshot.as_ref(), *id)?, id.to_string()),

@@ -123,3 +123,42 @@ pub enum CheckpointError {
     #[error(transparent)]
     Verify(#[from] VerifyError),
 }
+
+impl CheckpointError {
+    /// Whether asking again may help, though nobody has said a word: the object store, the log or the disk did not do what it should.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Vault { .. } | Self::Disk { .. } | Self::GivenUp => true,
+            Self::Store(error) => matches!(error, StoreError::Io { .. } | StoreError::InUse { .. }),
+            Self::Log(error) => log_may_pass(error),
+            Self::Address { .. }
+            | Self::Unproven { .. }
+            | Self::Unreadable { .. }
+            | Self::Damaged { .. }
+            | Self::None { .. }
+            | Self::NotKept
+            | Self::NotMade { .. }
+            | Self::Verify(_) => false,
+        }
+    }
+}
+
+/// Whether asking the log again may help.
+pub(crate) fn log_may_pass(error: &LogError) -> bool {
+    match error {
+        LogError::Unreachable { .. }
+        | LogError::Io { .. }
+        | LogError::QueueFull { .. }
+        | LogError::OutcomeUnknown { .. } => true,
+        LogError::Address { .. }
+        | LogError::NoTopic { .. }
+        | LogError::TopicExists { .. }
+        | LogError::OutOfRange { .. }
+        | LogError::Rewritten { .. }
+        | LogError::TooLarge { .. }
+        | LogError::Forbidden { .. }
+        | LogError::Corrupt { .. }
+        | LogError::InUse { .. } => false,
+    }
+}

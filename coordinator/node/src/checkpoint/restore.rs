@@ -32,8 +32,12 @@ pub struct Restorer<'a> {
 pub struct Choice {
     /// The newest first.
     pub usable: Vec<Kept>,
+    /// Those of a timeline that the log has lost: at their end it holds another record now.
+    pub lost: Vec<Kept>,
     /// A line for each that can't be used.
     pub rejected: Vec<String>,
+    /// What kept one from being judged or brought here, and may pass.
+    pub hindered: Option<CheckpointError>,
 }
 
 impl Choice {
@@ -41,6 +45,31 @@ impl Choice {
     pub fn why(&self) -> String {
         if self.rejected.is_empty() { "there is none".to_owned() } else { self.rejected.join("; ") }
     }
+
+    /// Why nothing of it was used, where that is so for good.
+    ///
+    /// # Errors
+    /// What may be otherwise when it is asked for again: then it is not known that there is none.
+    pub fn into_why(self) -> Result<String, CheckpointError> {
+        let why = self.why();
+        self.hindered.map_or(Ok(why), Err)
+    }
+
+    /// Another one that can't be used.
+    fn reject(&mut self, id: &str, error: CheckpointError) {
+        self.rejected.push(format!("{id}: {error}"));
+        if error.may_pass() {
+            self.hindered.get_or_insert(error);
+        }
+    }
+}
+
+/// What speaks against a checkpoint.
+enum Objection {
+    /// It is of records that this log has lost, and holds others instead of.
+    Lost(String),
+    /// Anything else.
+    Unfit(String),
 }
 
 impl Restorer<'_> {
@@ -50,64 +79,92 @@ impl Restorer<'_> {
     /// When the object store or the log does not answer.
     pub fn choose(&self, below: Offset) -> Result<Choice, CheckpointError> {
         let bounds = sealed::bounds(self.log, &self.names.inbox(), self.shelf.partition)?;
+        let here = Identity::of(self.log, &self.names.inbox())?;
         let mut choice = Choice::default();
         for Found { id, outcome } in self.shelf.list()? {
-            let judged = outcome.map_err(|error| error.to_string()).and_then(|kept| {
-                let spoken = self.against(&kept, bounds, below).map_err(|error| error.to_string())?;
-                spoken.map_or(Ok(kept), Err)
+            let judged = outcome.and_then(|kept| {
+                let objection = self.against(&kept, &here, bounds, below)?;
+                Ok((kept, objection))
             });
             match judged {
-                Ok(kept) => choice.usable.push(kept),
-                Err(why) => choice.rejected.push(format!("{id}: {why}")),
+                Ok((kept, None)) => choice.usable.push(kept),
+                Ok((kept, Some(Objection::Lost(why)))) => {
+                    choice.lost.push(kept);
+                    choice.rejected.push(format!("{id}: {why}"));
+                }
+                Ok((_, Some(Objection::Unfit(why)))) => choice.rejected.push(format!("{id}: {why}")),
+                Err(error) => choice.reject(&id, error),
             }
         }
         Ok(choice)
     }
 
-    /// What speaks against a checkpoint; none: nothing.
-    fn against(&self, kept: &Kept, (start, end): (Offset, Offset), below: Offset) -> Result<Option<String>, LogError> {
+    /// The checkpoints from which the log as it is now can be folded on, once those of a timeline that it has lost are removed: when it is trimmed
+    /// up to one of them, nothing tells that from a good one any more. To be asked before anything is trimmed.
+    ///
+    /// # Errors
+    /// When the object store or the log does not answer: also while a single checkpoint can't be judged.
+    pub fn sift(&self) -> Result<Vec<Kept>, CheckpointError> {
+        let Choice { usable, lost, hindered, .. } = self.choose(Offset::MAX)?;
+        for kept in lost {
+            tracing::warn!(
+                partition = self.shelf.partition,
+                checkpoint = kept.id,
+                "removed: the log has lost the records that it was made of, and holds others instead"
+            );
+            self.shelf.remove(&kept.id)?;
+        }
+        hindered.map_or(Ok(usable), Err)
+    }
+
+    /// What speaks against a checkpoint; none: nothing. Whose timeline it is of comes before what this program makes of it: another program may
+    /// be able to use it, once the log was trimmed and nobody can tell any more.
+    fn against(
+        &self,
+        kept: &Kept,
+        here: &Identity,
+        (start, end): (Offset, Offset),
+        below: Offset,
+    ) -> Result<Option<Objection>, LogError> {
         let manifest = &kept.manifest;
-        match &kept.standing {
-            Standing::Verified(_) => {}
-            Standing::Unverified => return Ok(Some("nobody has verified it yet".to_owned())),
-            Standing::Refuted(verdict) => {
-                return Ok(Some(format!("it was refuted by {}: the log folded anew gives another state", verdict.by)));
-            }
+        let unfit = |why: String| Ok(Some(Objection::Unfit(why)));
+        if let Standing::Refuted(verdict) = &kept.standing {
+            return unfit(format!("it was refuted by {}: the log folded anew gives another state", verdict.by));
         }
         if manifest.position > below {
-            return Ok(Some(format!("it lies behind offset {below}")));
+            return unfit(format!("it lies behind offset {below}"));
         }
         if !(start..=end).contains(&manifest.position) {
-            return Ok(Some(format!("the log holds {start}..{end}, it goes on at {}", manifest.position)));
+            return unfit(format!("the log holds {start}..{end}, it goes on at {}", manifest.position));
+        }
+        if let Some(why) = other_log(manifest, here) {
+            return unfit(why);
+        }
+        if let Some(why) = self.other_record(manifest, start)? {
+            return Ok(Some(Objection::Lost(why)));
+        }
+        Ok(self.of_no_use(kept).map(Objection::Unfit))
+    }
+
+    /// What of the checkpoint itself, and not of its log, speaks against it.
+    fn of_no_use(&self, kept: &Kept) -> Option<String> {
+        let manifest = &kept.manifest;
+        if !kept.is_verified() {
+            return Some("nobody has verified it yet".to_owned());
         }
         if manifest.form != checkpoint::form() {
-            return Ok(Some(format!("its form is {:?}, this program's {:?}", manifest.form, checkpoint::form())));
+            return Some(format!("its form is {:?}, this program's {:?}", manifest.form, checkpoint::form()));
         }
         if !self.rules.knows(manifest.rules) {
-            return Ok(Some(format!(
-                "version {} of the rules is in force there: this program does not know it",
-                manifest.rules
-            )));
+            let version = manifest.rules;
+            return Some(format!("version {version} of the rules is in force there: this program does not know it"));
         }
-        if let Some(other) = manifest.files.iter().find(|file| !checkpoint::is_part(&file.name)) {
-            return Ok(Some(format!("{:?} is no file of a store", other.name)));
-        }
-        Ok(self.other_log(manifest)?.or(self.other_record(manifest, start)?))
+        let other = manifest.files.iter().find(|file| !checkpoint::is_part(&file.name))?;
+        Some(format!("{:?} is no file of a store", other.name))
     }
 
-    fn other_log(&self, manifest: &Manifest) -> Result<Option<String>, LogError> {
-        let here = Identity::of(self.log, &self.names.inbox())?;
-        let Manifest { cluster_id, topic_id, .. } = manifest;
-        let same = (cluster_id, topic_id) == (&here.cluster_id, &here.topic_id);
-        Ok((!same).then(|| {
-            format!(
-                "it is of the topic {topic_id} in cluster {cluster_id}, this is {} in {}",
-                here.topic_id, here.cluster_id
-            )
-        }))
-    }
-
-    /// The log may have been cut before the checkpoint's end, and written anew.
+    /// The log may have been cut before the checkpoint's end, and written anew. Where that record was trimmed, nobody can tell any more: whoever
+    /// trims has sifted before.
     fn other_record(&self, manifest: &Manifest, start: Offset) -> Result<Option<String>, LogError> {
         let last = manifest.position - 1;
         let Some(wanted) = manifest.last_record.filter(|_| last >= start) else { return Ok(None) };
@@ -128,11 +185,11 @@ impl Restorer<'_> {
                 Err(error @ (CheckpointError::Disk { .. } | CheckpointError::Store(_))) => return Err(error),
                 Err(error) => {
                     tracing::error!(partition = self.shelf.partition, checkpoint = kept.id, %error, "passed by");
-                    choice.rejected.push(format!("{}: {error}", kept.id));
+                    choice.reject(&kept.id, error);
                 }
             }
         }
-        Ok(Err(choice.why()))
+        choice.into_why().map(Err)
     }
 
     /// What a log is folded upon: a store in `place` of the newest checkpoint that can be used, with its position, or where the log is whole,
@@ -190,7 +247,7 @@ impl Restorer<'_> {
                 return Err(damaged("it is no file of a store"));
             }
             let at = checkpoint::part_at(side, &part.name)?;
-            match self.shelf.vault.get_file(&name, &at)? {
+            match self.shelf.vault.get_file(&name, &at, part.bytes)? {
                 Some(hash) if hash == part.hash => {}
                 Some(_) => return Err(damaged("its content is not what it was")),
                 None => return Err(damaged("it is gone")),
@@ -198,6 +255,17 @@ impl Restorer<'_> {
         }
         Ok(checkpoint::stamp(side)?)
     }
+}
+
+fn other_log(manifest: &Manifest, here: &Identity) -> Option<String> {
+    let Manifest { cluster_id, topic_id, .. } = manifest;
+    let same = (cluster_id, topic_id) == (&here.cluster_id, &here.topic_id);
+    (!same).then(|| {
+        format!(
+            "it is of the topic {topic_id} in cluster {cluster_id}, this is {} in {}",
+            here.topic_id, here.cluster_id
+        )
+    })
 }
 
 /// A folder beside another: on the same disk.

@@ -184,15 +184,15 @@ impl Shelf<'_> {
         Ok(Kept { standing, ..kept.clone() })
     }
 
-    /// Removes checkpoints older than the `keep` newest verified ones, and files that none needs any more; the one at which the log begins
-    /// stays, too: behind it all is still there. Gives how many checkpoints went.
+    /// Removes checkpoints older than the `keep` newest of those that are usable, and files that none needs any more; the one at which the log
+    /// begins stays, too: behind it all is still there. `usable`: from which this log can be folded on, the newest first, as `Restorer::choose`
+    /// gives them: what can't be used takes the place of none. Gives how many checkpoints went.
     ///
     /// # Errors
     /// When the object store refuses; then the rest is for another time.
-    pub fn clear(&self, keep: usize, start: Offset, now: Millis) -> Result<usize, CheckpointError> {
+    pub fn clear(&self, usable: &[Kept], keep: usize, start: Offset, now: Millis) -> Result<usize, CheckpointError> {
+        let Some(oldest) = usable.get(keep.max(2) - 1).map(|kept| kept.id.clone()) else { return Ok(0) };
         let found = self.list()?;
-        let verified = found.iter().filter(|found| found.outcome.as_ref().is_ok_and(Kept::is_verified));
-        let Some(oldest) = verified.map(|found| found.id.clone()).nth(keep.max(2) - 1) else { return Ok(0) };
         let begins = |found: &Found| found.outcome.as_ref().is_ok_and(|kept| start > 0 && kept.position() == start);
         let stays = |found: &Found| found.id >= oldest || begins(found);
         let (kept, old): (Vec<Found>, Vec<Found>) = found.into_iter().partition(stays);
@@ -213,7 +213,11 @@ impl Shelf<'_> {
         Ok(old.len())
     }
 
-    fn remove(&self, id: &str) -> Result<(), CheckpointError> {
+    /// Removes a checkpoint. Its files go with `clear`, once none needs them.
+    ///
+    /// # Errors
+    /// When the object store refuses.
+    pub fn remove(&self, id: &str) -> Result<(), CheckpointError> {
         ["manifest", "verified", "refuted"].into_iter().try_for_each(|word| self.vault.remove(&self.named(id, word)))
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sagaline_log::simulated::Faults;
 use sagaline_partition::KnownRules;
 use sagaline_partition::digest::digest;
 use sagaline_partition::store::{Batch, Family, Store};
@@ -289,6 +290,53 @@ fn another_log_and_another_history_are_recognised() {
 }
 
 #[test]
+fn what_the_log_has_lost_counts_for_nothing_and_is_gone_before_it_is_trimmed() {
+    let mut scene = Scene::new();
+    let (mut one, checkpointer) = scene.owner("one");
+    let first = scene.verified(&mut one, &checkpointer);
+    let dead = scene.verified(&mut one, &checkpointer);
+    drop((one, checkpointer));
+    // The log loses its tail between the two and is written anew beyond the second; the store is made anew.
+    let inbox = scene.stage.names.inbox();
+    scene.stage.simulation.truncate(&inbox, 0, first.position()).unwrap();
+    scene.begun = 3;
+    let (mut two, checkpointer) = scene.owner("two");
+    scene.run(&mut two, 9);
+    assert!(two.position() > dead.position(), "{} > {}", two.position(), dead.position());
+    let newest = scene.check(&scene.take(&mut two, &checkpointer)).unwrap();
+    let Standing::Verified(verdict) = &newest.standing else { panic!("{newest:?}") };
+    assert_eq!(verdict.from, Source::Checkpoint { position: first.position() });
+
+    let vouched = Some(Position { offset: two.position(), timer: 0, index: 0 });
+    let choice = scene.restorer().choose(Offset::MAX).unwrap();
+    let lost: Vec<&str> = choice.lost.iter().map(|kept| kept.id.as_str()).collect();
+    assert_eq!(lost, [&dead.id], "{}", choice.why());
+    let usable = scene.restorer().sift().unwrap();
+    let ids: Vec<&str> = usable.iter().map(|kept| kept.id.as_str()).collect();
+    assert_eq!(ids, [&newest.id, &first.id]);
+    assert_eq!(bound(&usable, Place { start: 0, vouched }), Some(first.position()));
+    assert_eq!(scene.shelf().clear(&usable, 2, 0, scene.stage.log.wall_clock()).unwrap(), 0);
+
+    // Trimmed up to it, nobody could tell any more that it is of another timeline.
+    scene.stage.log.delete_below(&inbox, 0, dead.position()).unwrap();
+    assert_eq!(scene.restore("three").unwrap().id, newest.id);
+    assert!(scene.shelf().kept().unwrap().iter().all(|kept| kept.id != dead.id));
+}
+
+#[test]
+fn a_log_that_does_not_answer_is_no_lack_of_checkpoints() {
+    let mut scene = Scene::new();
+    let (mut one, checkpointer) = scene.owner("one");
+    let kept = scene.verified(&mut one, &checkpointer);
+    scene.stage.simulation.set_faults(Faults { read_error: 1_000, ..Faults::default() });
+    let away = scene.restorer().restore(&scene.place("two"), Offset::MAX).unwrap_err();
+    assert!(away.may_pass() && matches!(away, CheckpointError::Log(_)), "{away}");
+    assert!(scene.restorer().sift().is_err(), "nothing is trimmed meanwhile");
+    scene.stage.simulation.set_faults(Faults::default());
+    assert_eq!(scene.restore("two").unwrap().id, kept.id);
+}
+
+#[test]
 fn an_input_that_is_passed_over_is_in_no_store_that_is_made_anew() {
     let mut scene = Scene::new();
     let (mut one, checkpointer) = scene.owner("one");
@@ -323,7 +371,8 @@ fn old_ones_are_cleared_away_with_the_files_that_only_they_need() {
     let (mut one, checkpointer) = scene.owner("one");
     let all: Vec<Kept> = (0..4).map(|_| scene.verified(&mut one, &checkpointer)).collect();
     let now = scene.stage.log.wall_clock();
-    assert_eq!(scene.shelf().clear(3, 0, now).unwrap(), 1);
+    let clear = |keep, start, now| scene.shelf().clear(&scene.restorer().sift().unwrap(), keep, start, now).unwrap();
+    assert_eq!(clear(3, 0, now), 1);
     let left: Vec<String> = scene.shelf().kept().unwrap().into_iter().map(|kept| kept.id).collect();
     assert_eq!(left, [&all[3].id, &all[2].id, &all[1].id].map(Clone::clone));
     let needed = |kept: &[Kept]| -> std::collections::BTreeSet<String> {
@@ -334,11 +383,11 @@ fn old_ones_are_cleared_away_with_the_files_that_only_they_need() {
     assert_eq!(scene.files().len(), needed(&all).len(), "somebody may be about to need them");
     // The memory's objects were written by the machine's clock.
     let tomorrow = now.max(real_now()) + 2 * DAY;
-    assert_eq!(scene.shelf().clear(3, 0, tomorrow).unwrap(), 0);
+    assert_eq!(clear(3, 0, tomorrow), 0);
     assert_eq!(scene.files().len(), needed(&all[1..]).len());
     // The one at which the log begins stays, however old.
-    assert_eq!(scene.shelf().clear(2, all[1].position(), tomorrow).unwrap(), 0);
-    assert_eq!(scene.shelf().clear(2, 0, tomorrow).unwrap(), 1);
+    assert_eq!(clear(2, all[1].position(), tomorrow), 0);
+    assert_eq!(clear(2, 0, tomorrow), 1);
     assert_eq!(scene.restore("two").unwrap().id, all[3].id);
 }
 
@@ -443,10 +492,14 @@ fn a_large_file_is_sent_in_pieces_and_comes_back_whole() {
         vault.put_file("large", &there).unwrap();
         assert_eq!(vault.head("large").unwrap().unwrap().bytes, content.len() as u64);
         let (hash, bytes) = vault::hash(&there).unwrap();
-        assert_eq!((vault.get_file("large", &back).unwrap(), bytes), (Some(hash), content.len() as u64));
+        assert_eq!((vault.get_file("large", &back, bytes).unwrap(), bytes), (Some(hash), content.len() as u64));
         assert_eq!(std::fs::read(&back).unwrap(), content);
+        // Whoever else writes there fills no disk.
+        let grown = vault.get_file("large", &back, bytes / 2).unwrap_err();
+        assert!(matches!(&grown, CheckpointError::Damaged { place, .. } if place.contains("large")), "{grown}");
+        assert!(std::fs::metadata(&back).unwrap().len() <= bytes / 2);
         let refused = vault.get("large").unwrap_err();
         assert!(matches!(refused, CheckpointError::Unreadable { .. }), "{refused}");
-        assert_eq!(vault.get_file("absent", &back).unwrap(), None);
+        assert_eq!(vault.get_file("absent", &back, 1).unwrap(), None);
     }
 }

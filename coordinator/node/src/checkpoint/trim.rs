@@ -14,10 +14,12 @@ pub struct Place {
     pub vouched: Option<Position>,
 }
 
-/// Below which offset records may go; none: all stay. Never above the older of the two newest verified checkpoints, and never past an input
-/// that a person may still have passed over: to pass it over, a store is made anew from before it.
-pub fn bound(kept: &[Kept], place: Place) -> Option<Offset> {
-    let mut verified: Vec<Offset> = kept.iter().filter(|kept| kept.is_verified()).map(Kept::position).collect();
+/// Below which offset records may go; none: all stay. `usable`: the checkpoints from which this log can be folded on, as `Restorer::choose` found
+/// them just now; what was verified against records that the log has lost since holds up nothing, and is to be gone before anything is trimmed.
+/// Never above the older of the two newest, and never past an input that a person may still have passed over: to pass it over, a store is made
+/// anew from before it.
+pub fn bound(usable: &[Kept], place: Place) -> Option<Offset> {
+    let mut verified: Vec<Offset> = usable.iter().filter(|kept| kept.is_verified()).map(Kept::position).collect();
     verified.sort_unstable();
     verified.dedup();
     let older = *verified.iter().rev().nth(1)?;

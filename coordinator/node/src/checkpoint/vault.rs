@@ -222,11 +222,12 @@ impl Vault {
         self.wait(upload.complete()).map(drop).map_err(failed)
     }
 
-    /// Reads an object into a local file, which survives a power failure once this returns. Gives its hash; none: it is not there.
+    /// Reads an object into a local file, which survives a power failure once this returns. Gives its hash; none: it is not there. Of one that has
+    /// more than so many bytes no more is read: whoever can write there must not fill this disk.
     ///
     /// # Errors
-    /// When the disk or the object store refuses.
-    pub fn get_file(&self, name: &str, file: &Path) -> Result<Option<Digest>, CheckpointError> {
+    /// `Damaged` when it has more bytes; else when the disk or the object store refuses.
+    pub fn get_file(&self, name: &str, file: &Path, bytes: u64) -> Result<Option<Digest>, CheckpointError> {
         let read = async {
             let mut content = match self.objects.get(&self.name(name)).await {
                 Ok(found) => found.into_stream(),
@@ -237,6 +238,10 @@ impl Vault {
             let mut writer = File::create(file).map_err(|error| on_disk(file, &error))?;
             while let Some(piece) = content.next().await {
                 let piece = piece.map_err(|error| self.failed(name, &error))?;
+                if hasher.count() + piece.len() as u64 > bytes {
+                    let detail = format!("it has more than the {bytes} bytes that it was written with");
+                    return Err(CheckpointError::Damaged { place: self.place(name), detail });
+                }
                 hasher.update(&piece);
                 writer.write_all(&piece).map_err(|error| on_disk(file, &error))?;
             }

@@ -53,11 +53,18 @@ impl Common {
         }
     }
 
-    /// Whether there is a checkpoint that `restore` could use.
-    pub(super) fn is_restorable(&self, partition: Partition, below: Offset) -> bool {
-        let keeping = self.options.checkpoints.as_ref();
-        let choice = keeping.map(|keeping| self.restorer(keeping, partition).choose(below));
-        choice.is_some_and(|choice| choice.is_ok_and(|choice| !choice.usable.is_empty()))
+    /// Whether there is a checkpoint that `restore` could use; the inner error says why there is none.
+    ///
+    /// # Errors
+    /// When that can't be found out at the moment.
+    pub(super) fn is_restorable(
+        &self,
+        partition: Partition,
+        below: Offset,
+    ) -> Result<Result<(), String>, CheckpointError> {
+        let Some(keeping) = &self.options.checkpoints else { return Ok(Err(CheckpointError::NotKept.to_string())) };
+        let choice = self.restorer(keeping, partition).choose(below)?;
+        if choice.usable.is_empty() { choice.into_why().map(Err) } else { Ok(Ok(())) }
     }
 
     /// A folder beside the stores.
@@ -190,8 +197,9 @@ fn panicked(partition: Partition) -> CheckpointError {
 }
 
 fn keep_one(common: &Common, keeping: &Keeping, board: &Board, began: Instant) -> Result<(), CheckpointError> {
-    let shelf = common.shelf(keeping, board.number);
-    let mut kept = shelf.kept()?;
+    let restorer = common.restorer(keeping, board.number);
+    let shelf = restorer.shelf;
+    let kept = shelf.kept()?;
     tell(board, &kept);
     if board.standing() != Standing::Live {
         return Ok(());
@@ -199,10 +207,10 @@ fn keep_one(common: &Common, keeping: &Keeping, board: &Board, began: Instant) -
     if is_due(common, keeping, board, kept.first(), began) {
         let taken = common.take(board.number)?;
         tracing::info!(partition = board.number, checkpoint = taken.id, "a checkpoint was taken");
-        kept.insert(0, taken);
     }
-    let start = trim(common, keeping, board, &kept)?;
-    shelf.clear(keeping.keep, start, common.log.wall_clock())?;
+    let usable = restorer.sift()?;
+    let start = trim(common, keeping, board, &usable)?;
+    shelf.clear(&usable, keeping.keep, start, common.log.wall_clock())?;
     Ok(())
 }
 
@@ -229,13 +237,13 @@ fn is_due(common: &Common, keeping: &Keeping, board: &Board, newest: Option<&Kep
 }
 
 /// Deletes what no store needs any more, where that is wanted. Gives where the log begins.
-fn trim(common: &Common, keeping: &Keeping, board: &Board, kept: &[Kept]) -> Result<Offset, CheckpointError> {
+fn trim(common: &Common, keeping: &Keeping, board: &Board, usable: &[Kept]) -> Result<Offset, CheckpointError> {
     let inbox = common.names.inbox();
     let (start, _) = sealed::bounds(&*common.log, &inbox, board.number)?;
     let Some(reader) = board.reader().filter(|_| keeping.trim) else { return Ok(start) };
     let vouched = view::meta(&*reader)?.and_then(|meta| meta.vouched);
     drop(reader);
-    let Some(below) = bound(kept, Place { start, vouched }) else { return Ok(start) };
+    let Some(below) = bound(usable, Place { start, vouched }) else { return Ok(start) };
     if start == 0 {
         common.keep_genesis(board.number)?;
     }

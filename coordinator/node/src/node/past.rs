@@ -1,8 +1,8 @@
 //! A partition as it was: its log folded into a store of its own, from the newest checkpoint before the place, or from the first record.
-//! Beside the fold that runs, which notices nothing of it; one at a time, and no further than a bound.
+//! Beside the fold that runs, which notices nothing of it; one at a time until its store is gone, and no further than a bound.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, TryLockError};
+use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,25 +32,35 @@ pub enum Moment {
 }
 
 /// A partition as it was at a moment. Its store is gone with it.
-pub struct Past {
-    reader: Option<Arc<dyn Reader>>,
+pub struct Past<'node> {
     /// The record that was folded next.
     pub next: Offset,
     /// When the last one came, by the broker's clock.
     pub time: Millis,
     /// Where the fold began: a checkpoint's position, or 0.
     pub from: Offset,
-    scratch: Option<PathBuf>,
+    made: Made,
+    /// The next past lies in the same folder: it is not begun before this store is gone. Fields are dropped in this order.
+    _alone: MutexGuard<'node, ()>,
 }
 
-impl Past {
+impl Past<'_> {
     /// What the store held.
     pub fn reader(&self) -> &dyn Reader {
-        &**self.reader.as_ref().expect("it is there until this is dropped")
+        &**self.made.reader.as_ref().expect("it is there until this is dropped")
     }
 }
 
-impl Drop for Past {
+/// The store, and what is known of it.
+struct Made {
+    reader: Option<Arc<dyn Reader>>,
+    next: Offset,
+    time: Millis,
+    from: Offset,
+    scratch: Option<PathBuf>,
+}
+
+impl Drop for Made {
     fn drop(&mut self) {
         self.reader = None;
         if let Some(Err(error)) = self.scratch.as_ref().map(discard) {
@@ -129,13 +139,13 @@ impl From<CheckpointError> for PastError {
 }
 
 impl Node {
-    /// A partition as it was at a moment.
+    /// A partition as it was at a moment. Nobody else gets one before it is dropped.
     ///
     /// # Errors
     /// Why it can't be made.
-    pub fn past(&self, partition: Partition, moment: Moment) -> Result<Past, PastError> {
+    pub fn past(&self, partition: Partition, moment: Moment) -> Result<Past<'_>, PastError> {
         self.partition(partition)?;
-        let _alone = match self.remembering.try_lock() {
+        let alone = match self.remembering.try_lock() {
             Ok(alone) => alone,
             Err(TryLockError::WouldBlock) => return Err(PastError::Busy),
             Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
@@ -144,11 +154,12 @@ impl Node {
         // A fold needs its own stack.
         let folding = thread::Builder::new().name("past".to_owned()).stack_size(FOLD_STACK);
         let folding = folding.spawn(move || make(&common, partition, moment)).map_err(NodeError::Thread)?;
-        folding.join().unwrap_or(Err(PastError::Panicked))
+        let made = folding.join().unwrap_or(Err(PastError::Panicked))?;
+        Ok(Past { next: made.next, time: made.time, from: made.from, made, _alone: alone })
     }
 }
 
-fn make(common: &Common, partition: Partition, moment: Moment) -> Result<Past, PastError> {
+fn make(common: &Common, partition: Partition, moment: Moment) -> Result<Made, PastError> {
     let (log, inbox) = (&*common.log, common.names.inbox());
     let (start, end) = sealed::bounds(log, &inbox, partition)?;
     let last = match moment {
@@ -174,12 +185,12 @@ fn make(common: &Common, partition: Partition, moment: Moment) -> Result<Past, P
     let began = Instant::now();
     let watch = |_| began.elapsed() < LONGEST && !common.stopping();
     let folded = refold.up_to(&Goal::before(last + 1), &mut base, &watch);
-    let past = |reader| Past { reader, next: last + 1, time, from: from.get(), scratch: scratch.clone() };
+    let made = |reader| Made { reader, next: last + 1, time, from: from.get(), scratch: scratch.clone() };
     match folded {
-        Ok(folded) => Ok(past(Some(folded.reader()))),
+        Ok(folded) => Ok(made(Some(folded.reader()))),
         Err(error) => {
             // What was begun is removed with it.
-            drop(past(None));
+            drop(made(None));
             Err(match (error, too_far) {
                 (_, Some(records)) => PastError::TooFar { partition, records },
                 (VerifyError::GivenUp, None) if common.stopping() => NodeError::Stopping.into(),

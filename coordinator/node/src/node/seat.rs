@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sagaline_log::LogError;
 use sagaline_log::clock::{Clock, SystemClock};
 use sagaline_partition::store::{Store, StoreError};
 use sagaline_partition::{Faults, view};
@@ -18,6 +17,7 @@ use super::board::Board;
 use super::halted::{Halted, Told};
 use super::poison::Poison;
 use super::{Common, IDLE};
+use crate::checkpoint::{CheckpointError, log_may_pass};
 use crate::owner::opening::Origin;
 use crate::owner::stop::Stop;
 use crate::owner::{Owner, OwnerOptions};
@@ -37,6 +37,7 @@ pub struct Seat {
     common: Arc<Common>,
     board: Arc<Board>,
     shared: Shared,
+    /// Inputs that are passed over by a store which has not folded past their Faults yet.
     faults: Faults,
     poison: Poison,
     /// It was open before.
@@ -86,15 +87,15 @@ impl Seat {
     fn may_open_again(&mut self, stop: Stop, pause: &mut Duration) -> Result<bool, Stop> {
         let partition = self.board.number;
         match stop {
-            Stop::Refold { offset, timer, note, .. } => {
-                tracing::warn!(partition, offset, timer, "an input is passed over: the store is made anew");
-                self.faults.insert((offset, timer), note);
-                if let Err(error) = self.drop_store() {
-                    self.give_up(&Stop::Store(error))?;
-                    return Ok(false);
+            Stop::Refold { offset, timer, note, .. } => match self.drop_for_refold(offset) {
+                Ok(()) => {
+                    tracing::warn!(partition, offset, timer, "an input is passed over: the store is made anew");
+                    self.faults.insert((offset, timer), note);
                 }
-            }
-            Stop::Log(error) if passes(&error) && !self.common.stopping() => {
+                // The store is kept, and the fault not: with it, this store would go on as if it had passed the input over.
+                Err(stop) => return self.may_open_again(stop, pause),
+            },
+            Stop::Log(error) if log_may_pass(&error) && !self.common.stopping() => {
                 tracing::warn!(partition, %error, "opened again a little later");
                 self.board.show_trouble(error.to_string());
                 thread::park_timeout(REOPEN);
@@ -181,8 +182,9 @@ impl Seat {
     }
 
     /// The inner result is that of closing.
-    fn live(&self) -> Result<Result<(), Stop>, Stop> {
+    fn live(&mut self) -> Result<Result<(), Stop>, Stop> {
         let (mut owner, checkpointer) = self.open()?;
+        let opened_at = owner.status()?.log_end;
         self.board.show_opening();
         owner.take_role(self.board.role(), SystemClock.since_boot());
         owner.learn_restorable(self.board.restorable());
@@ -204,6 +206,7 @@ impl Seat {
             if owner.committed() != committed {
                 committed = owner.committed();
                 self.board.show_committed(committed);
+                self.forget_faults(committed, opened_at);
             }
             if now.saturating_sub(shown_at) >= SHOW_EVERY {
                 shown_at = now;
@@ -214,6 +217,15 @@ impl Seat {
             }
         }
         Ok(owner.close().and_then(|()| self.leave(None)))
+    }
+
+    /// An earlier life has met every Fault that is known here, so all of them lie before the log's end at the opening. Who has folded past that needs
+    /// none any more: a verified checkpoint from behind a Fault was folded with it, and a store from before one meets it again, at worst for another
+    /// refold. Kept for ever, the oldest would forbid every checkpoint behind its input.
+    fn forget_faults(&mut self, committed: Offset, opened_at: Offset) {
+        if committed >= opened_at {
+            self.faults.clear();
+        }
     }
 
     /// What the next life with this store is to know; none: this one ended cleanly.
@@ -292,8 +304,9 @@ impl Seat {
         if there && (start == 0 || self.position_at(place)? >= start) {
             return Ok(());
         }
-        let below = self.faults.keys().map(|(offset, _)| *offset).min().unwrap_or(Offset::MAX);
-        if there && self.common.is_restorable(partition, below) {
+        let below = self.below();
+        if there {
+            self.check_base(below)?;
             self.drop_store()?;
         }
         let why = match self.common.restore(partition, place, below) {
@@ -302,6 +315,8 @@ impl Seat {
                 return Ok(());
             }
             Ok(Err(why)) => why,
+            // A log that is whole needs no checkpoint.
+            Err(error) if start > 0 => return Err(self.not_restored(start, error)),
             Err(error) => error.to_string(),
         };
         if start > 0 {
@@ -309,6 +324,47 @@ impl Seat {
         }
         tracing::info!(partition, why, "the log is folded from its first record");
         Ok(())
+    }
+
+    /// No input at or behind it may be in what a store is made anew from.
+    fn below(&self) -> Offset {
+        self.faults.keys().map(|(offset, _)| *offset).min().unwrap_or(Offset::MAX)
+    }
+
+    /// Whether a store can be made anew: the log is whole, or a checkpoint takes the place of its beginning.
+    fn check_base(&self, below: Offset) -> Result<(), Stop> {
+        let partition = self.board.number;
+        let (start, _) = sealed::bounds(&*self.common.log, &self.common.names.inbox(), partition).map_err(Stop::Log)?;
+        if start == 0 {
+            return Ok(());
+        }
+        let restorable =
+            self.common.is_restorable(partition, below).map_err(|error| self.not_restored(start, error))?;
+        restorable.map_err(|why| {
+            let why = format!("the store that is there is kept, and can't be made anew: {why}");
+            Stop::Beheaded { partition, start, why }
+        })
+    }
+
+    /// A checkpoint could not be brought here, or asked for. What may pass is tried again.
+    fn not_restored(&self, start: Offset, error: CheckpointError) -> Stop {
+        let (partition, place) = (self.board.number, self.place().unwrap_or_default().display().to_string());
+        match error {
+            CheckpointError::Log(error) if log_may_pass(&error) => Stop::Log(error),
+            CheckpointError::Store(error) => Stop::Store(error),
+            CheckpointError::Disk { place, detail } => Stop::Store(StoreError::Io { place, detail }),
+            error if error.may_pass() => {
+                let detail = format!("it can't be made anew from a checkpoint at the moment: {error}");
+                Stop::Store(StoreError::Io { place, detail })
+            }
+            error => Stop::Beheaded { partition, start, why: error.to_string() },
+        }
+    }
+
+    /// Drops the store, so that the input at this offset is not in the one that is made anew, if one can be made: else all would be lost.
+    fn drop_for_refold(&self, offset: Offset) -> Result<(), Stop> {
+        self.check_base(self.below().min(offset))?;
+        Ok(self.drop_store()?)
     }
 
     fn position_at(&self, place: &Path) -> Result<Offset, Stop> {
@@ -342,24 +398,5 @@ impl Seat {
             outcome = RocksStore::destroy(&place);
         }
         outcome
-    }
-}
-
-/// Whether asking again may help.
-fn passes(error: &LogError) -> bool {
-    match error {
-        LogError::Unreachable { .. }
-        | LogError::Io { .. }
-        | LogError::QueueFull { .. }
-        | LogError::OutcomeUnknown { .. } => true,
-        LogError::Address { .. }
-        | LogError::NoTopic { .. }
-        | LogError::TopicExists { .. }
-        | LogError::OutOfRange { .. }
-        | LogError::Rewritten { .. }
-        | LogError::TooLarge { .. }
-        | LogError::Forbidden { .. }
-        | LogError::Corrupt { .. }
-        | LogError::InUse { .. } => false,
     }
 }
