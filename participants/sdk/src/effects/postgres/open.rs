@@ -11,7 +11,13 @@ use sqlx::{Database, PgConnection, Postgres, TransactionManager};
 
 /// A stalled instance must not hold a row for longer: the server ends its transaction, and nothing of it has happened. So long may a handler that is
 /// declared in one transaction do something else between two statements.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+///
+/// A lock is waited for less long than that. Where many want one row, those of a stalled instance stand in the queue, too: each would be given the lock
+/// when the one before is ended, and hold it for as long again. So they have all given up by then; whoever is awake comes again.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10s'; \
+                     SET LOCAL lock_timeout = '8s'";
+/// How long that is.
+pub(super) const LOCK: Duration = Duration::from_secs(8);
 
 type Manager = <Postgres as Database>::TransactionManager;
 

@@ -2,12 +2,13 @@
 //! intent before the handler and the outcome behind it. No answer comes from here that is not committed.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sagaline_schemas::command::Command;
 use sagaline_schemas::record::{Answer, Kind};
 use sagaline_schemas::wire::Bytes;
 
+use super::open::{LOCK, silence};
 use super::transaction::lend;
 use super::{Found, Open, PostgresStore, Stored};
 use crate::effects::table::{self, Look, Task, Write};
@@ -294,18 +295,20 @@ impl SharedEffects {
         };
         *runs += 1;
         let call = Call { input: run.input(command), known: run.known_result().cloned(), effect };
+        let began = Instant::now();
         let (outcome, back) = lend(handler, call, open, self.store.limits.transaction).await?;
         match (back, outcome) {
             (Some(open), Ok(result)) => self.record(open, run, result).await,
             (None, Ok(_)) => Ok(table::failed(KEPT.to_owned(), None)),
             (back, Err(error)) => {
-                // Nothing of it is to happen; where the connection is gone, nothing has.
-                if let Some(Err(gone)) = roll_back(back).await {
-                    tracing::warn!(error = %gone, "the transaction is gone with its connection");
-                    // What the handler says then is what it heard of that.
-                    if passes(&gone) && matches!(error, HandlerError::Failed { .. }) {
-                        return Err(gone);
-                    }
+                // Nothing of it is to happen; where the connection is gone, nothing has. What a handler says then of its failure is what it heard of that; and
+                // one that has failed after so long may have waited for a lock in vain.
+                let rolled_back = roll_back(back).await.unwrap_or(Ok(()));
+                let late = (began.elapsed() >= LOCK).then(|| silence(LOCK, "who holds a row that a handler waits for"));
+                let lost = rolled_back.err().filter(passes).or(late);
+                if let Some(lost) = lost.filter(|_| matches!(error, HandlerError::Failed { .. })) {
+                    tracing::warn!(error = %lost, "the handler's transaction is begun anew");
+                    return Err(lost);
                 }
                 self.without_effect(command, run, error).await
             }

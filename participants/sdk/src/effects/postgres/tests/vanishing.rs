@@ -197,3 +197,39 @@ fn a_handler_whose_connection_ends_under_it_is_run_again() {
         assert_eq!((done(&store).await, runs.load(Ordering::Relaxed)), (1, 2));
     });
 }
+
+/// A stalled instance holds a row that the business needs: longer than anybody waits for a lock.
+#[test]
+fn a_handler_that_waits_for_a_lock_in_vain_is_run_again() {
+    runtime().block_on(async {
+        let store = super::store(&schema()).await;
+        make_business(&store).await;
+        let name = store.schema.name.clone();
+        let stock = format!("CREATE TABLE {name}.stock (left_over bigint); INSERT INTO {name}.stock VALUES (9)");
+        sqlx::raw_sql(&stock).execute(store.pool()).await.unwrap();
+        let take = format!("UPDATE {name}.stock SET left_over = left_over - 1");
+        let mut holder = store.pool().begin().await.unwrap();
+        sqlx::query(&take).execute(&mut *holder).await.unwrap();
+        let (runs, again) = (Arc::<AtomicUsize>::default(), Arc::new(tokio::sync::Notify::new()));
+        let (counted, told) = (Arc::clone(&runs), Arc::clone(&again));
+        let work = Work::InTransaction(Arc::new(move |_: Call, mut transaction: Transaction| -> Outcome {
+            if counted.fetch_add(1, Ordering::Relaxed) > 0 {
+                told.notify_one();
+            }
+            let take = take.clone();
+            Box::pin(async move {
+                sqlx::query(&take).execute(&mut *transaction).await?;
+                Ok("1".into())
+            })
+        }));
+        let holding = async {
+            again.notified().await;
+            holder.rollback().await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(perform(&store, Idempotence::Transaction, work), holding);
+        assert!(matches!(answer, Answer::Succeeded(_)), "{answer:?}");
+        let left: i64 =
+            sqlx::query_scalar(&format!("SELECT left_over FROM {name}.stock")).fetch_one(store.pool()).await.unwrap();
+        assert_eq!((left, runs.load(Ordering::Relaxed)), (8, 2));
+    });
+}
