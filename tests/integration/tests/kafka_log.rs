@@ -324,6 +324,32 @@ fn a_paused_partition_gives_nothing_until_it_is_resumed() {
 }
 
 #[test]
+fn a_partition_that_was_paused_when_it_was_taken_away_is_open_when_it_comes_back() {
+    let log = connect(Broker::shared());
+    let (topic, group) = (unique("paused"), unique("g"));
+    create(&log, &topic, 2, &[]);
+    let mut member = log.join(&group, "a", std::slice::from_ref(&topic)).expect("joined");
+    events(&mut [&mut member], |all| assignments(&all[0]).len() == 2);
+    (0..2).for_each(|partition| member.pause(&topic, partition).expect("paused"));
+    let mut second = log.join(&group, "b", std::slice::from_ref(&topic)).expect("joined");
+    let seen = events(&mut [&mut member, &mut second], |all| assignments(&all[1]).len() == 1);
+    let (lent, _) = assignments(&seen[1])[0];
+    drop(second);
+    events(&mut [&mut member], |all| assignments(&all[0]).len() == 1);
+    let mut producer = log.producer().expect("a producer");
+    for n in 0..5 {
+        producer.append(&topic, lent, &numbered(n), n).expect("queued");
+    }
+    let begin = Instant::now();
+    while producer.in_flight() > 0 {
+        assert!(begin.elapsed() < PATIENCE, "not acknowledged");
+        producer.poll(TURN, &mut Vec::new());
+    }
+    let seen = events(&mut [&mut member], |all| numbers(&all[0]).len() >= 5);
+    assert_eq!(numbers(&seen[0]), [0, 1, 2, 3, 4]);
+}
+
+#[test]
 fn two_members_share_the_partitions_and_a_revoked_one_can_t_be_committed() {
     let log = connect(Broker::shared());
     let (topic, group) = (unique("shared"), unique("g"));

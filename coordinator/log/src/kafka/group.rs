@@ -121,6 +121,8 @@ pub(super) struct KafkaGroupReader {
     topics: BTreeSet<Arc<str>>,
     /// This member's partitions and the offset that comes next.
     assigned: BTreeMap<Place, Offset>,
+    /// Paused by the caller: librdkafka keeps that beyond the assignment, and its next one is to begin as any other does.
+    paused: BTreeSet<Place>,
     /// Given, and not yet taken over: where to begin is not known.
     given: Vec<Vec<(String, i32)>>,
     /// Met behind records, so told by the next poll.
@@ -147,6 +149,7 @@ impl KafkaGroupReader {
             group: group.to_owned(),
             topics,
             assigned: BTreeMap::new(),
+            paused: BTreeSet::new(),
             given: Vec::new(),
             error: None,
             lost: BTreeMap::new(),
@@ -159,6 +162,7 @@ impl KafkaGroupReader {
         self.leave();
         let had: Vec<Place> = std::mem::take(&mut self.assigned).into_keys().collect();
         self.lost.clear();
+        self.paused.clear();
         self.looking = false;
         if !had.is_empty() {
             into.push(GroupEvent::Revoked(had));
@@ -223,6 +227,10 @@ impl KafkaGroupReader {
                 let (topic, partition) = self.place(&(element.topic().to_owned(), element.partition()));
                 let offset = element.offset().to_raw().unwrap_or_default();
                 self.lost.remove(&(Arc::clone(&topic), partition));
+                if self.paused.remove(&(Arc::clone(&topic), partition)) {
+                    let list = self.place_at(&topic, partition, offset)?;
+                    self.consumer.resume(&list).map_err(|e| self.failed(&e))?;
+                }
                 self.assigned.insert((Arc::clone(&topic), partition), offset);
                 begun.push((topic, partition, offset));
             }
@@ -441,11 +449,13 @@ impl GroupReader for KafkaGroupReader {
 
     fn pause(&mut self, topic: &str, partition: Partition) -> Result<(), LogError> {
         let list = self.assigned(topic, partition)?;
+        self.paused.insert((topic.into(), partition));
         self.consumer.pause(&list).map_err(|e| self.failed(&e))
     }
 
     fn resume(&mut self, topic: &str, partition: Partition) -> Result<(), LogError> {
         let list = self.assigned(topic, partition)?;
+        self.paused.remove(&(topic.into(), partition));
         self.consumer.resume(&list).map_err(|e| self.failed(&e))
     }
 }

@@ -200,13 +200,16 @@ impl Ingress {
         self.sources.iter_mut().try_for_each(|source| source.commit(group.as_mut()))
     }
 
-    /// Reads and appends nothing more, and leaves its topics to other nodes: an event that it would judge by rules of old is theirs.
-    pub fn rest(&mut self, why: &Stop) {
-        if self.group.is_some()
-            && let Err(error) = self.commit()
-        {
+    /// Before it leaves its group, as far as that still takes something: of a member whose session is over it never does.
+    fn commit_last(&mut self) {
+        if let Err(error) = self.commit() {
             tracing::warn!(%error, "ingress: the last offsets are not committed; a little is read again");
         }
+    }
+
+    /// Reads and appends nothing more, and leaves its topics to other nodes: an event that it would judge by rules of old is theirs.
+    pub fn rest(&mut self, why: &Stop) {
+        self.commit_last();
         self.leave();
         self.topics.clear();
         self.status.topics.clear();
@@ -261,7 +264,7 @@ impl Ingress {
         if topics == self.topics && (self.group.is_some() || topics.is_empty()) {
             return Ok(());
         }
-        self.commit()?;
+        self.commit_last();
         self.leave();
         if !topics.is_empty() {
             self.group = Some(self.log.join(&self.options.names.ingress_group(), &self.options.member, &topics)?);
