@@ -213,6 +213,17 @@ impl Shelf<'_> {
         Ok(old.len())
     }
 
+    /// Removes those that hold the record at `from` and not the one at `below`. Gives how many.
+    ///
+    /// # Errors
+    /// When the object store refuses.
+    pub fn remove_between(&self, from: Offset, below: Offset) -> Result<usize, CheckpointError> {
+        let between = |kept: &Kept| from < kept.position() && kept.position() <= below;
+        let found: Vec<Kept> = self.kept()?.into_iter().filter(between).collect();
+        found.iter().try_for_each(|kept| self.remove(&kept.id))?;
+        Ok(found.len())
+    }
+
     /// Removes a checkpoint. Its files go with `clear`, once none needs them.
     ///
     /// # Errors

@@ -503,3 +503,14 @@ fn a_large_file_is_sent_in_pieces_and_comes_back_whole() {
         assert_eq!(vault.get_file("absent", &back, 1).unwrap(), None);
     }
 }
+
+#[test]
+fn what_holds_an_input_and_not_its_fault_is_removed_and_nothing_else() {
+    let mut scene = Scene::new();
+    let (mut one, checkpointer) = scene.owner("one");
+    let [before, holds, behind] = std::array::from_fn(|_| scene.verified(&mut one, &checkpointer));
+    // The last record of the first is an input; at the second's end the Fault is folded next.
+    let removed = scene.shelf().remove_between(before.position(), holds.position()).unwrap();
+    let left: Vec<String> = scene.shelf().kept().unwrap().into_iter().map(|kept| kept.id).collect();
+    assert_eq!((removed, left), (1, vec![behind.id, before.id]));
+}

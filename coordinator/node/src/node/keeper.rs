@@ -67,6 +67,17 @@ impl Common {
         if choice.usable.is_empty() { choice.into_why().map(Err) } else { Ok(Ok(())) }
     }
 
+    /// Removes the checkpoints that hold the input at `input` and nothing of the record at `fault`. Gives how many.
+    pub(super) fn remove_checkpoints(
+        &self,
+        partition: Partition,
+        input: Offset,
+        fault: Offset,
+    ) -> Result<usize, CheckpointError> {
+        let Some(keeping) = &self.options.checkpoints else { return Ok(0) };
+        self.shelf(keeping, partition).remove_between(input, fault)
+    }
+
     /// A folder beside the stores.
     pub(super) fn beside(&self, name: String) -> Result<PathBuf, CheckpointError> {
         Ok(self.options.data_dir.as_ref().ok_or(CheckpointError::NotKept)?.join(name))

@@ -87,7 +87,7 @@ impl Seat {
     fn may_open_again(&mut self, stop: Stop, pause: &mut Duration) -> Result<bool, Stop> {
         let partition = self.board.number;
         match stop {
-            Stop::Refold { offset, timer, note, .. } => match self.drop_for_refold(offset) {
+            Stop::Refold { offset, timer, fault, note, .. } => match self.drop_for_refold(offset, fault) {
                 Ok(()) => {
                     tracing::warn!(partition, offset, timer, "an input is passed over: the store is made anew");
                     self.faults.insert((offset, timer), note);
@@ -361,9 +361,17 @@ impl Seat {
         }
     }
 
-    /// Drops the store, so that the input at this offset is not in the one that is made anew, if one can be made: else all would be lost.
-    fn drop_for_refold(&self, offset: Offset) -> Result<(), Stop> {
-        self.check_base(self.below().min(offset))?;
+    /// Drops the store, so that the input at this offset is not in the one that is made anew, if one can be made: else all would be lost. And the
+    /// checkpoints that hold the input and not the Fault: whoever went on from one would meet the Fault, and need one from before the input.
+    fn drop_for_refold(&self, input: Offset, fault: Offset) -> Result<(), Stop> {
+        self.check_base(self.below().min(input))?;
+        let partition = self.board.number;
+        match self.common.remove_checkpoints(partition, input, fault) {
+            Ok(0) => {}
+            Ok(removed) => tracing::warn!(partition, removed, "checkpoints that hold what is passed over were removed"),
+            // They are in nobody's way but that of who makes a store anew, who comes here again.
+            Err(error) => tracing::error!(partition, %error, "checkpoints that hold what is passed over stay for now"),
+        }
         Ok(self.drop_store()?)
     }
 

@@ -233,13 +233,13 @@ impl Owner {
         }
     }
 
-    fn refold(&self, fault: &Fetched, offset: Offset, timer: u32) -> Stop {
-        let partition = self.options.partition;
-        let note = match self.proven(fault) {
+    fn refold(&self, fetched: &Fetched, offset: Offset, timer: u32) -> Stop {
+        let (partition, fault) = (self.options.partition, fetched.offset);
+        let note = match self.proven(fetched) {
             Some(Body::Fault(fault)) => FaultNote { by: fault.by, reason: fault.reason },
             Some(_) | None => FaultNote { by: String::new(), reason: String::new() },
         };
-        Stop::Refold { partition, offset, timer, note }
+        Stop::Refold { partition, offset, timer, fault, note }
     }
 
     fn proven(&self, fetched: &Fetched) -> Option<Body> {

@@ -159,7 +159,9 @@ pub enum Stop {
         offset: Offset,
         /// The timer within it.
         timer: u32,
-        /// What the Fault says.
+        /// Where the Fault lies.
+        fault: Offset,
+        /// What it says.
         note: FaultNote,
     },
 }
