@@ -356,9 +356,9 @@ pub struct Ps {
     /// Begun at least so long ago
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub older_than: Option<Duration>,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit: u64,
+    /// At most so many [default: 100 where they are listed, all where they are asked]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
     /// What comes behind: as the page before said
     #[arg(long, value_name = "ID")]
     pub cursor: Option<String>,

@@ -1,6 +1,7 @@
 //! Output for people and for programs: tables whose columns fit, words with colours on terminals, JSON. A reader that goes away, as `head`
 //! does, is no error.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,13 +17,50 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
-/// Prints a text as it is.
+/// A text that may hold what a stranger wrote, fit for a terminal: of its control characters only those that give our words their colours stay, and line
+/// breaks where `lines`; nor does anything turn the direction of writing.
+fn tame(text: &str, lines: bool) -> Cow<'_, str> {
+    let harmless = |c: char| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.chars().all(harmless) {
+        return text.into();
+    }
+    let mut tame = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let styled = style_at(rest);
+        if styled > 0 {
+            tame.push_str(&rest[..styled]);
+        } else {
+            tame.push(if harmless(c) || (lines && matches!(c, '\n' | '\t')) { c } else { '\u{fffd}' });
+        }
+        rest = &rest[styled.max(c.len_utf8())..];
+    }
+    tame.into()
+}
+
+/// How long the style is that a text begins with: `ESC [ numbers m`; 0: it begins with none.
+fn style_at(text: &str) -> usize {
+    let Some(numbers) = text.strip_prefix("\u{1b}[") else { return 0 };
+    let end = numbers.find(|c: char| !c.is_ascii_digit() && c != ';');
+    end.filter(|end| numbers[*end..].starts_with('m')).map_or(0, |end| 2 + end + 1)
+}
+
+/// Prints a text, as far as it does a terminal no harm.
 ///
 /// # Errors
 /// When it can't be written, for another reason than that nobody reads on.
 pub fn text(text: &str) -> Result<(), Failure> {
+    drawn("", text)
+}
+
+/// Prints a text in the place of another: `moves` says where the cursor goes first.
+///
+/// # Errors
+/// As `text`.
+pub fn drawn(moves: &str, text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    let written = out.write_all(moves.as_bytes()).and_then(|()| out.write_all(tame(text, true).as_bytes()));
+    match written.and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::new(Exit::Refused, format_args!("the output can't be written: {error}"))),
         Ok(()) => Ok(()),
@@ -91,7 +129,7 @@ impl Table {
 
     /// One more row.
     pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        self.rows.push(cells.iter().map(|cell| tame(cell, false).into_owned()).collect());
     }
 
     /// As text.
@@ -145,6 +183,19 @@ mod tests {
         table.row(vec![red("wide"), "x".to_owned()]);
         let plain = anstream::adapter::strip_str(&table.text()).to_string();
         assert_eq!(plain, "a     b\nwide  x\n");
+    }
+
+    #[test]
+    fn what_a_stranger_wrote_moves_nothing_on_the_terminal() {
+        let key = "o-1\u{1b}]52;c;ZXZpbA==\u{7}\r\u{1b}[2J\u{9b}2J\nSAGA 2\u{202e}";
+        assert_eq!(tame(key, true), "o-1\u{fffd}]52;c;ZXZpbA==\u{fffd}\u{fffd}\u{fffd}[2J\u{fffd}2J\nSAGA 2\u{fffd}");
+        assert!(!tame(key, false).contains('\n'));
+        let ours = format!("{} \u{e9}\t{}", red("held"), bold("b"));
+        assert_eq!(tame(&ours, true), ours);
+        assert_eq!(tame("\u{1b}[31", true), "\u{fffd}[31");
+        let mut table = Table::new(&["a", "b"]);
+        table.row(vec!["x\ny".to_owned(), "z".to_owned()]);
+        assert_eq!(table.text().lines().count(), 2, "a row stays one");
     }
 
     #[test]

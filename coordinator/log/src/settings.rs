@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sagaline_schemas::TopicId;
+use sagaline_schemas::{Partition, TopicId};
 
 use crate::{LogError, NewTopic, Record, TopicInfo};
 
@@ -10,6 +10,8 @@ use crate::{LogError, NewTopic, Record, TopicInfo};
 const MAX_MESSAGE_BYTES: usize = 1_048_588;
 /// As in Kafka.
 const MAX_NAME: usize = 249;
+/// Most partitions of a topic: whoever may make one must not fill the memory with it.
+const MAX_PARTITIONS: Partition = 10_000;
 
 /// The settings that change how a record is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +51,8 @@ pub(crate) fn new_topic(topic: &NewTopic, id: TopicId) -> Result<TopicInfo, LogE
     if topic.name.is_empty() || topic.name.len() > MAX_NAME || !topic.name.chars().all(legal) {
         return refuse("a topic's name has 1 to 249 of the characters a-z A-Z 0-9 . _ -");
     }
-    if topic.partitions == 0 {
-        return refuse("a topic has at least one partition");
+    if !(1..=MAX_PARTITIONS).contains(&topic.partitions) {
+        return refuse("a topic has 1 to 10000 partitions");
     }
     let settings: BTreeMap<String, String> = topic.settings.iter().cloned().collect();
     if let Some(Err(_)) = settings.get("max.message.bytes").map(|bytes| bytes.parse::<usize>()) {

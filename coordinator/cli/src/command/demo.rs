@@ -253,7 +253,7 @@ impl Progress {
             return Ok(());
         }
         (self.shown, self.at) = (text.to_owned(), Some(Instant::now()));
-        if self.drawn { print::text(&format!("\r\x1b[K{text}")) } else { print::line(text) }
+        if self.drawn { print::drawn("\r\x1b[K", text) } else { print::line(text) }
     }
 
     fn end(&self) -> Result<(), Failure> {

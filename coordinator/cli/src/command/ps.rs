@@ -9,7 +9,7 @@ use crate::print::{self, Table};
 
 /// `sagaline ps`
 pub fn ps(ps: &Ps, common: &Common, client: &Client) -> Result<(), Failure> {
-    let page = pages(ps, client)?;
+    let page = pages(ps, LISTED, client)?;
     if common.json {
         return print::json(&page);
     }
@@ -27,12 +27,15 @@ pub fn ps(ps: &Ps, common: &Common, client: &Client) -> Result<(), Failure> {
     print::line(print::dim(&format!("{} sagas, {fresh}", lines.len())))
 }
 
-/// Pages may be short where a filter is rare: goes on until enough is there.
+/// Sagas that are listed unless another number is said.
+const LISTED: usize = 100;
+
+/// Pages may be short where a filter is rare: goes on until enough is there, or nothing more.
 ///
 /// # Errors
 /// When nobody answers.
-pub fn pages(ps: &Ps, client: &Client) -> Result<SagaPage, Failure> {
-    let limit = ps.limit as usize;
+pub fn pages(ps: &Ps, unless_said: usize, client: &Client) -> Result<SagaPage, Failure> {
+    let limit = ps.limit.map_or(unless_said, |limit| limit as usize);
     let mut query = filters(ps);
     let mut all = SagaPage { sagas: Vec::new(), next: None, fresh: Vec::new() };
     loop {

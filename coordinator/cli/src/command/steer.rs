@@ -147,7 +147,7 @@ fn of_scope(wish: Wish, scope: &Scope, common: &Common, client: &Client) -> Resu
 
 /// `sagaline bulk`: each saga is asked by itself, and tells by itself what became of it.
 pub fn bulk(bulk: &Bulk, common: &Common, client: &Client) -> Result<(), Failure> {
-    let page = super::ps::pages(&bulk.which, client)?;
+    let page = super::ps::pages(&bulk.which, usize::MAX, client)?;
     if !bulk.yes {
         for line in &page.sagas {
             print::line(format_args!("{} {}/{} {}", line.id, line.definition, line.key, line.status.word()))?;

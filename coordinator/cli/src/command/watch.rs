@@ -217,7 +217,7 @@ pub fn watch(watch: &Watch, common: &Common, client: &Client) -> Result<(), Fail
         let rates = rates(before.as_ref(), &look);
         match (common.json, drawn) {
             (true, _) => print::line(as_json(&look, &rates))?,
-            (false, true) => print::text(&format!("{HOME}{}", drawing(&look, &rates)))?,
+            (false, true) => print::drawn(HOME, &drawing(&look, &rates))?,
             (false, false) => print::line(as_line(&look, &rates))?,
         }
         if watch.times.is_some_and(|times| number >= times) {

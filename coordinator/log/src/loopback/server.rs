@@ -6,13 +6,16 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use super::session::converse;
 use super::{check_loopback, io_error};
 use crate::{Log, LogError};
 
-/// Connections at a time. A participant needs a handful.
-const MAX_CONNECTIONS: usize = 1024;
+/// Connections at a time, two descriptors each. A participant needs a handful.
+const MAX_CONNECTIONS: usize = 256;
+/// Between two tries while the system gives no descriptor for a connection.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A log being served; ends when dropped, and every connection with it.
 pub struct Server {
@@ -58,6 +61,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let accepted = listener.accept();
         if shared.stopped.load(Ordering::Acquire) {
             return;
+        }
+        if accepted.is_err() {
+            std::thread::sleep(PAUSE);
         }
         let begun = accepted.and_then(|(stream, peer)| begin(shared, number, stream, peer));
         if let Err(error) = begun {

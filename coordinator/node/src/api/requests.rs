@@ -110,13 +110,18 @@ fn put(api: &Api, handle: &PartitionHandle, question: Question, wait: Duration) 
     Ok(Asked { id, partition: handle.number, offset, outcome: None })
 }
 
-/// A scope's word goes to every partition; the answer is that of the last, or the first that does not take it.
+/// A scope's word goes to every partition, which tells it to all others: one that has halted hears of it later, and keeps nobody else from it. The answer
+/// is that of the last that took it, or the first that does not. A word that is remembered anywhere was told already: said once more under a newer
+/// version, it would undo what came between.
 fn scope(api: &Api, id: RequestId, ask: &Ask, wait: Duration) -> Result<Asked, ApiError> {
     let subject = ask.subject.clone().unwrap_or_default();
     let known = subject == "all" || ["participant/", "definition/"].iter().any(|kind| subject.starts_with(kind));
     if !known {
         let message = format!("{subject:?} is nothing that can be paused");
         return Err(ApiError::bad(message, "name participant/NAME, definition/NAME, or all"));
+    }
+    if let Some(asked) = remembered_anywhere(api, id)? {
+        return Ok(asked);
     }
     let reason = ask.reason.clone().unwrap_or_default();
     // The newest word wins in every partition: time counts them.
@@ -125,17 +130,28 @@ fn scope(api: &Api, id: RequestId, ask: &Ask, wait: Duration) -> Result<Asked, A
         Wish::Pause => RequestBody::Pause(PauseRequest { version, reason }),
         _ => RequestBody::Resume(ResumeRequest { version, reason }),
     };
-    let mut last = None;
+    let (mut last, mut failed) = (None, None);
     for handle in api.node.partitions() {
         let target = RequestTarget::Scope(ScopeTarget { subject: subject.clone() });
         let question = Question { id, by: ask.by.clone(), roles: ask.roles.clone(), target, body: body.clone() };
-        let asked = put(api, &handle, question, wait)?;
-        if !matches!(asked.outcome, Some(Outcome::Done)) {
-            return Ok(asked);
+        match put(api, &handle, question, wait) {
+            Ok(asked) if matches!(asked.outcome, Some(Outcome::Done)) => last = Some(asked),
+            Ok(asked) => return Ok(asked),
+            Err(error) => failed = failed.or(Some(error)),
         }
-        last = Some(asked);
     }
-    last.ok_or_else(|| ApiError::new(ErrorCode::Busy, "this node holds no partition yet", "ask again in a moment"))
+    let none = || ApiError::new(ErrorCode::Busy, "this node holds no partition yet", "ask again in a moment");
+    last.ok_or_else(|| failed.unwrap_or_else(none))
+}
+
+/// What is remembered of a request by any partition that can be read.
+fn remembered_anywhere(api: &Api, id: RequestId) -> Result<Option<Asked>, ApiError> {
+    for handle in api.node.partitions().iter().filter(|handle| reader(handle).is_ok()) {
+        if let Some(asked) = remembered(handle, id)? {
+            return Ok(Some(asked));
+        }
+    }
+    Ok(None)
 }
 
 fn check_texts(ask: &Ask) -> Result<(), ApiError> {
@@ -241,11 +257,11 @@ fn about(api: &Api, ask: &Ask, body: RequestBody) -> Result<Inquiry, ApiError> {
 pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let id: RequestId = id.parse().map_err(|_| ApiError::bad(format!("{id:?} is no request's id"), "it is a UUID"))?;
     blocking(move || {
-        for handle in api.node.partitions() {
-            if let Some(asked) = remembered(&handle, id)? {
-                return Ok(asked);
-            }
+        if let Some(asked) = remembered_anywhere(&api, id)? {
+            return Ok(asked);
         }
+        // It may lie where nobody can read now.
+        api.node.partitions().iter().try_for_each(|handle| reader(handle).map(drop))?;
         let help = "it is not folded yet, or it was asked longer ago than requests are remembered";
         Err(ApiError::not_found(format!("nothing is known of request {id}"), help))
     })

@@ -205,17 +205,22 @@ pub(super) fn count(api: &Api) -> Result<Counts, ApiError> {
     Ok(Counts { by_status, fresh: fresh_all })
 }
 
-/// The partition that holds a saga. An id does not tell its partition: each is asked.
+/// The partition that holds a saga. An id does not tell its partition: each is asked, and one that can't be read keeps nobody from the others.
 pub(super) fn find(api: &Api, id: SagaId) -> Result<PartitionHandle, ApiError> {
+    let mut unread = None;
     for handle in api.node.partitions() {
-        if view::saga(&*reader(&handle)?, id)?.is_some() {
-            return Ok(handle);
+        match reader(&handle) {
+            Ok(reader) if view::saga(&*reader, id)?.is_some() => return Ok(handle),
+            Ok(_) => {}
+            Err(error) => unread = unread.or(Some(error)),
         }
     }
-    Err(ApiError::not_found(
-        format!("no saga {id} is remembered"),
-        "`sagaline ps --all` lists all; ended ones are forgotten after a while",
-    ))
+    Err(unread.unwrap_or_else(|| {
+        ApiError::not_found(
+            format!("no saga {id} is remembered"),
+            "`sagaline ps --all` lists all; ended ones are forgotten after a while",
+        )
+    }))
 }
 
 pub(super) fn find_key(api: &Api, definition: &str, key: &str) -> Result<(PartitionHandle, SagaId), ApiError> {

@@ -385,6 +385,39 @@ fn a_node_whose_program_does_not_know_the_rules_takes_no_callback() {
 }
 
 #[test]
+fn a_partition_that_has_halted_hides_no_saga_of_the_others() {
+    let stage = stage();
+    let asked = |key: &str| stage.ask(key, &start(key)).1;
+    let id = (0..100).map(|n| asked(&format!("A-{n}"))).find(|asked| asked["partition"] == json!(1)).unwrap();
+    let id = id["outcome"]["saga"].as_str().unwrap().to_owned();
+    let raise = InboxBody::EngineVersion(EngineVersion { version: 3, by: "ada".to_owned() });
+    stage.node.append(0, &raise).unwrap();
+    stage.wait_for("/v1/status", |status| status["partitions"][0]["standing"]["is"] == json!("halted"));
+
+    assert_eq!(stage.get(&format!("/v1/sagas/{id}")).1["status"], json!("running"));
+    assert_eq!(stage.get(&format!("/v1/sagas/{id}/history")).0, 200);
+    // What is nowhere to be seen may lie where nobody can look.
+    let nowhere = uuid::Uuid::nil();
+    for path in [format!("/v1/sagas/{nowhere}"), format!("/v1/requests/{nowhere}")] {
+        let answer = stage.get(&path);
+        assert_eq!(error(&answer), (503, "halted"), "{}", answer.1);
+    }
+}
+
+#[test]
+fn a_pause_that_is_asked_again_does_not_undo_what_came_between() {
+    let stage = stage();
+    let scope = |kind: &str| json!({ "kind": kind, "by": "ada", "subject": "participant/desk", "reason": kind });
+    let first = stage.ask("one", &scope("pause"));
+    assert_eq!(first.0, 200);
+    assert_eq!(stage.ask("two", &scope("resume")).0, 200);
+    let again = stage.ask("one", &scope("pause"));
+    assert_eq!((again.0, &again.1["outcome"]), (200, &first.1["outcome"]));
+    let (_, gates) = stage.get("/v1/gates");
+    assert!(gates.as_array().unwrap().iter().all(|gate| gate["paused"].is_null()), "{gates}");
+}
+
+#[test]
 fn nothing_is_started_that_needs_a_crowded_channel() {
     let tight = |log: &dyn Log, names: &Names| {
         let settings = vec![("max.message.bytes".to_owned(), "10".to_owned())];
