@@ -1,7 +1,6 @@
 //! Is the store what its log says? The log is folded anew into an empty store up to the same place, and both are compared byte for byte by
 //! their digests. And the way out when it is not: dropping the store. The live store is only read here.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
@@ -12,10 +11,10 @@ use sagaline_partition::state::{Folding, Meta};
 use sagaline_partition::store::{Read, Store, StoreError};
 use sagaline_partition::{FaultNote, Faults, Folded, Halt, LogRecord, Partition, view};
 use sagaline_schemas::proof::Key;
-use sagaline_schemas::record::Body;
 use sagaline_schemas::{Digest, Offset};
 use sagaline_store::RocksStore;
 
+use crate::owner::fold::{note_of, panic_text, timer_of};
 use crate::owner::seek::{Heard, Search};
 use crate::{Names, sealed};
 
@@ -80,7 +79,7 @@ pub enum VerifyError {
     },
     /// The fold panics, and nobody has had the input passed over.
     #[error(
-        "the fold of inbox partition {partition} can't go on at {offset}.{timer}: it panics: {panic}. No Fault that counts lies ahead in the log:          `sagaline skip {partition} {offset}.{timer} --reason WHY` has that input passed over, at a node that runs"
+        "the fold of inbox partition {partition} can't go on at {offset}.{timer}: it panics: {panic}. No Fault that counts lies ahead in the log: `sagaline skip {partition} {offset}.{timer} --reason WHY` has that input passed over, at a node that runs"
     )]
     Panicked {
         /// Inbox partition.
@@ -230,7 +229,7 @@ impl Refold<'_> {
             let folded = match catch_unwind(AssertUnwindSafe(|| partition.fold(record, budget))) {
                 Ok(folded) => folded,
                 Err(panic) => {
-                    return self.look_ahead(partition, fetched.offset, said(panic.as_ref()), watch).map(Some);
+                    return self.look_ahead(partition, fetched.offset, panic_text(panic.as_ref()), watch).map(Some);
                 }
             };
             match folded {
@@ -268,7 +267,7 @@ impl Refold<'_> {
         panic: String,
         watch: Watch<'_>,
     ) -> Result<Reached, VerifyError> {
-        let timer = timer(partition);
+        let timer = timer_of(partition);
         tracing::warn!(partition = self.partition, offset, timer, panic, "the refold panicked: a Fault is looked for");
         let panicked = || VerifyError::Panicked { partition: self.partition, offset, timer, panic };
         let Some(ahead) = partition.look_ahead(offset, timer) else { return Err(panicked()) };
@@ -297,30 +296,13 @@ impl Refold<'_> {
 
     fn note(&self, partition: &Partition, fault: &Fetched) -> FaultNote {
         let log_id = partition.meta().map(|meta| meta.log_id);
-        match log_id.and_then(|log_id| sealed::proven(self.key, log_id, self.partition, &fault.record.value)) {
-            Some(Body::Fault(fault)) => FaultNote { by: fault.by, reason: fault.reason },
-            Some(_) | None => FaultNote { by: String::new(), reason: String::new() },
-        }
+        note_of(log_id.and_then(|log_id| sealed::proven(self.key, log_id, self.partition, &fault.record.value)))
     }
 }
 
 enum Reached {
     Place,
     Fault { offset: Offset, timer: u32, note: FaultNote },
-}
-
-/// The timer at which a fold that panicked was, within its record; 0: at the record itself.
-fn timer(partition: &Partition) -> u32 {
-    match partition.meta().map(|meta| &meta.folding) {
-        Some(Folding::Firing { timers }) => timers + 1,
-        Some(Folding::Telling { told, .. }) => told + 1,
-        Some(Folding::Between | Folding::Beginning { .. }) | None => 0,
-    }
-}
-
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it said nothing".to_owned())
 }
 
 /// Drops a partition's store: the next start folds its log anew.

@@ -25,6 +25,7 @@ pub use take::{About, upload};
 pub use trim::{Place, bound};
 pub use vault::{Object, Vault};
 
+use crate::owner::stop::{log_may_pass, store_may_pass};
 use crate::verify::VerifyError;
 
 /// How a node keeps checkpoints.
@@ -130,7 +131,7 @@ impl CheckpointError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Vault { .. } | Self::Disk { .. } | Self::GivenUp => true,
-            Self::Store(error) => matches!(error, StoreError::Io { .. } | StoreError::InUse { .. }),
+            Self::Store(error) => store_may_pass(error),
             Self::Log(error) => log_may_pass(error),
             Self::Address { .. }
             | Self::Unproven { .. }
@@ -141,24 +142,5 @@ impl CheckpointError {
             | Self::NotMade { .. }
             | Self::Verify(_) => false,
         }
-    }
-}
-
-/// Whether asking the log again may help.
-pub(crate) fn log_may_pass(error: &LogError) -> bool {
-    match error {
-        LogError::Unreachable { .. }
-        | LogError::Io { .. }
-        | LogError::QueueFull { .. }
-        | LogError::OutcomeUnknown { .. } => true,
-        LogError::Address { .. }
-        | LogError::NoTopic { .. }
-        | LogError::TopicExists { .. }
-        | LogError::OutOfRange { .. }
-        | LogError::Rewritten { .. }
-        | LogError::TooLarge { .. }
-        | LogError::Forbidden { .. }
-        | LogError::Corrupt { .. }
-        | LogError::InUse { .. } => false,
     }
 }

@@ -17,9 +17,9 @@ use super::board::Board;
 use super::halted::{Halted, Told};
 use super::poison::Poison;
 use super::{Common, IDLE};
-use crate::checkpoint::{CheckpointError, log_may_pass};
+use crate::checkpoint::CheckpointError;
 use crate::owner::opening::Origin;
-use crate::owner::stop::Stop;
+use crate::owner::stop::{Stop, log_may_pass};
 use crate::owner::{Owner, OwnerOptions};
 use crate::{BootTime, Standing, sealed};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sagaline_log::{Fetched, Log, LogError};
 use sagaline_partition::state::Folding;
-use sagaline_partition::{FaultNote, Folded, Halt, LogRecord};
+use sagaline_partition::{FaultNote, Folded, Halt, LogRecord, Partition};
 use sagaline_schemas::Offset;
 use sagaline_schemas::record::Body;
 
@@ -184,7 +184,7 @@ impl Owner {
 
     /// The same, while this life writes down where it is.
     fn watched(&mut self, offset: Offset) -> Result<Option<u32>, Stop> {
-        let timer = self.timer();
+        let timer = timer_of(&self.partition);
         let Some(watch) = &mut self.watch else { return Ok(Some(TIMERS_AT_ONCE)) };
         let alone = Some(u32::from(timer > 0));
         match watch.before(offset, timer)? {
@@ -235,10 +235,7 @@ impl Owner {
 
     fn refold(&self, fetched: &Fetched, offset: Offset, timer: u32) -> Stop {
         let (partition, fault) = (self.options.partition, fetched.offset);
-        let note = match self.proven(fetched) {
-            Some(Body::Fault(fault)) => FaultNote { by: fault.by, reason: fault.reason },
-            Some(_) | None => FaultNote { by: String::new(), reason: String::new() },
-        };
+        let note = note_of(self.proven(fetched));
         Stop::Refold { partition, offset, timer, fault, note }
     }
 
@@ -247,18 +244,9 @@ impl Owner {
         sealed::proven(&self.options.key, log_id, self.options.partition, &fetched.record.value)
     }
 
-    /// The timer that fires next, within the record that is folded; 0: the record itself.
-    fn timer(&self) -> u32 {
-        match self.partition.meta().map(|meta| &meta.folding) {
-            Some(Folding::Firing { timers }) => timers + 1,
-            Some(Folding::Telling { told, .. }) => told + 1,
-            Some(Folding::Between | Folding::Beginning { .. }) | None => 0,
-        }
-    }
-
     fn after_panic(&mut self, offset: Offset, panic: String) -> Result<(), Stop> {
         let partition = self.options.partition;
-        let timer = self.timer();
+        let timer = timer_of(&self.partition);
         tracing::error!(partition, offset, timer, panic, "the fold panicked: nothing is decided");
         self.furthest = self.furthest.max(Some((offset, timer)));
         if self.panicked == Some((offset, timer)) {
@@ -282,7 +270,25 @@ impl Owner {
     }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+/// The timer that fires next, within the record that is folded; 0: the record itself.
+pub(crate) fn timer_of(partition: &Partition) -> u32 {
+    match partition.meta().map(|meta| &meta.folding) {
+        Some(Folding::Firing { timers }) => timers + 1,
+        Some(Folding::Telling { told, .. }) => told + 1,
+        Some(Folding::Between | Folding::Beginning { .. }) | None => 0,
+    }
+}
+
+/// What a Fault says that is proven; of anything else, nothing.
+pub(crate) fn note_of(proven: Option<Body>) -> FaultNote {
+    match proven {
+        Some(Body::Fault(fault)) => FaultNote { by: fault.by, reason: fault.reason },
+        Some(_) | None => FaultNote { by: String::new(), reason: String::new() },
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it said nothing".to_owned())
 }

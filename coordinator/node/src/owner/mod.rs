@@ -1,7 +1,7 @@
 //! The owner of one inbox partition: reads it, folds it, publishes what the fold decides, and appends what time it is and what was
 //! acknowledged. One turn after the other; it never sleeps, and lets time pass only as its caller and the log's clock say.
 
-mod fold;
+pub(crate) mod fold;
 mod headers;
 pub mod opening;
 mod pace;

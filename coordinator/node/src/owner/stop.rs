@@ -199,7 +199,7 @@ impl Stop {
     #[must_use]
     pub fn may_pass(&self) -> bool {
         let (Self::Store(error) | Self::Halt(Halt::Store(error))) = self else { return false };
-        matches!(error, StoreError::Io { .. } | StoreError::InUse { .. })
+        store_may_pass(error)
     }
 
     /// The same, where it was found for all partitions, as one of them tells it.
@@ -209,5 +209,29 @@ impl Stop {
             Self::OtherLog { what, stored, found, .. } => Self::OtherLog { partition, what, stored, found },
             stop => stop,
         }
+    }
+}
+
+/// Whether trying a store again may help: a disk that was full, a store that somebody else had open.
+pub(crate) fn store_may_pass(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io { .. } | StoreError::InUse { .. })
+}
+
+/// Whether asking the log again may help.
+pub(crate) fn log_may_pass(error: &LogError) -> bool {
+    match error {
+        LogError::Unreachable { .. }
+        | LogError::Io { .. }
+        | LogError::QueueFull { .. }
+        | LogError::OutcomeUnknown { .. } => true,
+        LogError::Address { .. }
+        | LogError::NoTopic { .. }
+        | LogError::TopicExists { .. }
+        | LogError::OutOfRange { .. }
+        | LogError::Rewritten { .. }
+        | LogError::TooLarge { .. }
+        | LogError::Forbidden { .. }
+        | LogError::Corrupt { .. }
+        | LogError::InUse { .. } => false,
     }
 }
